@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+
+/** The services that the sandbox knows, named as a signature's credential scope names them. */
+export type ServiceName =
+  | 'rds'
+  | 'secretsmanager'
+  | 'states'
+  | 'lambda'
+  | 'sns'
+  | 'sts'
+  | 'events'
+  | 'scheduler'
+  | 'monitoring'
+  | 'ecs';
+
+/** Who makes a call: a role (of a function, of the machine, of CI) or the account's administrator. */
+export interface Caller {
+  /** ARN of the principal; for a role that of the role itself. */
+  readonly arn: string;
+  /** The function whose code makes the call, if it is one. */
+  readonly functionName?: string;
+}
+
+export interface RequestContext {
+  readonly service: ServiceName;
+  readonly operation: string;
+  readonly caller: Caller;
+  readonly requestId: string;
+}
+
+/** One API call on its way through the sandbox; `input` has the members of the SDK's own model. */
+export interface ApiCall {
+  readonly context: RequestContext;
+  readonly input: Record<string, unknown>;
+}
+
+export type Output = Record<string, unknown>;
+
+/**
+ * An operation of a service. Inputs and outputs are the SDK's own types (`CreateDBSnapshotMessage`, …): the input has been
+ * checked against the SDK's model of the service before the operation sees it.
+ */
+export type Operation<Input = never> = (input: Input, context: RequestContext) => Promise<object>;
+
+/** A service: its operations by name. An operation that is missing here is refused by name. */
+export interface Service {
+  readonly name: ServiceName;
+  readonly operations: Readonly<Record<string, Operation>>;
+  /** Ends what the service keeps running (servers, processes, timers). */
+  stop?(): Promise<void>;
+}
+
+/** Stands between a caller and the operation: authorisation, faults, recording. Calls `next` to go on. */
+export type Interceptor = (call: ApiCall, next: () => Promise<Output>) => Promise<Output>;
+
+/**
+ * An error as a service answers it. `code` is the name in the SDK (`DBInstanceNotFoundFault`, `ResourceNotFoundException`);
+ * the protocol layer spells it on the wire as that service does.
+ */
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly status: number = 400,
+    /** Further members of the error's shape. */
+    readonly members: Record<string, unknown> = {},
+  ) {
+    super(message);
+    this.name = code;
+  }
+}
+
+/** What the sandbox does not do, said by name so that nobody takes silence for success. */
+export class NotInSandbox extends ApiError {
+  constructor(what: string) {
+    super('NotImplementedInSandbox', `The sandbox does not implement ${what}. See docs/sandbox.md for what it does.`, 501);
+  }
+}
+
+/** Routes API calls, from the wire or from inside the sandbox, through the interceptors to the services. */
+export class Api {
+  private readonly services = new Map<ServiceName, Service>();
+  private readonly interceptors: Interceptor[] = [];
+
+  register(service: Service): void {
+    this.services.set(service.name, service);
+  }
+
+  /** Later interceptors stand nearer to the service. Returns a function that takes it out again. */
+  intercept(interceptor: Interceptor): () => void {
+    this.interceptors.push(interceptor);
+    return () => {
+      this.interceptors.splice(this.interceptors.indexOf(interceptor), 1);
+    };
+  }
+
+  async call(service: ServiceName, operation: string, input: object, caller: Caller): Promise<Output> {
+    const context: RequestContext = { service, operation, caller, requestId: randomUUID() };
+    return this.handle({ context, input: input as Record<string, unknown> });
+  }
+
+  async handle(call: ApiCall): Promise<Output> {
+    const { service, operation } = call.context;
+    const run = this.services.get(service)?.operations[operation];
+    const atService = async (): Promise<Output> => {
+      if (!run) throw new NotInSandbox(`${service}:${operation}`);
+      return (await run(call.input as never, call.context)) as Output;
+    };
+    const chain = this.interceptors.reduceRight<() => Promise<Output>>(
+      (next, interceptor) => () => interceptor(call, next),
+      atService,
+    );
+    return chain();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.services.values()].map((service) => service.stop?.()));
+  }
+}

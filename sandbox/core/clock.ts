@@ -1,0 +1,238 @@
+/**
+ * The sandbox's time. Everything in the sandbox that asks what time it is, or waits, asks the clock.
+ *
+ * A virtual clock jumps over waiting: as soon as nothing real is under way (no held work) it moves to the earliest
+ * foreground timer. Background timers (schedules, upkeep) fire when time passes them but never pull the clock forward.
+ */
+export interface Clock {
+  now(): Date;
+  /**
+   * Runs `task` at `at`; a virtual clock holds still while the task runs, so a task must not itself wait for the clock.
+   * Returns a function that cancels it.
+   */
+  schedule(at: Date, task: () => void | Promise<void>, options?: { background?: boolean }): () => void;
+  /** Resolves after `milliseconds` of this clock; rejects with the signal's reason when aborted. */
+  sleep(milliseconds: number, options?: { background?: boolean; signal?: AbortSignal }): Promise<void>;
+  /** Says that real work is under way; a virtual clock does not jump until every hold is released. */
+  hold(): () => void;
+  /** The machine's real time at the moment that this clock showed `instant`. PostgreSQL knows only real time. */
+  toReal(instant: Date): Date;
+  /** Moves a virtual clock forward, firing every timer on the way in order. Other clocks refuse. */
+  advance(milliseconds: number): Promise<void>;
+  /** Drops every timer. */
+  stop(): void;
+}
+
+interface Timer {
+  readonly at: number;
+  readonly order: number;
+  readonly background: boolean;
+  readonly task: () => void | Promise<void>;
+}
+
+/** Holds the clock still while `work` runs. */
+export async function held<T>(clock: Clock, work: () => Promise<T>): Promise<T> {
+  const release = clock.hold();
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+function sleepOn(clock: Clock, milliseconds: number, options: { background?: boolean; signal?: AbortSignal } = {}): Promise<void> {
+  const { signal, background = false } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(asError(signal.reason));
+      return;
+    }
+    const onAbort = (): void => {
+      cancel();
+      reject(asError(signal?.reason));
+    };
+    const cancel = clock.schedule(
+      new Date(clock.now().getTime() + milliseconds),
+      () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      },
+      { background },
+    );
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** The machine's own time, or that time running `factor` times as fast. */
+export class RealClock implements Clock {
+  private readonly started = Date.now();
+  private readonly timeouts = new Set<NodeJS.Timeout>();
+
+  constructor(private readonly factor = 1) {}
+
+  now(): Date {
+    return new Date(this.started + (Date.now() - this.started) * this.factor);
+  }
+
+  schedule(at: Date, task: () => void | Promise<void>): () => void {
+    const delay = Math.max(0, (at.getTime() - this.now().getTime()) / this.factor);
+    // setTimeout overflows past 2^31-1 ms: a later timer re-arms itself.
+    const timeout = setTimeout(
+      () => {
+        this.timeouts.delete(timeout);
+        if (delay > MAX_TIMEOUT) cancelLater = this.schedule(at, task);
+        else void task();
+      },
+      Math.min(delay, MAX_TIMEOUT),
+    );
+    let cancelLater: (() => void) | undefined;
+    this.timeouts.add(timeout);
+    return () => {
+      clearTimeout(timeout);
+      this.timeouts.delete(timeout);
+      cancelLater?.();
+    };
+  }
+
+  sleep(milliseconds: number, options?: { background?: boolean; signal?: AbortSignal }): Promise<void> {
+    return sleepOn(this, milliseconds, options);
+  }
+
+  hold(): () => void {
+    return () => undefined;
+  }
+
+  toReal(instant: Date): Date {
+    return new Date(this.started + (instant.getTime() - this.started) / this.factor);
+  }
+
+  advance(): Promise<void> {
+    return Promise.reject(new Error('Only a virtual clock can be advanced.'));
+  }
+
+  stop(): void {
+    for (const timeout of this.timeouts) clearTimeout(timeout);
+    this.timeouts.clear();
+  }
+}
+
+const MAX_TIMEOUT = 2 ** 31 - 1;
+
+/** Real time plus every wait that was jumped over. */
+export class VirtualClock implements Clock {
+  private timers: Timer[] = [];
+  private order = 0;
+  private holds = 0;
+  private settling = false;
+  private stopped = false;
+  /** Each jump: the virtual time it started from, and the offset to real time after it. */
+  private readonly jumps: { readonly from: number; readonly to: number }[] = [];
+  private offset = 0;
+
+  now(): Date {
+    return new Date(Date.now() + this.offset);
+  }
+
+  schedule(at: Date, task: () => void | Promise<void>, options: { background?: boolean } = {}): () => void {
+    if (this.stopped) return () => undefined;
+    const timer: Timer = { at: at.getTime(), order: this.order++, background: options.background ?? false, task };
+    this.timers.push(timer);
+    this.settle();
+    return () => {
+      this.timers = this.timers.filter((other) => other !== timer);
+    };
+  }
+
+  sleep(milliseconds: number, options?: { background?: boolean; signal?: AbortSignal }): Promise<void> {
+    return sleepOn(this, milliseconds, options);
+  }
+
+  hold(): () => void {
+    this.holds++;
+    let released = false;
+    return () => {
+      if (released) return;
+      released = true;
+      this.holds--;
+      this.settle();
+    };
+  }
+
+  toReal(instant: Date): Date {
+    let skipped = 0;
+    for (const { from, to } of this.jumps) {
+      if (instant.getTime() <= from) break;
+      // A moment inside a jump never happened for PostgreSQL: it is the real moment of the jump.
+      skipped += Math.min(instant.getTime(), to) - from;
+    }
+    return new Date(instant.getTime() - skipped);
+  }
+
+  async advance(milliseconds: number): Promise<void> {
+    const target = this.now().getTime() + milliseconds;
+    for (;;) {
+      const next = this.earliest((timer) => timer.at <= target);
+      if (!next) break;
+      await this.fire(next);
+    }
+    this.jumpTo(target);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.timers = [];
+  }
+
+  /** Once the pending work of this turn is done, jumps to the earliest foreground timer, again and again. */
+  private settle(): void {
+    if (this.settling || this.stopped) return;
+    this.settling = true;
+    // Two turns of the event loop: answers on their way to a waiting caller arrive before the clock moves.
+    setImmediate(() =>
+      setImmediate(() => {
+        this.settling = false;
+        void this.jump();
+      }),
+    );
+  }
+
+  private async jump(): Promise<void> {
+    if (this.holds > 0 || this.stopped) return;
+    const foreground = this.earliest((timer) => !timer.background);
+    if (!foreground) return;
+    const next = this.earliest((timer) => timer.at <= foreground.at) ?? foreground;
+    await this.fire(next);
+    this.settle();
+  }
+
+  private async fire(timer: Timer): Promise<void> {
+    this.timers = this.timers.filter((other) => other !== timer);
+    this.jumpTo(timer.at);
+    const release = this.hold();
+    try {
+      await timer.task();
+    } finally {
+      release();
+    }
+  }
+
+  private jumpTo(instant: number): void {
+    const now = this.now().getTime();
+    if (instant <= now) return;
+    this.jumps.push({ from: now, to: instant });
+    this.offset += instant - now;
+  }
+
+  private earliest(matches: (timer: Timer) => boolean): Timer | undefined {
+    let best: Timer | undefined;
+    for (const timer of this.timers) {
+      if (!matches(timer)) continue;
+      if (!best || timer.at < best.at || (timer.at === best.at && timer.order < best.order)) best = timer;
+    }
+    return best;
+  }
+}
