@@ -2,7 +2,13 @@ import js from '@eslint/js';
 import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
 
-/** A folder may import only what its place in the architecture allows (docs/decisions/0001-layout.md). */
+/**
+ * A folder may import only what its place in the architecture allows (docs/decisions/0001-layout.md).
+ * @param {string[]} files
+ * @param {string[]} forbidden
+ * @param {string} message
+ * @returns {import('typescript-eslint').ConfigWithExtends}
+ */
 const boundary = (files, forbidden, message, allowTypeImports = false) => ({
   files,
   rules: {
@@ -21,7 +27,10 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
@@ -29,13 +38,36 @@ export default tseslint.config(
       eqeqeq: 'error',
     },
   },
-  boundary(['lib/**', 'bin/**'], ['/lambdas/', '/sandbox/'], 'lib sees only types of lambdas, never the sandbox', true),
-  boundary(['lambdas/**'], ['/lib/', '/sandbox/', '^aws-cdk-lib', '^constructs'], 'lambdas import neither lib nor sandbox'),
+  boundary(
+    ['lib/**', 'bin/**'],
+    ['/lambdas/', '/sandbox/'],
+    'lib sees only types of lambdas, never the sandbox',
+    true,
+  ),
+  boundary(
+    ['lambdas/**'],
+    ['/lib/', '/sandbox/', '^aws-cdk-lib', '^constructs'],
+    'lambdas import neither lib nor sandbox',
+  ),
   {
     files: ['**/*.{js,cjs,mjs}'],
     ...tseslint.configs.disableTypeChecked,
     languageOptions: {
-      globals: { process: 'readonly', console: 'readonly', require: 'readonly', module: 'writable', Buffer: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly', setImmediate: 'readonly', URL: 'readonly', fetch: 'readonly', __dirname: 'readonly', WebAssembly: 'readonly', globalThis: 'readonly' },
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        require: 'readonly',
+        module: 'writable',
+        Buffer: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+        setImmediate: 'readonly',
+        URL: 'readonly',
+        fetch: 'readonly',
+        __dirname: 'readonly',
+        WebAssembly: 'readonly',
+        globalThis: 'readonly',
+      },
     },
     rules: { ...tseslint.configs.disableTypeChecked.rules, '@typescript-eslint/no-require-imports': 'off' },
   },

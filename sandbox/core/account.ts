@@ -8,7 +8,11 @@ export interface Account {
   readonly partition: string;
 }
 
-export const SANDBOX_ACCOUNT: Account = { accountId: '123456789012', region: 'eu-central-1', partition: 'aws' };
+export const SANDBOX_ACCOUNT: Account = {
+  accountId: '123456789012',
+  region: 'eu-central-1',
+  partition: 'aws',
+};
 
 export interface Credentials {
   readonly accessKeyId: string;
@@ -17,7 +21,12 @@ export interface Credentials {
 }
 
 /** `arn:aws:<service>:<region>:<account>:<resource>`; `region` is left out for the services that have none. */
-export function arn(account: Account, service: string, resource: string, options: { regional?: boolean } = {}): string {
+export function arn(
+  account: Account,
+  service: string,
+  resource: string,
+  options: { regional?: boolean } = {},
+): string {
   const { partition, region, accountId } = account;
   return `arn:${partition}:${service}:${options.regional === false ? '' : region}:${accountId}:${resource}`;
 }
@@ -37,7 +46,9 @@ export class Callers {
 
   /** The same caller always gets the same keys. */
   credentialsFor(caller: Caller): Credentials {
-    const digest = createHash('sha256').update(`${caller.arn} ${caller.functionName ?? ''}`).digest('hex');
+    const digest = createHash('sha256')
+      .update(`${caller.arn} ${caller.functionName ?? ''}`)
+      .digest('hex');
     const accessKeyId = `ASIA${digest.slice(0, 16).toUpperCase()}`;
     this.byAccessKey.set(accessKeyId, caller);
     return { accessKeyId, secretAccessKey: digest.slice(16, 56), sessionToken: digest };

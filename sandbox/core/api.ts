@@ -73,7 +73,11 @@ export class ApiError extends Error {
 /** What the sandbox does not do, said by name so that nobody takes silence for success. */
 export class NotInSandbox extends ApiError {
   constructor(what: string) {
-    super('NotImplementedInSandbox', `The sandbox does not implement ${what}. See docs/sandbox.md for what it does.`, 501);
+    super(
+      'NotImplementedInSandbox',
+      `The sandbox does not implement ${what}. See docs/sandbox.md for what it does.`,
+      501,
+    );
   }
 }
 

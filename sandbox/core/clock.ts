@@ -40,7 +40,11 @@ export async function held<T>(clock: Clock, work: () => Promise<T>): Promise<T> 
   }
 }
 
-function sleepOn(clock: Clock, milliseconds: number, options: { background?: boolean; signal?: AbortSignal } = {}): Promise<void> {
+function sleepOn(
+  clock: Clock,
+  milliseconds: number,
+  options: { background?: boolean; signal?: AbortSignal } = {},
+): Promise<void> {
   const { signal, background = false } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
@@ -139,7 +143,12 @@ export class VirtualClock implements Clock {
 
   schedule(at: Date, task: () => void | Promise<void>, options: { background?: boolean } = {}): () => void {
     if (this.stopped) return () => undefined;
-    const timer: Timer = { at: at.getTime(), order: this.order++, background: options.background ?? false, task };
+    const timer: Timer = {
+      at: at.getTime(),
+      order: this.order++,
+      background: options.background ?? false,
+      task,
+    };
     this.timers.push(timer);
     this.settle();
     return () => {

@@ -57,14 +57,20 @@ export interface Server {
   readonly address: Address;
   readonly directory: string;
   /** Runs SQL as the service's own superuser (RDS: `rdsadmin`), which no customer can use. */
-  admin(sql: string, values?: readonly unknown[], database?: string): Promise<readonly Record<string, unknown>[]>;
+  admin(
+    sql: string,
+    values?: readonly unknown[],
+    database?: string,
+  ): Promise<readonly Record<string, unknown>[]>;
   setMasterPassword(username: string, password: string): Promise<void>;
   /** Takes a physical base backup into `directory` while the server runs. */
   backup(directory: string): Promise<Backup>;
   /** Archives what was written so far; afterwards a restore to any time up to the returned real time is possible. */
   archiveUpToNow(): Promise<Date>;
   /** Applies settings: reloads, and says which of them wait for a restart. */
-  configure(options: Pick<ServerOptions, 'parameters' | 'forceTls'> & { readonly walArchive?: string }): Promise<{ pendingReboot: boolean }>;
+  configure(
+    options: Pick<ServerOptions, 'parameters' | 'forceTls'> & { readonly walArchive?: string },
+  ): Promise<{ pendingReboot: boolean }>;
   restart(): Promise<void>;
   /** Moves the server to another address (rename). */
   readdress(address: Address): Promise<void>;

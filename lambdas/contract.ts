@@ -1,0 +1,273 @@
+import { z } from 'zod';
+
+/**
+ * What travels between the state machine, CI and the functions. Identifiers and secret version ids only: never a URL,
+ * never a password. Every handler parses its event with these schemas; inside, types hold.
+ */
+
+export const ENVIRONMENTS = ['production', 'staging', 'development'] as const;
+export type EnvironmentName = (typeof ENVIRONMENTS)[number];
+
+/** Where to go back to, as the operator says it. */
+export const RestoreRequest = z.discriminatedUnion('to', [
+  z.strictObject({ to: z.literal('latest-pre-migration-snapshot') }),
+  z.strictObject({ to: z.literal('before-migration'), migration: z.string().min(1).max(255) }),
+  z.strictObject({ to: z.literal('snapshot'), snapshotId: z.string().min(1).max(255) }),
+  z.strictObject({ to: z.literal('time'), time: z.iso.datetime({ offset: true }) }),
+]);
+export type RestoreRequest = z.infer<typeof RestoreRequest>;
+
+/** What the operator types into the console; `{}` plans and changes nothing. */
+export const RecoveryInput = z
+  .strictObject({
+    mode: z.enum(['plan', 'recover']).default('plan'),
+    restore: RestoreRequest.default({ to: 'latest-pre-migration-snapshot' }),
+    reason: z.string().min(1).max(1000).optional(),
+    requestedBy: z.string().min(1).max(200).optional(),
+    retire: z.enum(['delete', 'keep']).default('delete'),
+  })
+  .superRefine((input, context) => {
+    if (input.mode !== 'recover') return;
+    for (const field of ['reason', 'requestedBy'] as const) {
+      if (input[field] === undefined)
+        context.addIssue({
+          code: 'custom',
+          path: [field],
+          message: 'is needed to recover',
+          input: undefined,
+        });
+    }
+  });
+export type RecoveryInput = z.infer<typeof RecoveryInput>;
+
+/** A restore point that was found to exist. */
+export const RestorePoint = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('snapshot'),
+    snapshotId: z.string(),
+    /** The last transaction inside it (SnapshotDatabaseTime), ISO 8601. */
+    databaseTime: z.string(),
+    /** Migrations that were pending when it was taken and so must not be in it; null where its tags do not say. */
+    pendingMigrations: z.array(z.string()).nullable(),
+  }),
+  z.object({ kind: z.literal('time'), time: z.string() }),
+]);
+export type RestorePoint = z.infer<typeof RestorePoint>;
+
+export const InstanceAddress = z.object({
+  instanceId: z.string(),
+  /** DbiResourceId: the identity that a rename does not change. */
+  resourceId: z.string(),
+  host: z.string(),
+  port: z.number().int(),
+});
+export type InstanceAddress = z.infer<typeof InstanceAddress>;
+
+/** What Plan decides and every later state gets as `recovery`. All names are derived from `id`. */
+export const Recovery = z.object({
+  id: z.string(),
+  environment: z.enum(ENVIRONMENTS),
+  mode: z.enum(['plan', 'recover']),
+  reason: z.string().nullable(),
+  requestedBy: z.string().nullable(),
+  retire: z.enum(['delete', 'keep']),
+  /** The live instance, found from the secret. */
+  live: InstanceAddress,
+  /** The version of the DATABASE_URL secret that named it: the swap is refused if another is current by then. */
+  secretVersionId: z.string(),
+  restorePoint: RestorePoint,
+  recoveryInstanceId: z.string(),
+  finalSnapshotId: z.string(),
+});
+export type Recovery = z.infer<typeof Recovery>;
+
+export const Check = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
+export type Check = z.infer<typeof Check>;
+
+// --- One section per function: <Name>Event is what it gets, <Name>Result what it answers. ---
+
+export const PlanEvent = z.object({
+  execution: z.object({ arn: z.string(), name: z.string(), startTime: z.string() }),
+  input: z.unknown(),
+});
+export interface PlanResult {
+  recovery: Recovery;
+  /** For people: everything needed to decide. */
+  plan: {
+    summary: string[];
+    /** Why this restore point. */
+    why: string;
+    restorePointAgeMinutes: number;
+    /** Minutes of writes that the recovery gives up. */
+    lossWindowMinutes: number;
+    snapshots: { used: number; quota: number };
+    /** The exact input that carries this plan out. */
+    inputToRecover: unknown;
+  };
+}
+
+const RecoveryEvent = z.object({ recovery: Recovery });
+const OnRecoveryInstance = z.object({ recovery: Recovery, instance: InstanceAddress });
+
+export const StartRestoreEvent = RecoveryEvent;
+export interface StartRestoreResult {
+  instanceId: string;
+}
+
+/** Throws InstanceNotReady until the instance is up; the machine asks again. */
+export const CheckRestoredInstanceEvent = RecoveryEvent;
+export type CheckRestoredInstanceResult = InstanceAddress;
+
+/** The first thing done on a recovery instance, before anything writes to it: what exactly does the copy hold? */
+export const RecordPositionEvent = OnRecoveryInstance;
+export type RecordPositionResult =
+  | {
+      recorded: true;
+      snapshotXmax: string;
+      lastReplayLsn: string | null;
+      currentLsn: string;
+      timeline: number;
+    }
+  | { recorded: false; reason: string };
+
+/** Asks for what differs and throws SettingsNotMatched until nothing does; the machine asks again. */
+export const MatchSettingsEvent = OnRecoveryInstance;
+export interface MatchSettingsResult {
+  settings: { name: string; live: string; recovery: string; equal: boolean; note?: string }[];
+}
+
+export const MatchCredentialsEvent = OnRecoveryInstance;
+export interface MatchCredentialsResult {
+  applicationRole: string;
+  applicationPassword: 'already current' | 'set to the current one';
+}
+
+export const VerifyEvent = OnRecoveryInstance;
+export interface VerifyResult {
+  checks: Check[];
+  /** Newest last, as recorded in the recovery instance. */
+  migrations: string[];
+  /** In the live database but not in the recovery instance; null where the live database could not be read. */
+  migrationsTakenAway: string[] | null;
+}
+
+export const SwapEvent = OnRecoveryInstance;
+export interface SwapResult {
+  versionId: string;
+  previousVersionId: string;
+}
+
+export const ProveEvent = z.object({
+  recovery: Recovery,
+  instance: InstanceAddress,
+  /** The secret version that Swap made current. */
+  versionId: z.string(),
+});
+export interface ProveResult {
+  checks: Check[];
+}
+
+/** Undoes a swap as far as it went. */
+export const SwapBackEvent = RecoveryEvent;
+export interface SwapBackResult {
+  /** True when AWSCURRENT had been moved (and is back now): the recovery instance may have taken writes, so it is kept. */
+  wasSwapped: boolean;
+}
+
+/** Throws StillConnected while anybody but this system has a session on the old instance; the machine asks again. */
+export const DrainEvent = RecoveryEvent;
+export interface DrainResult {
+  sessions: 0;
+}
+
+/** Throws RetirementNotFinished until the old instance is gone and its final snapshot available; the machine asks again. */
+export const RetireEvent = RecoveryEvent;
+export type RetireResult =
+  | { retired: 'deleted'; instanceId: string; finalSnapshotId: string }
+  | { retired: 'kept'; instanceId: string };
+
+/** Throws DiscardNotFinished until the recovery instance is gone; the machine asks again. */
+export const DiscardEvent = RecoveryEvent;
+export interface DiscardResult {
+  discarded: 'deleted' | 'was never made';
+  instanceId: string;
+}
+
+/** What CI sends before every migration. */
+export const PreMigrationSnapshotEvent = z.strictObject({
+  deploymentId: z.string().min(1).max(200),
+  migrations: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(255),
+        checksum: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/)
+          .optional(),
+      }),
+    )
+    .max(500)
+    .optional(),
+  commit: z.string().max(200).optional(),
+  actor: z.string().max(200).optional(),
+  runUrl: z.string().max(256).optional(),
+});
+/** Only `available` (and `skipped`) let the pipeline go on. */
+export type PreMigrationSnapshotResult =
+  | { status: 'creating'; snapshotId: string; instanceId: string; progressPercent: number }
+  | { status: 'available'; snapshotId: string; instanceId: string; databaseTime: string; expiresAt: string }
+  | { status: 'skipped'; reason: string }
+  | { status: 'refused'; reason: string; hint: string };
+
+/** The functions: kebab-case name = file in `lambdas` = step in `lambdas/steps` = physical name after `<env>-`. */
+export const FUNCTIONS = [
+  'pre-migration-snapshot',
+  'plan',
+  'start-restore',
+  'check-restored-instance',
+  'record-position',
+  'match-settings',
+  'match-credentials',
+  'verify',
+  'swap',
+  'prove',
+  'swap-back',
+  'drain',
+  'retire',
+  'discard',
+] as const;
+export type FunctionName = (typeof FUNCTIONS)[number];
+
+/** Errors that mean "not yet": the state machine waits and asks again. Every other RollbackError is final. */
+export const NOT_YET_ERRORS = {
+  'check-restored-instance': 'InstanceNotReady',
+  'match-settings': 'SettingsNotMatched',
+  'match-credentials': 'CredentialsNotReady',
+  drain: 'StillConnected',
+  retire: 'RetirementNotFinished',
+  discard: 'DiscardNotFinished',
+} as const satisfies Partial<Record<FunctionName, string>>;
+
+/** The functions inside the VPC: they talk to PostgreSQL, and of AWS to Secrets Manager only (its endpoint is the one we pay for). */
+export const DATABASE_FUNCTIONS = [
+  'record-position',
+  'match-credentials',
+  'verify',
+  'swap',
+  'prove',
+  'drain',
+] as const satisfies readonly FunctionName[];
+
+/** The environment variables that every function gets. */
+export const FunctionSettings = z.object({
+  ENVIRONMENT: z.enum(ENVIRONMENTS),
+  /** ARN of the DATABASE_URL secret. Absent in development, where nothing is backed up. */
+  DATABASE_URL_SECRET_ID: z.string().optional(),
+  /** ARN of the master user's secret: JSON with `username` and `password`. */
+  MASTER_SECRET_ID: z.string().optional(),
+  /** Days that a pre-migration (and final) snapshot is kept; 0: none is made. */
+  SNAPSHOT_RETENTION_DAYS: z.coerce.number().int().min(0),
+  /** ARN of the recovery machine, to see whether another recovery runs (plan only). */
+  RECOVERY_MACHINE_ARN: z.string().optional(),
+});
+export type FunctionSettings = z.infer<typeof FunctionSettings>;
