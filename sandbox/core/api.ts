@@ -118,6 +118,6 @@ export class Api {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.services.values()].map((service) => service.stop?.()));
+    await Promise.all([...this.services.values()].map(async (service) => service.stop?.()));
   }
 }
