@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { RealClock, VirtualClock, held } from '../../../sandbox/core/clock';
+
+const MINUTE = 60_000;
+
+describe('virtual clock', () => {
+  test('jumps over a wait instead of waiting', async () => {
+    const clock = new VirtualClock();
+    const before = { virtual: clock.now().getTime(), real: Date.now() };
+    await clock.sleep(14 * MINUTE);
+    expect(clock.now().getTime() - before.virtual).toBeGreaterThanOrEqual(14 * MINUTE);
+    expect(Date.now() - before.real).toBeLessThan(MINUTE);
+  });
+
+  test('fires timers in the order of their times, equal times in the order they were set', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 30 }),
+        async (delays) => {
+          const clock = new VirtualClock();
+          const release = clock.hold();
+          const start = clock.now().getTime() + MINUTE;
+          const fired: number[] = [];
+          const all = Promise.all(
+            delays.map(
+              (delay, index) =>
+                new Promise<void>((resolve) => {
+                  clock.schedule(new Date(start + delay), () => {
+                    fired.push(index);
+                    resolve();
+                  });
+                }),
+            ),
+          );
+          release();
+          await all;
+          const expected = delays
+            .map((delay, index) => ({ delay, index }))
+            .sort((a, b) => a.delay - b.delay || a.index - b.index);
+          expect(fired).toEqual(expected.map(({ index }) => index));
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test('does not jump while real work is under way', async () => {
+    const clock = new VirtualClock();
+    let woke = false;
+    let finish = (): void => undefined;
+    const work = held(clock, () => new Promise<void>((resolve) => (finish = resolve)));
+    const sleeping = clock.sleep(MINUTE).then(() => (woke = true));
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(woke).toBe(false);
+    finish();
+    await work;
+    await sleeping;
+    expect(woke).toBe(true);
+  });
+
+  test('is not pulled forward by a background timer, but fires it on the way', async () => {
+    const clock = new VirtualClock();
+    const start = clock.now().getTime();
+    const fired: string[] = [];
+    clock.schedule(new Date(start + 5 * MINUTE), () => void fired.push('background'), { background: true });
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(fired).toEqual([]);
+    await clock.sleep(10 * MINUTE);
+    expect(fired).toEqual(['background']);
+  });
+
+  test('a cancelled timer never fires and an aborted sleep rejects with the reason', async () => {
+    const clock = new VirtualClock();
+    let fired = false;
+    clock.schedule(new Date(clock.now().getTime() + MINUTE), () => void (fired = true))();
+    const abort = new AbortController();
+    const release = clock.hold();
+    const sleeping = clock.sleep(MINUTE, { signal: abort.signal });
+    abort.abort(new Error('stopped by a person'));
+    await expect(sleeping).rejects.toThrow('stopped by a person');
+    release();
+    await clock.sleep(10 * MINUTE);
+    expect(fired).toBe(false);
+  });
+
+  test('advance moves it by hand through every timer on the way', async () => {
+    const clock = new VirtualClock();
+    const start = clock.now().getTime();
+    const fired: number[] = [];
+    const daily = (day: number): void => {
+      clock.schedule(
+        new Date(start + day * 24 * 60 * MINUTE),
+        () => {
+          fired.push(day);
+          daily(day + 1);
+        },
+        { background: true },
+      );
+    };
+    daily(1);
+    await clock.advance(3.5 * 24 * 60 * MINUTE);
+    expect(fired).toEqual([1, 2, 3]);
+    clock.stop();
+  });
+
+  test('knows which real moment a virtual one was', async () => {
+    const clock = new VirtualClock();
+    const realBefore = Date.now();
+    const virtualBefore = clock.now();
+    await clock.sleep(22 * MINUTE);
+    const virtualAfter = clock.now();
+    const realAfter = Date.now();
+    expect(Math.abs(clock.toReal(virtualBefore).getTime() - realBefore)).toBeLessThan(1000);
+    expect(Math.abs(clock.toReal(virtualAfter).getTime() - realAfter)).toBeLessThan(1000);
+    // A moment that was jumped over is the real moment of the jump.
+    const inside = clock.toReal(new Date(virtualBefore.getTime() + 10 * MINUTE)).getTime();
+    expect(inside).toBeGreaterThanOrEqual(realBefore - 1);
+    expect(inside).toBeLessThanOrEqual(realAfter + 1);
+  });
+
+  test('toReal never runs backwards', async () => {
+    const clock = new VirtualClock();
+    const start = clock.now().getTime();
+    for (const minutes of [3, 1, 7]) await clock.sleep(minutes * MINUTE);
+    const span = clock.now().getTime() - start;
+    fc.assert(
+      fc.property(fc.nat(span), fc.nat(span), (a, b) => {
+        const [early, late] = a < b ? [a, b] : [b, a];
+        expect(clock.toReal(new Date(start + early)).getTime()).toBeLessThanOrEqual(
+          clock.toReal(new Date(start + late)).getTime(),
+        );
+      }),
+    );
+  });
+});
+
+describe('real clock', () => {
+  test('scaled by a factor, an hour passes in a moment and maps back to real time', async () => {
+    const clock = new RealClock(100_000);
+    const start = clock.now().getTime();
+    await clock.sleep(60 * MINUTE);
+    const passed = clock.now().getTime() - start;
+    expect(passed).toBeGreaterThanOrEqual(60 * MINUTE);
+    expect(Math.abs(clock.toReal(clock.now()).getTime() - Date.now())).toBeLessThan(1000);
+    clock.stop();
+  });
+
+  test('a timer beyond what setTimeout can hold does not fire early', async () => {
+    const clock = new RealClock();
+    let fired = false;
+    clock.schedule(new Date(Date.now() + 60 * 24 * 60 * MINUTE), () => void (fired = true));
+    await clock.sleep(5);
+    expect(fired).toBe(false);
+    clock.stop();
+  });
+
+  test('cannot be advanced by hand', async () => {
+    await expect(new RealClock().advance(1)).rejects.toThrow('Only a virtual clock');
+  });
+});
