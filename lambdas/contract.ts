@@ -1,9 +1,14 @@
-import { z } from 'zod';
+import * as z from 'zod/mini';
 
 /**
  * What travels between the state machine, CI and the functions. Identifiers and secret version ids only: never a URL,
  * never a password. Every handler parses its event with these schemas; inside, types hold.
+ *
+ * Written with zod/mini: the same schemas and `.parse` at a fifth of the size in every bundle.
  */
+
+/** A string of 1 to `length` characters. */
+const text = (length: number) => z.string().check(z.minLength(1), z.maxLength(length));
 
 export const ENVIRONMENTS = ['production', 'staging', 'development'] as const;
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
@@ -11,8 +16,8 @@ export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 /** Where to go back to, as the operator says it. */
 export const RestoreRequest = z.discriminatedUnion('to', [
   z.strictObject({ to: z.literal('latest-pre-migration-snapshot') }),
-  z.strictObject({ to: z.literal('before-migration'), migration: z.string().min(1).max(255) }),
-  z.strictObject({ to: z.literal('snapshot'), snapshotId: z.string().min(1).max(255) }),
+  z.strictObject({ to: z.literal('before-migration'), migration: text(255) }),
+  z.strictObject({ to: z.literal('snapshot'), snapshotId: text(255) }),
   z.strictObject({ to: z.literal('time'), time: z.iso.datetime({ offset: true }) }),
 ]);
 export type RestoreRequest = z.infer<typeof RestoreRequest>;
@@ -20,17 +25,17 @@ export type RestoreRequest = z.infer<typeof RestoreRequest>;
 /** What the operator types into the console; `{}` plans and changes nothing. */
 export const RecoveryInput = z
   .strictObject({
-    mode: z.enum(['plan', 'recover']).default('plan'),
-    restore: RestoreRequest.default({ to: 'latest-pre-migration-snapshot' }),
-    reason: z.string().min(1).max(1000).optional(),
-    requestedBy: z.string().min(1).max(200).optional(),
-    retire: z.enum(['delete', 'keep']).default('delete'),
+    mode: z._default(z.enum(['plan', 'recover']), 'plan'),
+    restore: z._default(RestoreRequest, { to: 'latest-pre-migration-snapshot' }),
+    reason: z.optional(text(1000)),
+    requestedBy: z.optional(text(200)),
+    retire: z._default(z.enum(['delete', 'keep']), 'delete'),
   })
-  .superRefine((input, context) => {
-    if (input.mode !== 'recover') return;
+  .check((context) => {
+    if (context.value.mode !== 'recover') return;
     for (const field of ['reason', 'requestedBy'] as const) {
-      if (input[field] === undefined)
-        context.addIssue({
+      if (context.value[field] === undefined)
+        context.issues.push({
           code: 'custom',
           path: [field],
           message: 'is needed to recover',
@@ -48,7 +53,7 @@ export const RestorePoint = z.discriminatedUnion('kind', [
     /** The last transaction inside it (SnapshotDatabaseTime), ISO 8601. */
     databaseTime: z.string(),
     /** Migrations that were pending when it was taken and so must not be in it; null where its tags do not say. */
-    pendingMigrations: z.array(z.string()).nullable(),
+    pendingMigrations: z.nullable(z.array(z.string())),
   }),
   z.object({ kind: z.literal('time'), time: z.string() }),
 ]);
@@ -59,7 +64,7 @@ export const InstanceAddress = z.object({
   /** DbiResourceId: the identity that a rename does not change. */
   resourceId: z.string(),
   host: z.string(),
-  port: z.number().int(),
+  port: z.int(),
 });
 export type InstanceAddress = z.infer<typeof InstanceAddress>;
 
@@ -68,8 +73,8 @@ export const Recovery = z.object({
   id: z.string(),
   environment: z.enum(ENVIRONMENTS),
   mode: z.enum(['plan', 'recover']),
-  reason: z.string().nullable(),
-  requestedBy: z.string().nullable(),
+  reason: z.nullable(z.string()),
+  requestedBy: z.nullable(z.string()),
   retire: z.enum(['delete', 'keep']),
   /** The live instance, found from the secret. */
   live: InstanceAddress,
@@ -189,28 +194,27 @@ export type RetireResult =
 /** Throws DiscardNotFinished until the recovery instance is gone; the machine asks again. */
 export const DiscardEvent = RecoveryEvent;
 export interface DiscardResult {
-  discarded: 'deleted' | 'was never made';
+  /** It is not there (any more): whether it was deleted or never made cannot be told from its absence. */
+  discarded: 'gone';
   instanceId: string;
 }
 
 /** What CI sends before every migration. */
 export const PreMigrationSnapshotEvent = z.strictObject({
-  deploymentId: z.string().min(1).max(200),
-  migrations: z
-    .array(
-      z.strictObject({
-        name: z.string().min(1).max(255),
-        checksum: z
-          .string()
-          .regex(/^[0-9a-f]{64}$/)
-          .optional(),
-      }),
-    )
-    .max(500)
-    .optional(),
-  commit: z.string().max(200).optional(),
-  actor: z.string().max(200).optional(),
-  runUrl: z.string().max(256).optional(),
+  deploymentId: text(200),
+  migrations: z.optional(
+    z
+      .array(
+        z.strictObject({
+          name: text(255),
+          checksum: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
+        }),
+      )
+      .check(z.maxLength(500)),
+  ),
+  commit: z.optional(z.string().check(z.maxLength(200))),
+  actor: z.optional(z.string().check(z.maxLength(200))),
+  runUrl: z.optional(z.string().check(z.maxLength(256))),
 });
 /** Only `available` (and `skipped`) let the pipeline go on. */
 export type PreMigrationSnapshotResult =
@@ -262,12 +266,24 @@ export const DATABASE_FUNCTIONS = [
 export const FunctionSettings = z.object({
   ENVIRONMENT: z.enum(ENVIRONMENTS),
   /** ARN of the DATABASE_URL secret. Absent in development, where nothing is backed up. */
-  DATABASE_URL_SECRET_ID: z.string().optional(),
+  DATABASE_URL_SECRET_ID: z.optional(z.string()),
   /** ARN of the master user's secret: JSON with `username` and `password`. */
-  MASTER_SECRET_ID: z.string().optional(),
+  MASTER_SECRET_ID: z.optional(z.string()),
   /** Days that a pre-migration (and final) snapshot is kept; 0: none is made. */
-  SNAPSHOT_RETENTION_DAYS: z.coerce.number().int().min(0),
+  SNAPSHOT_RETENTION_DAYS: z.coerce.number().check(z.int(), z.minimum(0)),
   /** ARN of the recovery machine, to see whether another recovery runs (plan only). */
-  RECOVERY_MACHINE_ARN: z.string().optional(),
+  RECOVERY_MACHINE_ARN: z.optional(z.string()),
 });
 export type FunctionSettings = z.infer<typeof FunctionSettings>;
+
+/**
+ * Properties of the custom resource that makes the application's role and database and fills the DATABASE_URL secret, once
+ * (`lambdas/application-database.ts`). CloudFormation hands every value over as a string.
+ */
+export const ApplicationDatabaseProperties = z.object({
+  host: z.string().min(1),
+  port: z.coerce.number().int(),
+  databaseName: z.string().min(1),
+  applicationRole: z.string().min(1),
+});
+export type ApplicationDatabaseProperties = z.infer<typeof ApplicationDatabaseProperties>;
