@@ -1,0 +1,76 @@
+import type { Sandbox } from '../sandbox';
+import type { DrillReport } from './report';
+import type { RecoveryRun } from './recovery';
+import type { Scenario } from './scenarios';
+import { Stage } from './stage';
+import type { Timeline } from './timeline';
+
+/** Plays one scenario in a fresh sandbox and reports what is true afterwards. */
+export async function runDrill(
+  scenario: Scenario,
+  options: { readonly rows: number; readonly timeline: Timeline; readonly start: () => Promise<Sandbox> },
+): Promise<DrillReport> {
+  const { rows, timeline, start } = options;
+  const began = Date.now();
+  timeline.heading('A local AWS over real PostgreSQL; nothing leaves this machine');
+  const sandbox = await timeline.step(
+    'Start it',
+    start,
+    ({ context, postgres }) => `${context.endpoint}, PostgreSQL ${postgres.version}`,
+  );
+  const stage = await Stage.set(sandbox, timeline, rows);
+  try {
+    const played = await scenario.play(stage);
+    timeline.heading('What is true now');
+    const checks = await timeline.step('Ask the databases and the APIs', () => scenario.check(stage, played));
+    const { run, before } = played;
+    const [live, after, instances] = await Promise.all([stage.live(), stage.digest(), stage.instances()]);
+    return {
+      scenario: scenario.name,
+      asExpected: checks.length > 0 && checks.every(({ ok }) => ok),
+      executionStatus: run.status,
+      states: run.states.map(({ name, enteredAt, milliseconds }) => ({
+        name,
+        enteredAt: enteredAt.toISOString(),
+        milliseconds,
+      })),
+      timings: {
+        totalMs: run.endedAt.getTime() - run.startedAt.getTime(),
+        restoreMs: spent(run, ['StartRestore', 'CheckRestoredInstance']),
+        cutoverMs: spent(run, ['Swap', 'Prove']),
+        drillMs: Date.now() - began,
+      },
+      instances: instances.map(
+        ({ DBInstanceIdentifier = '', DBInstanceStatus = '', DbiResourceId, TagList = [] }) => ({
+          id: DBInstanceIdentifier,
+          role:
+            DbiResourceId === live.instance.DbiResourceId
+              ? 'live'
+              : (TagList.find(({ Key }) => Key === 'migration-rollback:role')?.Value ?? 'unknown'),
+          status: DBInstanceStatus,
+        }),
+      ),
+      secret: {
+        instanceId: live.instance.DBInstanceIdentifier ?? '',
+        host: live.host,
+        port: live.port,
+        versionId: live.versionId,
+      },
+      checks,
+      data: {
+        rowsBefore: before.rows,
+        rowsAfter: after.rows,
+        digestBefore: before.digest,
+        digestAfter: after.digest,
+      },
+    };
+  } finally {
+    await stage.leave();
+  }
+}
+
+function spent(run: RecoveryRun, states: readonly string[]): number {
+  return run.states
+    .filter(({ name }) => states.includes(name))
+    .reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+}

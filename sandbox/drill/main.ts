@@ -1,0 +1,105 @@
+import { Command, InvalidArgumentError } from 'commander';
+import Table from 'cli-table3';
+import { VirtualClock } from '../core/clock';
+import { durations } from '../rds/durations';
+import { Sandbox } from '../sandbox';
+import { runDrill } from './drill';
+import { summary } from './report';
+import { SCENARIOS, type Scenario } from './scenarios';
+import { Timeline } from './timeline';
+
+interface Options {
+  readonly scenario: Scenario;
+  readonly rows: number;
+  readonly port?: number;
+  readonly seed: number;
+  readonly json?: true;
+  readonly list?: true;
+}
+
+const program = new Command('npm run drill --')
+  .description(
+    'Undoes a bad migration on real PostgreSQL, in a sandbox on this machine, with the machine that is deployed to AWS.',
+  )
+  .option(
+    '--scenario <name>',
+    'what goes wrong; --list shows them',
+    scenarioNamed,
+    scenarioNamed('bad-migration'),
+  )
+  .option('--rows <n>', 'rows in the sample app', wholeNumber(1, 50_000_000), 10_000)
+  .option('--port <n>', 'port of the local AWS (default: any free one)', wholeNumber(1024, 65_535))
+  .option('--seed <n>', 'seed of the AWS-like durations', wholeNumber(0, 2 ** 31), 1)
+  .option('--json', 'one JSON document on standard output, progress on standard error')
+  .option('--list', 'the scenarios')
+  .showHelpAfterError()
+  .action(async (options: Options) => {
+    process.exitCode = options.list ? list(options) : await drill(options);
+  });
+
+void program.parseAsync();
+
+function list({ json }: Options): number {
+  const rows = SCENARIOS.map(({ name, shows }) => ({ name, shows }));
+  if (json) {
+    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    return 0;
+  }
+  const table = new Table({ head: ['scenario', 'shows'], style: { head: [] } });
+  table.push(...rows.map(({ name, shows }) => [name, shows]));
+  process.stdout.write(`${table.toString()}\n`);
+  return 0;
+}
+
+async function drill({ scenario, rows, port, seed, json }: Options): Promise<number> {
+  const clock = new VirtualClock();
+  const timeline = new Timeline(json ? process.stderr : process.stdout, clock);
+  const log =
+    process.env.SANDBOX_LOG === undefined
+      ? undefined
+      : (line: string): void => void process.stderr.write(`${line}\n`);
+  let sandbox: Sandbox | undefined;
+  const interrupted = (): void => {
+    process.stderr.write('\nStopping the sandbox …\n');
+    void Promise.resolve(sandbox?.stop()).finally(() => process.exit(130));
+  };
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  try {
+    const report = await runDrill(scenario, {
+      rows,
+      timeline,
+      start: async () =>
+        (sandbox = await Sandbox.start({
+          clock,
+          durations: durations('aws', seed),
+          ...(port === undefined ? {} : { port }),
+          ...(log ? { log } : {}),
+        })),
+    });
+    process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : `\n${summary(report)}`);
+    return report.asExpected ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(
+      `\nThe drill could not be finished: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return 1;
+  } finally {
+    await sandbox?.stop();
+  }
+}
+
+function scenarioNamed(name: string): Scenario {
+  const scenario = SCENARIOS.find((candidate) => candidate.name === name);
+  if (!scenario)
+    throw new InvalidArgumentError(`There are: ${SCENARIOS.map((known) => known.name).join(', ')}.`);
+  return scenario;
+}
+
+function wholeNumber(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`A whole number from ${least} to ${most} is needed.`);
+    return value;
+  };
+}

@@ -1,0 +1,70 @@
+import Table from 'cli-table3';
+import colors from 'picocolors';
+import type { Check } from '../../lambdas/contract';
+import { duration } from './timeline';
+
+/** What a drill proves, as `--json` prints it. Everything in it is read from the APIs and the databases afterwards. */
+export interface DrillReport {
+  readonly scenario: string;
+  readonly asExpected: boolean;
+  /** How the execution of the recovery machine ended. */
+  readonly executionStatus: string;
+  /** On the sandbox's clock, which jumps over waiting: the times that AWS would take. */
+  readonly states: readonly {
+    readonly name: string;
+    readonly enteredAt: string;
+    readonly milliseconds: number;
+  }[];
+  readonly timings: {
+    /** From start to end of the recovery, and of its parts, on the sandbox's clock. */
+    readonly totalMs: number;
+    readonly restoreMs: number;
+    /** From the swap's begin to the proof's end. */
+    readonly cutoverMs: number;
+    /** The whole drill in real time. */
+    readonly drillMs: number;
+  };
+  readonly instances: readonly { readonly id: string; readonly role: string; readonly status: string }[];
+  /** What DATABASE_URL names at the end. */
+  readonly secret: {
+    readonly instanceId: string;
+    readonly host: string;
+    readonly port: number;
+    readonly versionId: string;
+  };
+  readonly checks: readonly Check[];
+  /** Every row of every table of the app: before the bad migration, and at the end through DATABASE_URL. */
+  readonly data: {
+    readonly rowsBefore: number;
+    readonly rowsAfter: number;
+    readonly digestBefore: string;
+    readonly digestAfter: string;
+  };
+}
+
+/** The report for a person. */
+export function summary(report: DrillReport): string {
+  const checks = new Table({
+    head: ['', 'what must be true', 'what was found'],
+    wordWrap: true,
+    colWidths: [3, 44, 58],
+    style: { head: [] },
+  });
+  for (const check of report.checks)
+    checks.push([check.ok ? colors.green('✔') : colors.red('✖'), check.name, check.detail]);
+  const { timings, data, secret } = report;
+  const verdict = report.asExpected
+    ? colors.green(colors.bold('As expected.'))
+    : colors.red(colors.bold('NOT as expected.'));
+  return [
+    checks.toString(),
+    '',
+    `Recovery   ${report.executionStatus} after ${duration(timings.totalMs)} on AWS's clock (restore ${duration(timings.restoreMs)}, cutover ${duration(timings.cutoverMs)})`,
+    `Data       ${data.rowsBefore.toLocaleString('en')} rows before the bad migration, ${data.rowsAfter.toLocaleString('en')} now; digest ${data.digestBefore.slice(0, 12)} before, ${data.digestAfter.slice(0, 12)} now`,
+    `Live       ${secret.instanceId} at ${secret.host}:${secret.port}`,
+    `Drill      ${duration(timings.drillMs)} in all`,
+    '',
+    verdict,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,239 @@
+import { CreateDBSnapshotCommand, waitUntilDBSnapshotAvailable } from '@aws-sdk/client-rds';
+import type { Check } from '../../lambdas/contract';
+import type { Digest } from '../sample-app/digest';
+import type { RecoveryRun } from './recovery';
+import type { LiveDatabase, Stage } from './stage';
+
+/** What a scenario leaves behind for its checks. */
+export interface Played {
+  /** Every row of the app before the bad migration. */
+  readonly before: Digest;
+  readonly liveBefore: LiveDatabase;
+  readonly run: RecoveryRun;
+}
+
+/** A rehearsal: what goes wrong, how it is undone, and what must be true afterwards. */
+export interface Scenario {
+  readonly name: string;
+  readonly shows: string;
+  play(stage: Stage): Promise<Played>;
+  /** Computed from the databases and the APIs, never assumed. */
+  check(stage: Stage, played: Played): Promise<Check[]>;
+}
+
+const OPERATOR = { reason: 'drill: the task tracker is broken', requestedBy: 'drill' };
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'bad-migration',
+    shows: 'a migration drops a column; the recovery goes back to the snapshot that CI took before it',
+    async play(stage) {
+      const before = await stage.digest();
+      await stage.deployBadMigration('dropped-column');
+      const liveBefore = await stage.live();
+      stage.timeline.heading('The recovery machine undoes it');
+      const run = await stage.recover({
+        mode: 'recover',
+        restore: { to: 'latest-pre-migration-snapshot' },
+        ...OPERATOR,
+      });
+      return { before, liveBefore, run };
+    },
+    check: recovered,
+  },
+  {
+    name: 'point-in-time',
+    shows:
+      'a migration overwrites data; the recovery goes back to the second before it, in the automated backups',
+    async play(stage) {
+      const before = await stage.digest();
+      const time = stage.now();
+      await stage.deployBadMigration('destructive-backfill');
+      await stage.timeline.step('Wait until the automated backups reach that moment', () =>
+        stage.untilRestorableTo(time),
+      );
+      const liveBefore = await stage.live();
+      stage.timeline.heading(`The recovery machine goes back to ${time.toISOString()}`);
+      const run = await stage.recover({
+        mode: 'recover',
+        restore: { to: 'time', time: time.toISOString() },
+        ...OPERATOR,
+      });
+      return { before, liveBefore, run };
+    },
+    check: recovered,
+  },
+  {
+    name: 'failed-verification',
+    shows:
+      'the chosen snapshot holds a migration that failed half-way; verification refuses it, nothing is changed',
+    async play(stage) {
+      const before = await stage.digest();
+      await stage.deployBadMigration('failed-half-way');
+      const liveBefore = await stage.live();
+      const snapshotId = 'taken-by-hand-too-late';
+      await stage.timeline.step(`Somebody takes the snapshot ${snapshotId} after the damage`, async () => {
+        const { rds } = stage.sandbox.clients();
+        await rds.send(
+          new CreateDBSnapshotCommand({
+            DBSnapshotIdentifier: snapshotId,
+            DBInstanceIdentifier: liveBefore.instance.DBInstanceIdentifier,
+          }),
+        );
+        await stage.untilSnapshotAvailable(snapshotId);
+      });
+      stage.timeline.heading('The recovery machine is told to use that snapshot');
+      const run = await stage.recover({
+        mode: 'recover',
+        restore: { to: 'snapshot', snapshotId },
+        ...OPERATOR,
+      });
+      return { before, liveBefore, run };
+    },
+    async check(stage, { liveBefore, run }) {
+      const instances = await stage.instances();
+      return [
+        check(
+          'The recovery ended FAILED with the first error',
+          run.status === 'FAILED' && run.error === 'VerificationFailed',
+          `${run.status}, ${run.error ?? 'no error'}`,
+        ),
+        await secretUntouched(stage, liveBefore),
+        check(
+          'The recovery instance is gone',
+          instances.length === 1 && instances[0]?.DbiResourceId === liveBefore.instance.DbiResourceId,
+          `instances: ${instances.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier).join(', ')}`,
+        ),
+        await appWorks(stage, liveBefore),
+      ];
+    },
+  },
+  {
+    name: 'swap-proof-fails',
+    shows: 'the new instance dies right after the swap; the machine swaps back and keeps both databases',
+    async play(stage) {
+      const before = await stage.digest();
+      await stage.deployBadMigration('dropped-table');
+      const liveBefore = await stage.live();
+      const unhook = stage.afterSwap(async () => {
+        const restored = (await stage.instances()).find(
+          ({ DbiResourceId }) => DbiResourceId !== liveBefore.instance.DbiResourceId,
+        );
+        await stage.sandbox.rds.server(restored?.DBInstanceIdentifier ?? '')?.stop();
+      });
+      stage.timeline.heading('The recovery machine restores, and loses its new instance after the swap');
+      const run = await stage.recover({
+        mode: 'recover',
+        restore: { to: 'latest-pre-migration-snapshot' },
+        ...OPERATOR,
+      });
+      unhook();
+      return { before, liveBefore, run };
+    },
+    async check(stage, { liveBefore, run }) {
+      const instances = await stage.instances();
+      const { versionId } = await stage.databaseUrl();
+      return [
+        check(
+          'The recovery ended FAILED with the first error',
+          run.status === 'FAILED' && run.error === 'CutoverNotProven',
+          `${run.status}, ${run.error ?? 'no error'}`,
+        ),
+        check(
+          'The machine swapped back',
+          run.states.some(({ name }) => name === 'SwapBack') && versionId === liveBefore.versionId,
+          `DATABASE_URL is at version ${versionId}`,
+        ),
+        await secretUntouched(stage, liveBefore),
+        check(
+          'Both databases are kept',
+          instances.length === 2,
+          `instances: ${instances.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier).join(', ')}`,
+        ),
+        await appWorks(stage, liveBefore),
+      ];
+    },
+  },
+];
+
+/** What a recovery that succeeded must have left. */
+async function recovered(stage: Stage, { before, liveBefore, run }: Played): Promise<Check[]> {
+  const live = await stage.live();
+  const after = await stage.digest();
+  const migrations = await stage.recordedMigrations();
+  const oldInstance = await stage.instance(liveBefore.instance.DBInstanceIdentifier ?? '');
+  const finals = (await stage.snapshots()).filter(
+    ({ DbiResourceId, TagList = [] }) =>
+      DbiResourceId === liveBefore.instance.DbiResourceId &&
+      TagList.some(({ Key, Value }) => Key === 'migration-rollback:role' && Value === 'final'),
+  );
+  return [
+    check(
+      'The recovery ended SUCCEEDED',
+      run.status === 'SUCCEEDED',
+      `${run.status}${run.error === undefined ? '' : `: ${run.error}: ${run.cause ?? ''}`}`,
+    ),
+    check(
+      'DATABASE_URL names the restored instance',
+      live.instance.DbiResourceId !== liveBefore.instance.DbiResourceId &&
+        live.instance.DBInstanceStatus === 'available',
+      `${live.instance.DBInstanceIdentifier ?? ''}, ${live.instance.DBInstanceStatus ?? ''}`,
+    ),
+    check(
+      'Every row of every table is back',
+      after.rows === before.rows && after.digest === before.digest,
+      `${after.rows} of ${before.rows} rows; digests ${after.digest === before.digest ? 'equal' : 'differ'}`,
+    ),
+    check(
+      'The bad migration is gone from the database',
+      !migrations.includes(stage.badMigrationName()),
+      `newest migration: ${migrations.at(-1) ?? 'none'}`,
+    ),
+    check(
+      'The application works on the new instance',
+      await stage.applicationIsOn(live),
+      `${live.host}:${live.port}`,
+    ),
+    check(
+      'The old instance is retired',
+      oldInstance === undefined,
+      oldInstance
+        ? `${oldInstance.DBInstanceIdentifier ?? ''} is ${oldInstance.DBInstanceStatus ?? ''}`
+        : `${liveBefore.instance.DBInstanceIdentifier ?? ''} is gone`,
+    ),
+    check(
+      'A final snapshot of it is available',
+      finals.length === 1 && finals[0]?.Status === 'available',
+      finals
+        .map(({ DBSnapshotIdentifier, Status }) => `${DBSnapshotIdentifier ?? ''} ${Status ?? ''}`)
+        .join(', ') || 'none',
+    ),
+    check(
+      'The new instance is protected and backed up as the old one was',
+      live.instance.DeletionProtection === liveBefore.instance.DeletionProtection &&
+        live.instance.BackupRetentionPeriod === liveBefore.instance.BackupRetentionPeriod,
+      `deletion protection ${live.instance.DeletionProtection === true ? 'on' : 'off'}, ${live.instance.BackupRetentionPeriod ?? 0} days of backups`,
+    ),
+  ];
+}
+
+async function secretUntouched(stage: Stage, before: LiveDatabase): Promise<Check> {
+  const live = await stage.live();
+  return check(
+    'DATABASE_URL still names the old instance',
+    live.instance.DbiResourceId === before.instance.DbiResourceId && live.versionId === before.versionId,
+    `${live.instance.DBInstanceIdentifier ?? ''} at ${live.host}:${live.port}`,
+  );
+}
+
+async function appWorks(stage: Stage, live: LiveDatabase): Promise<Check> {
+  return check(
+    'The application reaches its database',
+    await stage.applicationIsOn(live),
+    `${live.host}:${live.port}`,
+  );
+}
+
+function check(name: string, ok: boolean, detail: string): Check {
+  return { name, ok, detail };
+}

@@ -1,0 +1,81 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { RealClock } from './core/clock';
+import { ENVIRONMENT, Stage } from './drill/stage';
+import { Timeline } from './drill/timeline';
+import { durations } from './rds/durations';
+import { Sandbox } from './sandbox';
+
+interface Options {
+  readonly port: number;
+  readonly rows: number;
+}
+
+const wholeNumber = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('A whole number is needed.');
+  return value;
+};
+
+const program = new Command('npm run sandbox --')
+  .description('A local AWS with the production stacks deployed and the sample app filled, until Ctrl-C.')
+  .option('--port <n>', 'port of the AWS API on 127.0.0.1', wholeNumber, 4566)
+  .option('--rows <n>', 'rows in the sample app', wholeNumber, 10_000)
+  .showHelpAfterError()
+  .action(serve);
+
+void program.parseAsync();
+
+/** Progress goes to standard error and the exports to standard output, so that a shell can evaluate the latter. */
+async function serve({ port, rows }: Options): Promise<void> {
+  const clock = new RealClock();
+  const timeline = new Timeline(process.stderr, clock);
+  let sandbox: Sandbox | undefined;
+  let stage: Stage | undefined;
+  const stop = async (code: number): Promise<never> => {
+    await stage?.leave();
+    await sandbox?.stop();
+    process.exit(code);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.stderr.write('\nStopping the sandbox …\n');
+      void stop(0);
+    });
+  }
+  try {
+    sandbox = await timeline.step(
+      'Start a local AWS over real PostgreSQL',
+      () => Sandbox.start({ clock, durations: durations('quick', 1), port }),
+      ({ context }) => context.endpoint,
+    );
+    stage = await Stage.set(sandbox, timeline, rows);
+  } catch (error) {
+    process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
+    return stop(1);
+  }
+  const { accessKeyId, secretAccessKey } = sandbox.credentials();
+  const { region } = sandbox.context.account;
+  const exports = {
+    AWS_ENDPOINT_URL: sandbox.context.endpoint,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    PGSSLMODE: 'verify-full',
+    PGSSLROOTCERT: sandbox.postgres.authority.caFile,
+  };
+  for (const [name, value] of Object.entries(exports)) process.stdout.write(`export ${name}=${value}\n`);
+  process.stderr.write(
+    [
+      '',
+      'Paste these lines into another terminal and try:',
+      '  aws rds describe-db-instances --query "DBInstances[].DBInstanceIdentifier"',
+      `  aws lambda invoke --function-name ${ENVIRONMENT}-pre-migration-snapshot --payload '{}' /dev/stdout`,
+      `  aws stepfunctions start-execution --state-machine-arn arn:aws:states:${region}:${sandbox.context.account.accountId}:stateMachine:${ENVIRONMENT}-recovery --input '{}'`,
+      `  psql "$(aws secretsmanager get-secret-value --secret-id ${ENVIRONMENT}/database-url --query SecretString --output text)"`,
+      '',
+      'Ctrl-C stops the sandbox and removes everything that it made.',
+      '',
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,170 @@
+import { mkdtempSync, chmodSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { RDSClient } from '@aws-sdk/client-rds';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SFNClient } from '@aws-sdk/client-sfn';
+import { CloudWatchService } from './cloudwatch/service';
+import { Callers, SANDBOX_ACCOUNT, type Credentials } from './core/account';
+import { Api, type Caller } from './core/api';
+import { held, type Clock } from './core/clock';
+import type { SandboxContext } from './core/context';
+import { deployAssembly, type DeployedStacks } from './deploy/deploy';
+import { EcsService } from './ecs/service';
+import { EventBridgeService } from './events/service';
+import { LambdaService } from './lambda/service';
+import type { Postgres } from './postgres/contract';
+import { startPostgres } from './postgres/postgres';
+import type { Durations } from './rds/durations';
+import { RdsService } from './rds/service';
+import { SchedulerService } from './scheduler/service';
+import { SecretsManagerService } from './secrets-manager/service';
+import { SnsService } from './sns/service';
+import { StepFunctionsService } from './step-functions/service';
+import { StsService } from './sts/service';
+import { PortTaken, startServer } from './wire/server';
+
+export interface SandboxOptions {
+  /** Port of the AWS API on 127.0.0.1. @default any free one below 32768 */
+  readonly port?: number;
+  readonly clock: Clock;
+  /** How long RDS takes for what it does, on the clock. */
+  readonly durations: Durations;
+  /** @default nothing is logged */
+  readonly log?: (line: string) => void;
+}
+
+/** The local AWS: every service on one port, over real PostgreSQL. */
+export class Sandbox {
+  private stopping: Promise<void> | undefined;
+
+  private constructor(
+    readonly context: SandboxContext,
+    readonly postgres: Postgres,
+    readonly rds: RdsService,
+    readonly stepFunctions: StepFunctionsService,
+    readonly lambda: LambdaService,
+    readonly sns: SnsService,
+    private readonly closeServer: () => Promise<void>,
+  ) {}
+
+  /** @throws PortTaken when the wished port is in use; PostgresStartFailed when PostgreSQL can't run here. */
+  static async start(options: SandboxOptions): Promise<Sandbox> {
+    const { clock, durations, log = () => undefined } = options;
+    const api = new Api();
+    const callers = new Callers(SANDBOX_ACCOUNT);
+    const server = await listen({ api, callers, log }, options.port);
+    // PostgreSQL runs as another user when the sandbox runs as root, so the directory can be entered by all.
+    const directory = mkdtempSync(join(tmpdir(), 'migration-rollback-'));
+    chmodSync(directory, 0o755);
+    try {
+      api.intercept((_call, next) => held(clock, next));
+      const endpoint = `http://127.0.0.1:${server.port}`;
+      const context: SandboxContext = {
+        account: SANDBOX_ACCOUNT,
+        clock,
+        callers,
+        api,
+        directory,
+        endpoint,
+        log,
+      };
+      const postgres = await startPostgres({
+        directory: join(directory, 'postgres'),
+        removeDirectoryOnExit: directory,
+        log,
+      });
+      const rds = new RdsService(context, { postgres, durations });
+      const stepFunctions = new StepFunctionsService(context);
+      const lambda = new LambdaService(context, { caFile: postgres.authority.caFile });
+      const sns = new SnsService(context);
+      const others = [
+        SecretsManagerService,
+        StsService,
+        EventBridgeService,
+        SchedulerService,
+        CloudWatchService,
+        EcsService,
+      ];
+      for (const service of [rds, stepFunctions, lambda, sns, ...others.map((Other) => new Other(context))])
+        api.register(service);
+      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, server.close);
+    } catch (error) {
+      await server.close();
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Deploys stacks of a synthesised cloud assembly, as they are. */
+  async deploy(
+    assemblyDirectory: string,
+    stacks: readonly string[],
+    onProgress?: (text: string) => void,
+  ): Promise<DeployedStacks> {
+    return deployAssembly({
+      assemblyDirectory,
+      stacks: [...stacks],
+      context: this.context,
+      lambda: this.lambda,
+      authority: this.postgres.authority,
+      ...(onProgress ? { onProgress } : {}),
+    });
+  }
+
+  credentials(caller: Caller = this.context.callers.administrator()): Credentials {
+    return this.context.callers.credentialsFor(caller);
+  }
+
+  /** Real SDK clients that talk to this sandbox over the wire. */
+  clients(caller?: Caller): {
+    rds: RDSClient;
+    secrets: SecretsManagerClient;
+    stepFunctions: SFNClient;
+    lambda: LambdaClient;
+  } {
+    const { endpoint, account } = this.context;
+    const options = { endpoint, region: account.region, credentials: this.credentials(caller) };
+    return {
+      rds: new RDSClient(options),
+      secrets: new SecretsManagerClient(options),
+      stepFunctions: new SFNClient(options),
+      lambda: new LambdaClient(options),
+    };
+  }
+
+  /** Ends every server, process and timer, and removes the sandbox's directory. Can be called again. */
+  async stop(): Promise<void> {
+    this.stopping ??= this.end();
+    return this.stopping;
+  }
+
+  private async end(): Promise<void> {
+    const { clock, api, directory } = this.context;
+    clock.stop();
+    await this.closeServer();
+    await api.stop();
+    await this.postgres.stop();
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Below the range from which systems take ports of their own accord, so that a free port stays free. */
+const FREE_PORTS = { from: 20_000, below: 32_000 };
+
+async function listen(
+  options: Omit<Parameters<typeof startServer>[0], 'port'>,
+  port: number | undefined,
+): ReturnType<typeof startServer> {
+  if (port !== undefined) return startServer({ ...options, port });
+  for (let attempt = 1; ; attempt++) {
+    const candidate = FREE_PORTS.from + Math.floor(Math.random() * (FREE_PORTS.below - FREE_PORTS.from));
+    try {
+      return await startServer({ ...options, port: candidate });
+    } catch (error) {
+      if (!(error instanceof PortTaken) || attempt === 50) throw error;
+    }
+  }
+}
