@@ -281,9 +281,9 @@ export type FunctionSettings = z.infer<typeof FunctionSettings>;
  * (`lambdas/application-database.ts`). CloudFormation hands every value over as a string.
  */
 export const ApplicationDatabaseProperties = z.object({
-  host: z.string().min(1),
-  port: z.coerce.number().int(),
-  databaseName: z.string().min(1),
-  applicationRole: z.string().min(1),
+  host: z.string().check(z.minLength(1)),
+  port: z.coerce.number().check(z.int()),
+  databaseName: z.string().check(z.minLength(1)),
+  applicationRole: z.string().check(z.minLength(1)),
 });
 export type ApplicationDatabaseProperties = z.infer<typeof ApplicationDatabaseProperties>;
