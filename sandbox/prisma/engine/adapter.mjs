@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { DriverAdapterError } from '@prisma/driver-adapter-utils';
+import pg from 'pg';
+import { quoteIdentifier } from './connection.mjs';
+import { connect, onAdminDatabase } from './database-command.mjs';
+
+/** The query with which Prisma keeps two runs of migrate apart, and how long it waits for the lock. */
+const LOCK_QUERY = 'SELECT pg_advisory_lock(72707369)';
+const DEFAULT_LOCK_TIMEOUT = 10_000;
+
+/** The lock was not free in time. */
+export class LockTimeout extends Error {
+  /** @param {number} milliseconds */
+  constructor(milliseconds) {
+    super(`Prisma's advisory lock was not free within ${milliseconds} ms.`);
+    this.name = 'LockTimeout';
+    this.milliseconds = milliseconds;
+  }
+}
+
+/**
+ * @typedef {ReturnType<typeof import('./connection.mjs').connectionFrom>} Connection
+ * @typedef {Awaited<ReturnType<PrismaPg['connect']>>} Adapter
+ */
+
+/** Prisma's adapter for `pg`, made to do what the native engine does where the two differ. */
+export class EngineAdapter extends PrismaPg {
+  /** @type {{ script: string, error: pg.DatabaseError } | undefined} the last script that the server refused */
+  refused;
+  /** @type {LockTimeout | undefined} */
+  lockTimeout;
+
+  /**
+   * @param {Connection} connection
+   * @param {Connection} shadow where temporary databases are made
+   */
+  constructor(connection, shadow) {
+    super(poolConfig(connection.config), { schema: connection.schema });
+    this.target = connection;
+    this.shadow = shadow;
+  }
+
+  /** @override */
+  async connect() {
+    return this.open(this.target);
+  }
+
+  /** @override */
+  async connectToShadowDb() {
+    const { shadow } = this;
+    const database = `prisma_migrate_shadow_db_${randomUUID()}`;
+    await onAdminDatabase(shadow, `CREATE DATABASE ${quoteIdentifier(database)}`);
+    const adapter = await this.open({ ...shadow, config: { ...shadow.config, database } });
+    const close = adapter.dispose.bind(adapter);
+    adapter.dispose = async () => {
+      await close();
+      await onAdminDatabase(shadow, `DROP DATABASE IF EXISTS ${quoteIdentifier(database)} WITH (FORCE)`);
+    };
+    return adapter;
+  }
+
+  /**
+   * @param {Connection} connection
+   * @returns {Promise<Adapter>}
+   */
+  async open(connection) {
+    // A first connection of its own shows the error as `pg` gave it, and whether the server has TLS.
+    const probe = await connect(connection);
+    const { ssl } = probe;
+    await probe.end();
+    const pool = new pg.Pool(
+      poolConfig({ ...connection.config, ssl: ssl ? (connection.config.ssl ?? false) : false }),
+    );
+    pool.on('connect', presentCatalogTypes);
+    const adapter = await new PrismaPg(pool, {
+      schema: connection.schema,
+      disposeExternalPool: true,
+    }).connect();
+    // The adapter sends a script statement by statement, split at every semicolon. The native engine sends it whole, as
+    // one simple query: one implicit transaction, unless the script itself begins and commits.
+    adapter.executeScript = async (script) => {
+      try {
+        await (script.trim() === LOCK_QUERY ? this.acquireLock(pool) : pool.query(script));
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError)) throw error;
+        this.refused = { script, error };
+        const { code = 'N/A', severity = 'ERROR', message, detail, column, hint } = error;
+        throw new DriverAdapterError({ kind: 'postgres', code, severity, message, detail, column, hint });
+      }
+    };
+    return adapter;
+  }
+
+  /**
+   * Waits for the lock as long as the native engine does; the WebAssembly build has no timer of its own.
+   * @param {pg.Pool} pool
+   */
+  async acquireLock(pool) {
+    const milliseconds = Number(process.env['PRISMA_SCHEMA_ENGINE_LOCK_TIMEOUT'] ?? DEFAULT_LOCK_TIMEOUT);
+    await pool.query(`SET lock_timeout = ${milliseconds}`);
+    try {
+      await pool.query(LOCK_QUERY);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== '55P03') throw error;
+      this.lockTimeout = new LockTimeout(milliseconds);
+      throw error;
+    }
+    await pool.query('RESET lock_timeout');
+  }
+}
+
+/**
+ * One session, kept open: the advisory lock and the settings of a session belong to it.
+ * @param {pg.ClientConfig} config
+ * @returns {pg.PoolConfig}
+ */
+function poolConfig(config) {
+  return { ...config, max: 1, idleTimeoutMillis: 0 };
+}
+
+/**
+ * The engine reads the system catalogs, whose type "char" the adapter does not know: it gets it as bpchar, which it is
+ * but for its length.
+ * @param {pg.PoolClient} client
+ */
+function presentCatalogTypes(client) {
+  /** @type {unknown} */
+  const connection = Reflect.get(client, 'connection');
+  if (!(connection instanceof EventEmitter))
+    throw new Error('pg no longer exposes the connection of a client.');
+  connection.prependListener(
+    'rowDescription',
+    (/** @type {{ fields: { dataTypeID: number }[] }} */ message) => {
+      for (const field of message.fields) if (field.dataTypeID === 18) field.dataTypeID = 1042;
+    },
+  );
+}
