@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { Callers } from '../core/account';
+import { ApiError, NotInSandbox, type Api } from '../core/api';
+import { wireErrorOf } from './errors';
+import type { Protocol, WireReply, WireRequest } from './protocol';
+import { serviceModel, type ServiceModel } from './model';
+import { credentialOf, destinationOf, protocolByLookOf } from './route';
+
+export interface ServerOptions {
+  readonly api: Api;
+  readonly callers: Callers;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Default: 127.0.0.1. */
+  readonly host?: string;
+  /** One line per call; never a member's value. */
+  readonly log: (line: string) => void;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /** Ends the open connections too. */
+  close(): Promise<void>;
+}
+
+/** Something else listens on the port already. */
+export class PortTaken extends Error {
+  override readonly name = 'PortTaken';
+
+  constructor(host: string, port: number) {
+    super(
+      `Port ${port} on ${host} is taken: another program, perhaps another sandbox, listens there (EADDRINUSE). ` +
+        `HINT: stop it, or choose another port with --port.`,
+    );
+  }
+}
+
+/** Above the 6 MB that Lambda takes as payload, with room for what wraps it. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Serves the AWS protocols: any SDK or AWS CLI with `AWS_ENDPOINT_URL` set to this server works against `api`.
+ *
+ * @throws {PortTaken}
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { host = '127.0.0.1', port, log } = options;
+  const server = createServer((request, response) => {
+    answer(request, options)
+      .catch((error: unknown) => {
+        log(`wire: ${stackOf(error)}`);
+        return plainText(500, 'The sandbox failed to answer: see its log.');
+      })
+      .then((reply) => {
+        send(response, reply);
+      })
+      .catch((error: unknown) => {
+        // The client has gone away.
+        log(`wire: ${stackOf(error)}`);
+        response.destroy();
+      });
+  });
+  // Clients keep connections open between calls; the default of 5 s would close them under a slow poll.
+  server.keepAliveTimeout = 65_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(error.code === 'EADDRINUSE' ? new PortTaken(host, port) : error);
+    });
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => {
+          if (error) reject(error);
+          else resolve();
+        });
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(message: IncomingMessage, options: ServerOptions): Promise<WireReply> {
+  const body = await bodyOf(message);
+  if (!body) return plainText(413, `The request is larger than ${MAX_BODY_BYTES} bytes.`);
+  const url = new URL(message.url ?? '/', 'http://sandbox');
+  const request: WireRequest = {
+    method: message.method ?? 'GET',
+    path: url.pathname,
+    query: url.searchParams,
+    headers: message.headers,
+    body,
+  };
+  if (isVisit(request)) return plainText(200, ABOUT);
+  return call(request, options);
+}
+
+/** Someone looks at the address with a browser or curl. */
+function isVisit(request: WireRequest): boolean {
+  return (
+    (request.method === 'GET' || request.method === 'HEAD') &&
+    request.path === '/' &&
+    request.query.size === 0 &&
+    request.headers.authorization === undefined
+  );
+}
+
+const ABOUT =
+  'This is the migration-rollback sandbox: a local AWS (RDS, Secrets Manager, Step Functions, Lambda, SNS, EventBridge,\n' +
+  'Scheduler, CloudWatch, ECS, STS) for rehearsing database recoveries.\n' +
+  'Use it with any AWS SDK or CLI: set AWS_ENDPOINT_URL to this address. docs/sandbox.md says what it does.\n';
+
+async function call(request: WireRequest, { api, callers, log }: ServerOptions): Promise<WireReply> {
+  const requestId = randomUUID();
+  const started = performance.now();
+  let model: ServiceModel | undefined;
+  let protocol: Protocol | undefined;
+  let operation = '';
+  let callerArn = 'unknown';
+  const logged = (reply: WireReply, error = ''): WireReply => {
+    const took = Math.round(performance.now() - started);
+    log(
+      `${model?.service ?? 'unknown'}:${operation} ${reply.status}${error} ${took} ms by ${callerArn} (${requestId})`,
+    );
+    return reply;
+  };
+  try {
+    const credential = credentialOf(request);
+    const caller = credential ? callers.find(credential.accessKeyId) : callers.administrator();
+    callerArn = caller.arn;
+    // Known before the rest, so that a refusal of the rest is spelt as this service spells it.
+    model = credential ? serviceModel(credential.service) : undefined;
+    const destination = destinationOf(request);
+    ({ model, protocol } = destination);
+    operation = protocol.nameOf(request);
+    const operationModel = protocol.operationOf(request, model);
+    if (!operationModel) throw new NotInSandbox(`${model.service}:${operation}`);
+    operation = operationModel.name;
+    const input = protocol.readInput(request, operationModel, model);
+    const output = await api.handle({
+      context: { service: model.service, operation, caller, requestId },
+      input,
+    });
+    return logged(protocol.writeOutput(output, operationModel, model, requestId));
+  } catch (error) {
+    if (!(error instanceof ApiError))
+      log(`${model?.service ?? 'unknown'}:${operation} failed: ${stackOf(error)}`);
+    const wireError = wireErrorOf(error, model);
+    const writer = protocol ?? protocolByLookOf(request);
+    return logged(writer.writeError(wireError, model ?? NO_SERVICE, requestId), ` ${wireError.name}`);
+  }
+}
+
+/** Stands in for the model where the service is not known: only its JSON version is asked for. */
+const NO_SERVICE: ServiceModel = {
+  service: 'sts',
+  protocols: ['json'],
+  jsonVersion: '1.1',
+  xmlNamespace: '',
+  target: '',
+  operations: new Map(),
+  errors: new Map(),
+};
+
+const unzip = promisify(gunzip);
+
+/** The body, unpacked; undefined when it is too large. */
+async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of message) {
+    if (!(chunk instanceof Buffer)) continue;
+    bytes += chunk.length;
+    // Read to the end all the same: a client that is cut off while it sends sees no answer.
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+  }
+  if (bytes > MAX_BODY_BYTES) return undefined;
+  const body = Buffer.concat(chunks);
+  // CloudWatch clients compress what is large.
+  return message.headers['content-encoding'] === 'gzip'
+    ? unzip(body, { maxOutputLength: MAX_BODY_BYTES })
+    : body;
+}
+
+function plainText(status: number, body: string): WireReply {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body };
+}
+
+function send(response: ServerResponse, reply: WireReply): void {
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
+  // 204 has no body and so no length.
+  const length = reply.status === 204 ? {} : { 'content-length': String(body.byteLength) };
+  response.writeHead(reply.status, { ...reply.headers, ...length });
+  response.end(body);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
