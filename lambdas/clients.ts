@@ -1,0 +1,26 @@
+import { RDSClient } from '@aws-sdk/client-rds';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SFNClient } from '@aws-sdk/client-sfn';
+
+/**
+ * The one place where SDK clients are made. Throttling and passing faults are retried by the SDK (exponential, with
+ * jitter); a connection that hangs is given up well before the function's own timeout. Every call that is made here may
+ * therefore have taken effect more than once: steps are written for that.
+ */
+const CONFIGURATION = {
+  maxAttempts: 6,
+  retryMode: 'standard',
+  requestHandler: { connectionTimeout: 3000, requestTimeout: 15_000 },
+};
+
+export function rdsClient(): RDSClient {
+  return new RDSClient(CONFIGURATION);
+}
+
+export function secretsManagerClient(): SecretsManagerClient {
+  return new SecretsManagerClient(CONFIGURATION);
+}
+
+export function stepFunctionsClient(): SFNClient {
+  return new SFNClient(CONFIGURATION);
+}

@@ -1,0 +1,207 @@
+/**
+ * The errors of this system. `name` is what the state machine routes on, so every class sets it by hand: it survives
+ * minifying. The message is the fact, the evidence, and `Hint:` what to do. It never holds a password or a URL with one.
+ */
+export abstract class RollbackError extends Error {
+  abstract override readonly name: string;
+
+  constructor(fact: string, hint: string, options?: ErrorOptions) {
+    super(`${fact} Hint: ${hint}`, options);
+  }
+}
+
+// --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS in the contract). ---
+
+/** The recovery instance is still being made. */
+export class InstanceNotReady extends RollbackError {
+  override readonly name = 'InstanceNotReady';
+}
+
+/** Settings of the recovery instance still differ from the live one's, or are still being applied. */
+export class SettingsNotMatched extends RollbackError {
+  override readonly name = 'SettingsNotMatched';
+}
+
+/** The recovery instance refuses the master user's password so far. */
+export class CredentialsNotReady extends RollbackError {
+  override readonly name = 'CredentialsNotReady';
+}
+
+/** Somebody still has a session on the old instance. */
+export class StillConnected extends RollbackError {
+  override readonly name = 'StillConnected';
+}
+
+/** The old instance is still being deleted. */
+export class RetirementNotFinished extends RollbackError {
+  override readonly name = 'RetirementNotFinished';
+}
+
+/** The recovery instance is still being deleted. */
+export class DiscardNotFinished extends RollbackError {
+  override readonly name = 'DiscardNotFinished';
+}
+
+// --- Final: asking again changes nothing. ---
+
+/** An event, an input or a setting of the function is not what it must be. */
+export class InvalidInput extends RollbackError {
+  override readonly name = 'InvalidInput';
+}
+
+/** Another execution of the recovery machine runs. */
+export class RecoveryAlreadyRunning extends RollbackError {
+  override readonly name = 'RecoveryAlreadyRunning';
+}
+
+/** No instance is, or more than one could be, the one that the secret names; or it is not in a state to recover from. */
+export class LiveInstanceUnclear extends RollbackError {
+  override readonly name = 'LiveInstanceUnclear';
+}
+
+/** What was asked for as restore point does not exist, or must not be used. */
+export class RestorePointNotFound extends RollbackError {
+  override readonly name = 'RestorePointNotFound';
+}
+
+/** The quota of manual snapshots leaves no room. */
+export class SnapshotQuotaExceeded extends RollbackError {
+  override readonly name = 'SnapshotQuotaExceeded';
+}
+
+/** The name of the recovery instance belongs to an instance that this recovery did not make. */
+export class NameTaken extends RollbackError {
+  override readonly name = 'NameTaken';
+}
+
+/** RDS ended the restore in a state that it does not leave by itself. */
+export class RestoreFailed extends RollbackError {
+  override readonly name = 'RestoreFailed';
+}
+
+/** A setting differs and cannot be changed on an instance that exists. */
+export class SettingsCannotMatch extends RollbackError {
+  override readonly name = 'SettingsCannotMatch';
+}
+
+/** The restored database does not have the application's role. */
+export class ApplicationRoleMissing extends RollbackError {
+  override readonly name = 'ApplicationRoleMissing';
+}
+
+/** A database cannot be reached, or its certificate cannot be trusted. */
+export class DatabaseUnreachable extends RollbackError {
+  override readonly name = 'DatabaseUnreachable';
+}
+
+/** A database refuses a user or a password. */
+export class LoginRefused extends RollbackError {
+  override readonly name = 'LoginRefused';
+}
+
+/** A query was refused by a database that let us in. */
+export class QueryFailed extends RollbackError {
+  override readonly name = 'QueryFailed';
+}
+
+/** At least one check of the recovery instance says no. */
+export class VerificationFailed extends RollbackError {
+  override readonly name = 'VerificationFailed';
+}
+
+/** The secret is not of a known shape, names more than one endpoint, or does not name the expected one. */
+export class SecretUnclear extends RollbackError {
+  override readonly name = 'SecretUnclear';
+}
+
+/** Somebody gave the secret another current version while the recovery ran. */
+export class SecretMovedMeanwhile extends RollbackError {
+  override readonly name = 'SecretMovedMeanwhile';
+}
+
+/** The proof after the swap says no. */
+export class ProofFailed extends RollbackError {
+  override readonly name = 'ProofFailed';
+}
+
+/** The old instance cannot be asked who is connected to it. */
+export class OldInstanceUnreachable extends RollbackError {
+  override readonly name = 'OldInstanceUnreachable';
+}
+
+/** One of the proofs that must come before deleting the old instance is missing. */
+export class RetirementRefused extends RollbackError {
+  override readonly name = 'RetirementRefused';
+}
+
+/** One of the proofs that must come before deleting the recovery instance is missing. */
+export class DiscardRefused extends RollbackError {
+  override readonly name = 'DiscardRefused';
+}
+
+/** An AWS API could not be asked, after every retry of the SDK: throttled, timed out or out of order. */
+export class AwsUnavailable extends RollbackError {
+  override readonly name = 'AwsUnavailable';
+}
+
+/** Anything else: a refusal by AWS that no step expects, or a mistake in this system. */
+export class Unexpected extends RollbackError {
+  override readonly name = 'Unexpected';
+}
+
+const TRANSIENT_NAMES = new Set([
+  'ThrottlingException',
+  'Throttling',
+  'RequestLimitExceeded',
+  'TooManyRequestsException',
+  'InternalFailure',
+  'InternalServiceError',
+  'InternalServerError',
+  'ServiceUnavailable',
+  'ServiceUnavailableException',
+  'TimeoutError',
+  'RequestTimeout',
+  'RequestTimeoutException',
+]);
+const TRANSIENT_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EAI_AGAIN',
+  'ENOTFOUND',
+]);
+
+/** What leaves a function: a RollbackError as it is, everything else under one of two names that the machine knows. */
+export function toRollbackError(error: unknown): RollbackError {
+  if (error instanceof RollbackError) return error;
+  const name = error instanceof Error ? error.name : typeof error;
+  const message = error instanceof Error ? error.message : String(error);
+  const status = httpStatus(error);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (
+    TRANSIENT_NAMES.has(name) ||
+    TRANSIENT_CODES.has(code) ||
+    (status !== undefined && status >= 500 && status !== 501)
+  )
+    return new AwsUnavailable(
+      `AWS could not be asked: ${name}: ${message}`,
+      'Usually this passes; redrive the execution, which goes on where it stopped.',
+      { cause: error },
+    );
+  return new Unexpected(`${name}: ${message}`, 'See the log of the function for where it happened.', {
+    cause: error,
+  });
+}
+
+/** True where an AWS API answered with one of these error names. */
+export function isAwsError(error: unknown, ...names: string[]): boolean {
+  return error instanceof Error && names.includes(error.name);
+}
+
+function httpStatus(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('$metadata' in error)) return undefined;
+  const metadata = error.$metadata;
+  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
+  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+}

@@ -1,0 +1,260 @@
+import type {
+  DBInstance,
+  ModifyDBInstanceMessage,
+  RestoreDBInstanceFromDBSnapshotMessage,
+  RestoreDBInstanceToPointInTimeMessage,
+} from '@aws-sdk/client-rds';
+
+/**
+ * The settings of an instance. A restore that is told nothing gets RDS's defaults, so everything that both restore calls
+ * take is passed; what neither takes is changed afterwards. Names are the members of the API.
+ */
+type RestoreSettings = Omit<
+  RestoreDBInstanceFromDBSnapshotMessage & RestoreDBInstanceToPointInTimeMessage,
+  'DBInstanceIdentifier' | 'TargetDBInstanceIdentifier' | 'Tags'
+>;
+
+/** Below this size RDS for PostgreSQL on gp3 has fixed IOPS and throughput and refuses to be told any. GiB. */
+const GP3_TUNABLE_FROM_GIB = 400;
+
+/**
+ * What both restore calls take, as the live instance has it. Deletion protection is left out: the recovery must be able to
+ * discard what it made; MatchSettings turns it on.
+ */
+export function restoreSettings(live: DBInstance, minimumStorageGib = 0): RestoreSettings {
+  const tunable =
+    live.StorageType === 'io1' ||
+    live.StorageType === 'io2' ||
+    (live.StorageType === 'gp3' && (live.AllocatedStorage ?? 0) >= GP3_TUNABLE_FROM_GIB);
+  return {
+    DBInstanceClass: live.DBInstanceClass,
+    Port: live.Endpoint?.Port,
+    // RDS chooses both zones of a Multi-AZ instance and refuses to be told one.
+    AvailabilityZone: live.MultiAZ ? undefined : live.AvailabilityZone,
+    DBSubnetGroupName: live.DBSubnetGroup?.DBSubnetGroupName,
+    VpcSecurityGroupIds: securityGroups(live),
+    DBParameterGroupName: live.DBParameterGroups?.[0]?.DBParameterGroupName,
+    OptionGroupName: live.OptionGroupMemberships?.[0]?.OptionGroupName,
+    MultiAZ: live.MultiAZ,
+    PubliclyAccessible: live.PubliclyAccessible,
+    AutoMinorVersionUpgrade: live.AutoMinorVersionUpgrade,
+    CopyTagsToSnapshot: live.CopyTagsToSnapshot,
+    StorageType: live.StorageType,
+    Iops: tunable ? live.Iops : undefined,
+    StorageThroughput: tunable && live.StorageType === 'gp3' ? live.StorageThroughput : undefined,
+    AllocatedStorage:
+      live.AllocatedStorage === undefined ? undefined : Math.max(live.AllocatedStorage, minimumStorageGib),
+    NetworkType: live.NetworkType,
+    DedicatedLogVolume: live.DedicatedLogVolume,
+    ProcessorFeatures: live.ProcessorFeatures?.length ? live.ProcessorFeatures : undefined,
+    EnableIAMDatabaseAuthentication: live.IAMDatabaseAuthenticationEnabled,
+    EnableCloudwatchLogsExports: live.EnabledCloudwatchLogsExports?.length
+      ? live.EnabledCloudwatchLogsExports
+      : undefined,
+    CACertificateIdentifier: live.CACertificateIdentifier,
+    BackupRetentionPeriod: live.BackupRetentionPeriod,
+    PreferredBackupWindow: live.PreferredBackupWindow,
+    EngineLifecycleSupport: live.EngineLifecycleSupport,
+  };
+}
+
+interface Setting {
+  readonly name: string;
+  readonly read: (instance: DBInstance) => unknown;
+  /**
+   * What ModifyDBInstance is told so that the recovery instance becomes like the live one; null: it cannot be changed on
+   * an instance that exists, but must be equal.
+   */
+  readonly modify: ((live: DBInstance, recovery: DBInstance) => Partial<ModifyDBInstanceMessage>) | null;
+  /** Why a difference is fine; such a setting is reported only. */
+  readonly mayDiffer?: string;
+}
+
+const SETTINGS: readonly Setting[] = [
+  same('DBInstanceClass', (live) => ({ DBInstanceClass: live.DBInstanceClass })),
+  same('StorageType', (live) => ({ StorageType: live.StorageType, ...tuned(live) })),
+  same('Iops', tuned),
+  same('StorageThroughput', tuned),
+  {
+    name: 'AllocatedStorage',
+    read: (instance) => instance.AllocatedStorage,
+    modify: null,
+    mayDiffer: 'storage never shrinks; it is at least that of the restore point',
+  },
+  {
+    name: 'MaxAllocatedStorage',
+    read: (instance) => instance.MaxAllocatedStorage,
+    // Told the allocated size, RDS switches autoscaling off.
+    modify: (live, recovery) => ({
+      MaxAllocatedStorage: live.MaxAllocatedStorage ?? recovery.AllocatedStorage,
+    }),
+  },
+  same('MultiAZ', (live) => ({ MultiAZ: live.MultiAZ })),
+  same('PubliclyAccessible', (live) => ({ PubliclyAccessible: live.PubliclyAccessible })),
+  same('AutoMinorVersionUpgrade', (live) => ({ AutoMinorVersionUpgrade: live.AutoMinorVersionUpgrade })),
+  same('CopyTagsToSnapshot', (live) => ({ CopyTagsToSnapshot: live.CopyTagsToSnapshot })),
+  same('BackupRetentionPeriod', (live) => ({ BackupRetentionPeriod: live.BackupRetentionPeriod })),
+  same('PreferredBackupWindow', (live) => ({ PreferredBackupWindow: live.PreferredBackupWindow })),
+  same('PreferredMaintenanceWindow', (live) => ({
+    PreferredMaintenanceWindow: live.PreferredMaintenanceWindow,
+  })),
+  {
+    name: 'MonitoringInterval',
+    read: (instance) => instance.MonitoringInterval ?? 0,
+    modify: monitoring,
+  },
+  same('MonitoringRoleArn', monitoring),
+  {
+    name: 'DatabaseInsightsMode',
+    read: (instance) => instance.DatabaseInsightsMode ?? 'standard',
+    modify: insights,
+  },
+  {
+    name: 'PerformanceInsightsEnabled',
+    read: (instance) => instance.PerformanceInsightsEnabled ?? false,
+    modify: insights,
+  },
+  same('PerformanceInsightsRetentionPeriod', insights),
+  same('PerformanceInsightsKMSKeyId', insights),
+  {
+    name: 'IAMDatabaseAuthenticationEnabled',
+    read: (instance) => instance.IAMDatabaseAuthenticationEnabled ?? false,
+    modify: (live) => ({ EnableIAMDatabaseAuthentication: live.IAMDatabaseAuthenticationEnabled ?? false }),
+  },
+  {
+    name: 'EnabledCloudwatchLogsExports',
+    read: logExports,
+    modify: (live, recovery) => ({
+      CloudwatchLogsExportConfiguration: {
+        EnableLogTypes: logExports(live).filter((type) => !logExports(recovery).includes(type)),
+        DisableLogTypes: logExports(recovery).filter((type) => !logExports(live).includes(type)),
+      },
+    }),
+  },
+  same('CACertificateIdentifier', (live) => ({ CACertificateIdentifier: live.CACertificateIdentifier })),
+  {
+    name: 'DBParameterGroupName',
+    read: (instance) => instance.DBParameterGroups?.[0]?.DBParameterGroupName,
+    modify: (live) => ({ DBParameterGroupName: live.DBParameterGroups?.[0]?.DBParameterGroupName }),
+  },
+  {
+    name: 'OptionGroupName',
+    read: (instance) => instance.OptionGroupMemberships?.[0]?.OptionGroupName,
+    modify: (live) => ({ OptionGroupName: live.OptionGroupMemberships?.[0]?.OptionGroupName }),
+  },
+  {
+    name: 'VpcSecurityGroupIds',
+    read: (instance) => [...securityGroups(instance)].sort(),
+    modify: (live) => ({ VpcSecurityGroupIds: securityGroups(live) }),
+  },
+  {
+    name: 'DBSubnetGroupName',
+    read: (instance) => instance.DBSubnetGroup?.DBSubnetGroupName,
+    modify: null,
+  },
+  { name: 'Port', read: (instance) => instance.Endpoint?.Port, modify: null },
+  same('NetworkType', (live) => ({ NetworkType: live.NetworkType })),
+  {
+    name: 'DedicatedLogVolume',
+    read: (instance) => instance.DedicatedLogVolume ?? false,
+    modify: (live) => ({ DedicatedLogVolume: live.DedicatedLogVolume ?? false }),
+  },
+  same('MasterUsername', null),
+  same('StorageEncrypted', null),
+  { ...same('KmsKeyId', null), mayDiffer: 'the key comes from the backup' },
+  { ...same('EngineVersion', null), mayDiffer: 'the version comes from the backup' },
+  {
+    name: 'DeletionProtection',
+    read: (instance) => instance.DeletionProtection ?? false,
+    modify: (live) => ({ DeletionProtection: live.DeletionProtection ?? false }),
+  },
+];
+
+export interface ComparedSetting {
+  readonly name: string;
+  readonly live: string;
+  readonly recovery: string;
+  readonly equal: boolean;
+  readonly note?: string;
+}
+
+/** Every setting of the live instance beside that of the recovery instance. */
+export function compareSettings(live: DBInstance, recovery: DBInstance): ComparedSetting[] {
+  return SETTINGS.map((setting) => {
+    const [ofLive, ofRecovery] = [show(setting.read(live)), show(setting.read(recovery))];
+    const equal = ofLive === ofRecovery;
+    return {
+      name: setting.name,
+      live: ofLive,
+      recovery: ofRecovery,
+      equal,
+      ...(!equal && setting.mayDiffer ? { note: setting.mayDiffer } : {}),
+    };
+  });
+}
+
+/** What to change on the recovery instance, and the names of what differs and cannot be changed. */
+export function settingsToModify(
+  live: DBInstance,
+  recovery: DBInstance,
+): { changes: Partial<ModifyDBInstanceMessage>; impossible: string[] } {
+  const differing = SETTINGS.filter(
+    (setting) => !setting.mayDiffer && show(setting.read(live)) !== show(setting.read(recovery)),
+  );
+  return {
+    changes: Object.assign({}, ...differing.map((setting) => setting.modify?.(live, recovery) ?? {})),
+    impossible: differing.filter((setting) => setting.modify === null).map((setting) => setting.name),
+  };
+}
+
+/** A setting that has one member, of the same name everywhere. */
+function same(name: keyof DBInstance & string, modify: Setting['modify']): Setting {
+  return { name, read: (instance) => instance[name], modify };
+}
+
+function tuned(live: DBInstance): Partial<ModifyDBInstanceMessage> {
+  const { Iops, StorageThroughput } = restoreSettings(live);
+  return {
+    ...(Iops === undefined ? {} : { Iops, AllocatedStorage: live.AllocatedStorage }),
+    ...(StorageThroughput === undefined ? {} : { StorageThroughput }),
+  };
+}
+
+function monitoring(live: DBInstance): Partial<ModifyDBInstanceMessage> {
+  const interval = live.MonitoringInterval ?? 0;
+  return interval === 0
+    ? { MonitoringInterval: 0 }
+    : { MonitoringInterval: interval, MonitoringRoleArn: live.MonitoringRoleArn };
+}
+
+function insights(live: DBInstance): Partial<ModifyDBInstanceMessage> {
+  if (!live.PerformanceInsightsEnabled)
+    return {
+      EnablePerformanceInsights: false,
+      ...(live.DatabaseInsightsMode ? { DatabaseInsightsMode: live.DatabaseInsightsMode } : {}),
+    };
+  return {
+    EnablePerformanceInsights: true,
+    PerformanceInsightsRetentionPeriod: live.PerformanceInsightsRetentionPeriod,
+    PerformanceInsightsKMSKeyId: live.PerformanceInsightsKMSKeyId,
+    DatabaseInsightsMode: live.DatabaseInsightsMode,
+  };
+}
+
+function securityGroups(instance: DBInstance): string[] {
+  return (instance.VpcSecurityGroups ?? [])
+    .filter((group) => group.Status !== 'removing')
+    .flatMap((group) => group.VpcSecurityGroupId ?? []);
+}
+
+function logExports(instance: DBInstance): string[] {
+  return [...(instance.EnabledCloudwatchLogsExports ?? [])].sort();
+}
+
+function show(value: unknown): string {
+  return value === undefined || value === null
+    ? 'none'
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value);
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Names of instances and snapshots, and the ids that they are derived from. The same input always gives the same name, so
+ * that a retry finds what the first try made. RDS: instance 1-63 characters, snapshot 1-255, letters, digits and hyphens,
+ * starting with a letter, no two hyphens in a row, none at the end; stored in lower case.
+ */
+const MAX_INSTANCE_ID = 63;
+const RECOVERY_SUFFIX = /-rec-[0-9a-f]{10}$/;
+
+/**
+ * Id of a recovery: ten hex digits from the execution's name and start. The start is part of it because Step Functions
+ * lets a name be used again after 90 days; a redrive keeps both.
+ */
+export function recoveryId(execution: { name: string; startTime: string }): string {
+  return digest(`${execution.name} ${new Date(execution.startTime).toISOString()}`, 10);
+}
+
+/** The name that an instance had before any recovery, so that recovering again and again does not make names longer. */
+export function baseName(instanceId: string): string {
+  return instanceId.toLowerCase().replace(RECOVERY_SUFFIX, '');
+}
+
+export function recoveryInstanceId(liveInstanceId: string, id: string): string {
+  const suffix = `-rec-${id}`;
+  return `${cut(baseName(liveInstanceId), MAX_INSTANCE_ID - suffix.length)}${suffix}`;
+}
+
+export function finalSnapshotId(liveInstanceId: string, id: string): string {
+  return `${cut(baseName(liveInstanceId), MAX_INSTANCE_ID)}-final-${id}`;
+}
+
+/** One deployment, one name: the readable part helps people, the digest keeps ids apart that only look alike. */
+export function preMigrationSnapshotId(liveInstanceId: string, deploymentId: string): string {
+  const readable = cut(slug(deploymentId), 60);
+  const parts = [
+    cut(baseName(liveInstanceId), MAX_INSTANCE_ID),
+    'pre-migration',
+    readable,
+    digest(deploymentId, 10),
+  ];
+  return parts.filter((part) => part !== '').join('-');
+}
+
+function slug(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+}
+
+function cut(name: string, length: number): string {
+  return name.slice(0, length).replace(/-+$/, '');
+}
+
+function digest(text: string, length: number): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, length);
+}

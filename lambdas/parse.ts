@@ -1,0 +1,94 @@
+import type * as z from 'zod/mini';
+import { InvalidInput } from './errors';
+
+interface Issue {
+  readonly field: string;
+  /** What was given, shortened. */
+  readonly got: string;
+  readonly allowed: string;
+}
+
+/** Parses `value`; throws InvalidInput that names each wrong field, what was given and what is allowed. */
+export function parse<Schema extends z.ZodMiniType>(
+  schema: Schema,
+  value: unknown,
+  what: string,
+): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = describeIssues(parsed.error.issues, value);
+  const lines = issues.map(({ field, got, allowed }) => `${field}: got ${got}, allowed is ${allowed}.`);
+  throw new InvalidInput(`The ${what} cannot be used. ${lines.join(' ')}`, 'Correct the fields named here.');
+}
+
+/** zod's issues in plain words; zod/mini has no messages of its own. */
+export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unknown): Issue[] {
+  return issues.flatMap((issue): Issue[] => {
+    const field = pathOf(issue.path);
+    const got = show(valueAt(value, issue.path));
+    switch (issue.code) {
+      case 'unrecognized_keys':
+        return issue.keys.map((key) => ({
+          field: pathOf([...issue.path, key]),
+          got: show(valueAt(value, [...issue.path, key])),
+          allowed: 'no such field',
+        }));
+      case 'invalid_value':
+        return [{ field, got, allowed: oneOf(issue.values) }];
+      case 'invalid_union': {
+        const options = 'options' in issue ? issue.options : undefined;
+        if (!options) return [{ field, got, allowed: 'one of several shapes' }];
+        return [{ field, got, allowed: oneOf(options) }];
+      }
+      case 'too_small':
+        return [{ field, got, allowed: `at least ${String(issue.minimum)}${unit(issue.origin)}` }];
+      case 'too_big':
+        return [{ field, got, allowed: `at most ${String(issue.maximum)}${unit(issue.origin)}` }];
+      case 'invalid_format':
+        return [
+          { field, got, allowed: FORMATS[issue.format] ?? `the format ${issue.pattern ?? issue.format}` },
+        ];
+      case 'invalid_type':
+        return [{ field, got, allowed: article(issue.expected) }];
+      default:
+        return [{ field, got, allowed: `something else (it ${issue.message || 'is not valid'})` }];
+    }
+  });
+}
+
+const FORMATS: Record<string, string> = {
+  datetime: 'a time as 2026-11-21T10:00:00Z',
+};
+
+function oneOf(values: readonly unknown[]): string {
+  const shown = values.map((value) => JSON.stringify(value) ?? String(value));
+  return shown.length === 1 ? (shown[0] ?? '') : `one of ${shown.join(', ')}`;
+}
+
+function unit(origin: string): string {
+  if (origin === 'string') return ' characters';
+  return origin === 'array' ? ' entries' : '';
+}
+
+function article(type: string): string {
+  return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.length === 0 ? '(the whole)' : path.map(String).join('.');
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at: unknown = value;
+  for (const key of path) {
+    if (typeof at !== 'object' || at === null) return undefined;
+    at = Object.entries(at).find(([name]) => name === String(key))?.[1];
+  }
+  return at;
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value);
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}

@@ -1,0 +1,121 @@
+import { Client, DatabaseError } from 'pg';
+import { DatabaseUnreachable, LoginRefused, QueryFailed, RollbackError } from './errors';
+
+/** Where and as whom to log in. */
+export interface Login {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+export const APPLICATION_NAME = 'migration-rollback';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const STATEMENT_TIMEOUT_MS = 60_000;
+
+/**
+ * One login for the time of `work`. TLS is always verified in full: name and authority; what is trusted comes from the
+ * runtime (NODE_EXTRA_CA_CERTS). Throws LoginRefused, DatabaseUnreachable or QueryFailed, never with a password.
+ */
+export async function withConnection<T>(
+  login: Login,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const client = new Client({
+    host: login.host,
+    port: login.port,
+    user: login.user,
+    password: login.password,
+    database: login.database,
+    ssl: { rejectUnauthorized: true },
+    application_name: APPLICATION_NAME,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: STATEMENT_TIMEOUT_MS + 5000,
+    lock_timeout: CONNECT_TIMEOUT_MS,
+  });
+  // A connection that breaks while nobody waits for an answer must not end the process; the next query reports it.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    throw connectError(error, login);
+  }
+  try {
+    return await work(new Connection(client, login));
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** True when the login works; false when it is refused. Throws when the database cannot be asked. */
+export async function canLogIn(login: Login): Promise<boolean> {
+  try {
+    await withConnection(login, (connection) => connection.query('select 1'));
+    return true;
+  } catch (error) {
+    if (error instanceof LoginRefused) return false;
+    throw error;
+  }
+}
+
+/** What a step may do with a connection. */
+export class Connection {
+  constructor(
+    private readonly client: Client,
+    private readonly login: Login,
+  ) {}
+
+  /** Rows of one statement. The statement must not hold a password: PostgreSQL and errors repeat it. */
+  async query(sql: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    try {
+      const result = await this.client.query<Record<string, unknown>>(sql, [...values]);
+      return result.rows;
+    } catch (error) {
+      if (error instanceof DatabaseError)
+        throw new QueryFailed(
+          `PostgreSQL on ${this.login.host} refused a query: ${error.message} (SQLSTATE ${error.code ?? 'unknown'}).`,
+          'See the log of the instance.',
+        );
+      throw unreachable(error, this.login);
+    }
+  }
+}
+
+/** An SQL identifier, quoted. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** SQLSTATEs of a refused login: no such role, wrong password, no matching pg_hba.conf entry, role may not log in. */
+const REFUSED = new Set(['28000', '28P01']);
+/** The database is missing, or this role may not connect to it: the server was reached and said no. */
+const NO_DATABASE = new Set(['3D000', '42501']);
+
+function connectError(error: unknown, login: Login): RollbackError {
+  if (error instanceof DatabaseError && error.code !== undefined) {
+    const evidence = `${login.host}:${login.port} refused role "${login.user}" on database "${login.database}" (SQLSTATE ${error.code}: ${error.message}).`;
+    if (REFUSED.has(error.code))
+      return new LoginRefused(evidence, 'Compare the secret with the password that the database has.');
+    if (NO_DATABASE.has(error.code))
+      return new LoginRefused(evidence, 'The database or the right to connect to it is missing.');
+    return new DatabaseUnreachable(evidence, 'The server answers but takes no session now; try again.');
+  }
+  return unreachable(error, login);
+}
+
+function unreachable(error: unknown, login: Login): DatabaseUnreachable {
+  const reason = error instanceof Error ? reasonOf(error) : String(error);
+  return new DatabaseUnreachable(
+    `PostgreSQL on ${login.host}:${login.port} cannot be reached: ${reason}.`,
+    'Look at the security groups and routes from the function to the instance, and whether its certificate is signed by an authority in NODE_EXTRA_CA_CERTS.',
+  );
+}
+
+function reasonOf(error: Error): string {
+  const code = 'code' in error ? `${String(error.code)}: ` : '';
+  if (error instanceof AggregateError && error.errors[0] instanceof Error) return reasonOf(error.errors[0]);
+  return `${code}${error.message}`;
+}

@@ -1,0 +1,78 @@
+import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import * as z from 'zod/mini';
+import { InvalidInput, SecretUnclear, isAwsError } from './errors';
+
+export interface SecretVersion {
+  readonly versionId: string;
+  readonly stages: readonly string[];
+  readonly value: string;
+}
+
+/** One version of a secret, by label or by id; undefined when there is none. */
+export async function findSecretVersion(
+  secrets: SecretsManagerClient,
+  secretId: string,
+  version: { stage: string } | { versionId: string },
+): Promise<SecretVersion | undefined> {
+  try {
+    const answer = await secrets.send(
+      new GetSecretValueCommand({
+        SecretId: secretId,
+        ...('stage' in version ? { VersionStage: version.stage } : { VersionId: version.versionId }),
+      }),
+    );
+    if (answer.SecretString === undefined)
+      throw new SecretUnclear(`Secret ${secretId} holds bytes, not text.`, 'Store it as a string.');
+    return {
+      versionId: answer.VersionId ?? '',
+      stages: answer.VersionStages ?? [],
+      value: answer.SecretString,
+    };
+  } catch (error) {
+    if (isAwsError(error, 'ResourceNotFoundException')) return undefined;
+    throw error;
+  }
+}
+
+/** The version labelled AWSCURRENT. */
+export async function currentSecret(secrets: SecretsManagerClient, secretId: string): Promise<SecretVersion> {
+  const version = await findSecretVersion(secrets, secretId, { stage: 'AWSCURRENT' });
+  if (!version)
+    throw new SecretUnclear(
+      `Secret ${secretId} does not exist or has no current version.`,
+      'Create the secret and store the value in it.',
+    );
+  return version;
+}
+
+const MasterCredentials = z.object({ username: z.string(), password: z.string() });
+export type MasterCredentials = z.infer<typeof MasterCredentials>;
+
+/** Username and password of the master user, from the JSON that RDS and the CDK write. */
+export function readMasterCredentials(value: string): MasterCredentials {
+  const parsed = MasterCredentials.safeParse(jsonOf(value));
+  if (!parsed.success)
+    throw new SecretUnclear(
+      'The master secret is not a JSON object with "username" and "password".',
+      'Store the master user of the instance in it.',
+    );
+  return parsed.data;
+}
+
+/** A setting that this function cannot do without; throws InvalidInput. */
+export function required(value: string | undefined, name: string): string {
+  if (value === undefined || value === '')
+    throw new InvalidInput(
+      `Environment variable ${name} of the function is missing.`,
+      'Deploy the rollback stack again.',
+    );
+  return value;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,73 @@
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { InstanceAddress, MatchCredentialsResult, Recovery } from '../contract';
+import { readLogin } from '../database-url';
+import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused } from '../errors';
+import { canLogIn, identifier, withConnection, type Connection } from '../postgres';
+import { scramVerifier } from '../scram';
+import { currentSecret, readMasterCredentials } from '../secrets';
+
+/**
+ * Makes the application's current password work on the recovery instance: the backup may be older than the last rotation.
+ * Throws CredentialsNotReady until the master user's password is there, ApplicationRoleMissing, LoginRefused.
+ */
+export async function matchCredentials(
+  { instance }: { recovery: Recovery; instance: InstanceAddress },
+  deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
+): Promise<MatchCredentialsResult> {
+  const { host, port } = instance;
+  const application = {
+    ...readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value),
+    host,
+    port,
+  };
+  const { username, password } = readMasterCredentials(
+    (await currentSecret(deps.secrets, deps.masterSecretId)).value,
+  );
+  const role = application.user;
+
+  const changed = await asMaster(
+    { host, port, user: username, password, database: application.database },
+    async (connection) => {
+      const [found] = await connection.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);
+      if (!found)
+        throw new ApplicationRoleMissing(
+          `The restored database has no role "${role}", which the secret logs in as.`,
+          'Was the role made after the restore point? Choose a later one, or make the role and recover from a snapshot with it.',
+        );
+      if (await canLogIn(application)) return false;
+      // A verifier, not the password: ALTER ROLE may be logged. Its characters need no quoting.
+      await connection.query(
+        `alter role ${identifier(role)} password '${scramVerifier(application.password)}'`,
+      );
+      return true;
+    },
+  );
+  if (changed && !(await canLogIn(application)))
+    throw new LoginRefused(
+      `${host}:${port} refuses role "${role}" although its password was set.`,
+      'Look at the role (login allowed? valid until?) and its right to connect to the database.',
+    );
+  return {
+    applicationRole: role,
+    applicationPassword: changed ? 'set to the current one' : 'already current',
+  };
+}
+
+async function asMaster<T>(
+  login: Parameters<typeof withConnection>[0],
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  let loggedIn = false;
+  try {
+    return await withConnection(login, (connection) => {
+      loggedIn = true;
+      return work(connection);
+    });
+  } catch (error) {
+    if (error instanceof LoginRefused && !loggedIn)
+      throw new CredentialsNotReady(`The master password is not in force yet: ${error.message}`, 'Wait.', {
+        cause: error,
+      });
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import * as z from 'zod/mini';
+import type { InstanceAddress, Recovery, RecordPositionResult } from '../contract';
+import { readLogin } from '../database-url';
+import { LoginRefused } from '../errors';
+import { withConnection, type Login } from '../postgres';
+import { findSecretVersion, readMasterCredentials } from '../secrets';
+
+export interface RecordPositionDeps {
+  readonly secrets: SecretsManagerClient;
+  readonly masterSecretId: string;
+  readonly databaseUrlSecretId: string;
+}
+
+const Position = z.object({
+  snapshot_xmax: z.string(),
+  last_replay_lsn: z.nullable(z.string()),
+  current_lsn: z.string(),
+  wal_file: z.string(),
+});
+
+/**
+ * What the copy holds, asked before anything writes to it. Only the passwords of the backup's moment can be in it, so the
+ * current and previous ones of both users are tried. Never throws: a recovery must not fail for want of this record.
+ */
+export async function recordPosition(
+  { instance }: { recovery: Recovery; instance: InstanceAddress },
+  deps: RecordPositionDeps,
+): Promise<RecordPositionResult> {
+  try {
+    const logins = await possibleLogins(deps, instance);
+    for (const login of logins) {
+      try {
+        return await withConnection(login, async (connection) => {
+          const [row] = await connection.query(
+            `select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text as snapshot_xmax,
+                    pg_catalog.pg_last_wal_replay_lsn()::text as last_replay_lsn,
+                    pg_catalog.pg_current_wal_lsn()::text as current_lsn,
+                    pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) as wal_file`,
+          );
+          const position = Position.parse(row);
+          return {
+            recorded: true,
+            snapshotXmax: position.snapshot_xmax,
+            lastReplayLsn: position.last_replay_lsn,
+            currentLsn: position.current_lsn,
+            // The name of a WAL file begins with the timeline, eight hex digits.
+            timeline: parseInt(position.wal_file.slice(0, 8), 16),
+          };
+        });
+      } catch (error) {
+        if (!(error instanceof LoginRefused)) throw error;
+      }
+    }
+    return { recorded: false, reason: `None of ${logins.length} known passwords is that of the backup.` };
+  } catch (error) {
+    return { recorded: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function possibleLogins(deps: RecordPositionDeps, { host, port }: InstanceAddress): Promise<Login[]> {
+  const { secrets, masterSecretId, databaseUrlSecretId } = deps;
+  const versions = async (secretId: string): Promise<string[]> => {
+    const found = await Promise.all(
+      ['AWSCURRENT', 'AWSPREVIOUS'].map((stage) => findSecretVersion(secrets, secretId, { stage })),
+    );
+    return found.flatMap((version) => version?.value ?? []);
+  };
+  const [masters, applications] = await Promise.all([
+    versions(masterSecretId),
+    versions(databaseUrlSecretId),
+  ]);
+  const applicationLogins = applications.map(readLogin);
+  const database = applicationLogins[0]?.database ?? 'postgres';
+  return [
+    ...masters.map(readMasterCredentials).map(({ username, password }) => ({
+      host,
+      port,
+      user: username,
+      password,
+      database,
+    })),
+    ...applicationLogins.map((login) => ({ ...login, host, port })),
+  ];
+}
