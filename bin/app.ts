@@ -1,0 +1,9 @@
+import { App, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { addEnvironment } from '../lib/environment-stacks';
+import { selectEnvironments } from '../lib/environments';
+
+const app = new App();
+for (const settings of selectEnvironments(app.node.tryGetContext('environments')))
+  addEnvironment(app, settings);
+Validations.of(app).addPlugins(new AwsSolutionsChecks(app));

@@ -1,0 +1,203 @@
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { EnvironmentName } from '../lambdas/contract';
+
+/** Where the functions that talk to PostgreSQL run, when the VPC exists already. */
+export interface ExistingVpc {
+  readonly vpcId: string;
+  /** One per subnet, in the same order. */
+  readonly availabilityZones: readonly string[];
+  /** Subnets without a route from the internet, from which the database can be reached. */
+  readonly subnetIds: readonly string[];
+  /**
+   * Whether AWS Secrets Manager can be reached from these subnets already, by NAT or an endpoint.
+   * If not, an interface endpoint is made (about 9 dollars a month).
+   */
+  readonly reachesSecretsManager: boolean;
+}
+
+/** A database that exists already: nothing of it is made, changed or deleted by CloudFormation. */
+export interface ExistingDatabase {
+  readonly vpc: ExistingVpc;
+  readonly instanceId: string;
+  readonly host: string;
+  readonly port: number;
+  /** The security group of the instance; the functions are let in. */
+  readonly securityGroupId: string;
+  /** Complete ARN (with its six random characters) of the secret with the master user's `username` and `password`. */
+  readonly masterSecretArn: string;
+  /** Complete ARN of the secret that holds the application's DATABASE_URL. */
+  readonly databaseUrlSecretArn: string;
+}
+
+/** How a database that is made here is set up. */
+export interface DatabaseSettings {
+  /** A size of instance that Graviton offers, for example `t4g.medium`. */
+  readonly instanceType: string;
+  readonly allocatedStorageGiB: number;
+  /** Storage grows by itself up to here. */
+  readonly maxAllocatedStorageGiB: number;
+  /** A standby in another Availability Zone. */
+  readonly multiAz: boolean;
+  /** Keeps the instance and its secrets when the stack is deleted, and refuses to delete the instance. */
+  readonly protectedFromDeletion: boolean;
+  /** Name of the application's database. */
+  readonly databaseName: string;
+  /** Name of the role that the application logs in as. */
+  readonly applicationRole: string;
+}
+
+export interface EnvironmentSettings {
+  readonly name: EnvironmentName;
+  /** Prefix of the names of the stacks. */
+  readonly stackPrefix: string;
+  /** Days that RDS keeps continuous backups: 0 to 35; 0 switches them off. */
+  readonly automatedBackupDays: number;
+  /** Days that a pre-migration snapshot is kept; 0: none is made, the function answers `skipped`. */
+  readonly preMigrationSnapshotDays: number;
+  /** Whether the environment has the recovery machine. */
+  readonly recovery: boolean;
+  /** Days that logs are kept. */
+  readonly logDays: RetentionDays;
+  /** The database that is made, or the one that exists. */
+  readonly database: DatabaseSettings | { readonly existing: ExistingDatabase };
+  /**
+   * The VPC of the database that is made.
+   * @default - a VPC with isolated subnets only is made for it
+   */
+  readonly vpc?: ExistingVpc;
+}
+
+/** Everything in which the environments differ. Stacks and constructs read it; nothing else says "if production". */
+export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>> = {
+  production: {
+    name: 'production',
+    stackPrefix: 'Production',
+    automatedBackupDays: 30,
+    preMigrationSnapshotDays: 90,
+    recovery: true,
+    logDays: RetentionDays.ONE_YEAR,
+    database: {
+      instanceType: 't4g.medium',
+      allocatedStorageGiB: 100,
+      maxAllocatedStorageGiB: 500,
+      multiAz: true,
+      protectedFromDeletion: true,
+      databaseName: 'app',
+      applicationRole: 'app',
+    },
+  },
+  staging: {
+    name: 'staging',
+    stackPrefix: 'Staging',
+    automatedBackupDays: 7,
+    preMigrationSnapshotDays: 7,
+    recovery: true,
+    logDays: RetentionDays.ONE_MONTH,
+    database: {
+      instanceType: 't4g.small',
+      allocatedStorageGiB: 20,
+      maxAllocatedStorageGiB: 100,
+      multiAz: false,
+      protectedFromDeletion: false,
+      databaseName: 'app',
+      applicationRole: 'app',
+    },
+  },
+  development: {
+    name: 'development',
+    stackPrefix: 'Development',
+    automatedBackupDays: 0,
+    preMigrationSnapshotDays: 0,
+    recovery: false,
+    logDays: RetentionDays.ONE_WEEK,
+    database: {
+      instanceType: 't4g.micro',
+      allocatedStorageGiB: 20,
+      maxAllocatedStorageGiB: 50,
+      multiAz: false,
+      protectedFromDeletion: false,
+      databaseName: 'app',
+      applicationRole: 'app',
+    },
+  },
+};
+
+/**
+ * The environments to make: all, or those that the context key `environments` lists (`-c environments=production,staging`).
+ * @throws Error when the list names one that the table does not have
+ */
+export function selectEnvironments(
+  context: unknown,
+  table: Readonly<Record<string, EnvironmentSettings>> = ENVIRONMENTS,
+): EnvironmentSettings[] {
+  if (context !== undefined && typeof context !== 'string')
+    throw new Error(
+      `The context key "environments" is ${JSON.stringify(context)}. Write names separated by commas: "production,staging".`,
+    );
+  const names = context?.split(',').map((name) => name.trim()) ?? Object.keys(table);
+  return names.map((name) => {
+    const settings = table[name];
+    if (!settings)
+      throw new Error(
+        `The context key "environments" names ${JSON.stringify(name)}, which lib/environments.ts does not have. ` +
+          `Name one or several of ${Object.keys(table).join(', ')}, separated by commas.`,
+      );
+    return settings;
+  });
+}
+
+/**
+ * Finds what CloudFormation would refuse half an hour later, or accept and be wrong about.
+ * @throws Error that says the value found and what to write instead
+ */
+export function checkSettings(settings: EnvironmentSettings): void {
+  const { automatedBackupDays, preMigrationSnapshotDays, database, vpc } = settings;
+  const refuse = (field: string, value: unknown, hint: string): never => {
+    throw new Error(`${settings.name}: ${field} is ${JSON.stringify(value)}. ${hint}`);
+  };
+  if (!Number.isInteger(automatedBackupDays) || automatedBackupDays < 0 || automatedBackupDays > 35)
+    refuse('automatedBackupDays', automatedBackupDays, 'RDS keeps backups for 0 to 35 whole days.');
+  if (!Number.isInteger(preMigrationSnapshotDays) || preMigrationSnapshotDays < 0)
+    refuse('preMigrationSnapshotDays', preMigrationSnapshotDays, 'Write a whole number of days, 0 for none.');
+  if (settings.recovery && preMigrationSnapshotDays === 0)
+    refuse(
+      'preMigrationSnapshotDays',
+      preMigrationSnapshotDays,
+      'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to false.',
+    );
+  if ('existing' in database) {
+    if (vpc) refuse('vpc', vpc.vpcId, 'The VPC of an existing database is given inside database.existing.');
+    checkVpc(database.existing.vpc, refuse);
+    for (const field of ['masterSecretArn', 'databaseUrlSecretArn'] as const)
+      if (!/^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/.test(database.existing[field]))
+        refuse(
+          `database.existing.${field}`,
+          database.existing[field],
+          'Write the complete ARN, as `aws secretsmanager describe-secret` prints it.',
+        );
+    return;
+  }
+  if (vpc) checkVpc(vpc, refuse);
+  if (database.maxAllocatedStorageGiB < database.allocatedStorageGiB * 1.1)
+    refuse(
+      'database.maxAllocatedStorageGiB',
+      database.maxAllocatedStorageGiB,
+      `RDS wants at least 10 % more than allocatedStorageGiB (${database.allocatedStorageGiB}).`,
+    );
+  for (const field of ['databaseName', 'applicationRole'] as const)
+    if (!/^[a-z_][a-z0-9_]{0,62}$/.test(database[field]))
+      refuse(
+        `database.${field}`,
+        database[field],
+        'Write lower-case letters, digits and underscores, at most 63, not starting with a digit.',
+      );
+}
+
+function checkVpc(vpc: ExistingVpc, refuse: (field: string, value: unknown, hint: string) => never): void {
+  if (vpc.subnetIds.length === 0 || vpc.subnetIds.length !== vpc.availabilityZones.length)
+    refuse(
+      'vpc.subnetIds',
+      vpc.subnetIds,
+      `Name at least one subnet, and one Availability Zone for each (got ${JSON.stringify(vpc.availabilityZones)}).`,
+    );
+}

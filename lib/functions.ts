@@ -1,0 +1,24 @@
+import type { DATABASE_FUNCTIONS, FunctionName } from '../lambdas/contract';
+
+/** Every function, and whether it talks to PostgreSQL and so runs in the VPC. */
+export const RUNS_IN_VPC: {
+  readonly [Name in FunctionName]: Name extends (typeof DATABASE_FUNCTIONS)[number] ? true : false;
+} = {
+  'pre-migration-snapshot': false,
+  plan: false,
+  'start-restore': false,
+  'check-restored-instance': false,
+  'record-position': true,
+  'match-settings': false,
+  'match-credentials': true,
+  verify: true,
+  swap: true,
+  prove: true,
+  'swap-back': false,
+  drain: true,
+  retire: false,
+  discard: false,
+};
+
+/** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */
+export const HANDLERS: readonly string[] = [...Object.keys(RUNS_IN_VPC), 'application-database'];

@@ -1,0 +1,218 @@
+import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import type * as rds from 'aws-cdk-lib/aws-rds';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import type { EnvironmentName, FunctionName } from '../lambdas/contract';
+import { RUNS_IN_VPC } from './functions';
+import { functionPermissions } from './permissions';
+import { RecoveryMachine } from './recovery-machine';
+import { RollbackFunction } from './rollback-function';
+
+export interface MigrationRollbackProps {
+  /** Prefix of all physical names. */
+  readonly environment: EnvironmentName;
+  /** The instance that the secret names today; its security group lets the functions in. */
+  readonly instance: rds.IDatabaseInstance;
+  /** The application's DATABASE_URL. A recovery moves it to another instance. */
+  readonly databaseUrlSecret: ISecret;
+  /** JSON with the master user's `username` and `password`. */
+  readonly masterSecret: ISecret;
+  readonly vpc: ec2.IVpc;
+  /**
+   * Subnets for the functions that talk to PostgreSQL.
+   * @default - the isolated subnets of the VPC
+   */
+  readonly subnets?: readonly ec2.ISubnet[];
+  /**
+   * The endpoint through which Secrets Manager is reached; it is opened for the functions.
+   * @default - Secrets Manager is reached in another way, so the functions may open connections to anywhere
+   */
+  readonly secretsManagerEndpoint?: ec2.IConnectable;
+  /**
+   * Days that a pre-migration snapshot is kept: 1 or more.
+   * @default 90
+   */
+  readonly snapshotRetentionDays?: number;
+  /**
+   * Days that logs are kept.
+   * @default RetentionDays.ONE_YEAR
+   */
+  readonly logDays?: logs.RetentionDays;
+}
+
+/** Everything that takes snapshots before migrations and brings a database back: functions, machine, topic, alarms. */
+export class MigrationRollback extends Construct {
+  /** CI calls it before every migration. */
+  readonly preMigrationSnapshot: RollbackFunction;
+  /** A person starts it. */
+  readonly machine: sfn.StateMachine;
+  /** Tells people how recoveries ended. */
+  readonly topic: sns.Topic;
+
+  constructor(scope: Construct, id: string, props: MigrationRollbackProps) {
+    super(scope, id);
+    const { snapshotRetentionDays = 90 } = props;
+    if (!Number.isInteger(snapshotRetentionDays) || snapshotRetentionDays < 1)
+      throw new Error(
+        `snapshotRetentionDays is ${snapshotRetentionDays}. Without snapshots there is nothing to go back to: write 1 or more.`,
+      );
+    const logDays = props.logDays ?? logs.RetentionDays.ONE_YEAR;
+    const functions = this.functions(props, snapshotRetentionDays, logDays);
+    const { 'pre-migration-snapshot': preMigrationSnapshot, ...steps } = functions;
+    this.preMigrationSnapshot = preMigrationSnapshot;
+    this.topic = this.eventsTopic(props.environment);
+    this.machine = new RecoveryMachine(this, 'Recovery', {
+      environment: props.environment,
+      functions: steps,
+      topic: this.topic,
+      databaseUrlSecret: props.databaseUrlSecret,
+      logDays,
+    }).machine;
+    this.alarms(props.environment);
+    new CfnOutput(this, 'RecoveryMachineArn', { value: this.machine.stateMachineArn });
+    new CfnOutput(this, 'PreMigrationSnapshotFunction', { value: preMigrationSnapshot.functionName });
+    new CfnOutput(this, 'DatabaseUrlSecretArn', { value: props.databaseUrlSecret.secretArn });
+    new CfnOutput(this, 'EventsTopicArn', { value: this.topic.topicArn });
+  }
+
+  /** Lets somebody (CI) take the snapshot before a migration. */
+  grantSnapshot(grantee: iam.IGrantable): iam.Grant {
+    return this.preMigrationSnapshot.grantInvoke(grantee);
+  }
+
+  /** Lets somebody start a recovery. */
+  grantRecover(grantee: iam.IGrantable): iam.Grant {
+    return this.machine.grantStartExecution(grantee);
+  }
+
+  /** Recoveries that ended FAILED. */
+  metricRecoveriesFailed(): cloudwatch.Metric {
+    return this.machine.metricFailed({ period: Duration.minutes(5) });
+  }
+
+  private functions(
+    props: MigrationRollbackProps,
+    snapshotRetentionDays: number,
+    logDays: logs.RetentionDays,
+  ): Record<FunctionName, RollbackFunction> {
+    const { environment, vpc, databaseUrlSecret, masterSecret } = props;
+    const machineName = `${environment}-recovery`;
+    const permissions = functionPermissions(this, {
+      environment,
+      databaseUrlSecret,
+      masterSecret,
+      machineName,
+    });
+    const database = {
+      vpc,
+      subnets: props.subnets ?? vpc.isolatedSubnets,
+      securityGroup: this.securityGroup(props),
+    };
+    const make = (name: FunctionName): RollbackFunction =>
+      new RollbackFunction(this, constructId(name), {
+        environment,
+        functionName: name,
+        settings: {
+          ENVIRONMENT: environment,
+          DATABASE_URL_SECRET_ID: databaseUrlSecret.secretArn,
+          MASTER_SECRET_ID: masterSecret.secretArn,
+          SNAPSHOT_RETENTION_DAYS: String(snapshotRetentionDays),
+          // Made from the name: the machine itself depends on the functions.
+          RECOVERY_MACHINE_ARN:
+            name === 'plan'
+              ? Stack.of(this).formatArn({
+                  service: 'states',
+                  resource: 'stateMachine',
+                  resourceName: machineName,
+                  arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+                })
+              : undefined,
+        },
+        permissions: permissions[name],
+        logDays,
+        ...(RUNS_IN_VPC[name] && { database }),
+      });
+    return {
+      'pre-migration-snapshot': make('pre-migration-snapshot'),
+      plan: make('plan'),
+      'start-restore': make('start-restore'),
+      'check-restored-instance': make('check-restored-instance'),
+      'record-position': make('record-position'),
+      'match-settings': make('match-settings'),
+      'match-credentials': make('match-credentials'),
+      verify: make('verify'),
+      swap: make('swap'),
+      prove: make('prove'),
+      'swap-back': make('swap-back'),
+      drain: make('drain'),
+      retire: make('retire'),
+      discard: make('discard'),
+    };
+  }
+
+  private securityGroup({
+    vpc,
+    instance,
+    secretsManagerEndpoint,
+  }: MigrationRollbackProps): ec2.SecurityGroup {
+    const securityGroup = new ec2.SecurityGroup(this, 'FunctionsSecurityGroup', {
+      vpc,
+      description: 'Functions that talk to the database',
+      allowAllOutbound: secretsManagerEndpoint === undefined,
+    });
+    securityGroup.connections.allowToDefaultPort(instance, 'PostgreSQL, also of recovery instances');
+    if (secretsManagerEndpoint)
+      securityGroup.connections.allowTo(secretsManagerEndpoint, ec2.Port.HTTPS, 'Secrets Manager');
+    return securityGroup;
+  }
+
+  private eventsTopic(environment: EnvironmentName): sns.Topic {
+    const topic = new sns.Topic(this, 'Events', {
+      topicName: `${environment}-database-events`,
+      displayName: `${environment} database`,
+      enforceSSL: true,
+    });
+    topic.applyRemovalPolicy(RemovalPolicy.DESTROY);
+    Validations.of(topic).acknowledge({
+      id: 'AwsSolutions-SNS2',
+      reason:
+        'Messages hold names of instances and snapshots, no secrets. Alarms cannot publish to a topic under the AWS managed key, ' +
+        'and a key of our own costs a dollar a month.',
+    });
+    return topic;
+  }
+
+  private alarms(environment: EnvironmentName): void {
+    const notify = new SnsAction(this.topic);
+    const recoveries = new cloudwatch.Alarm(this, 'RecoveryFailedAlarm', {
+      alarmName: `${environment}-recovery-failed`,
+      alarmDescription: 'A recovery ended FAILED. Its cause says what is the case now and what to do.',
+      metric: this.metricRecoveriesFailed(),
+      threshold: 1,
+      evaluationPeriods: 1,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    });
+    recoveries.addAlarmAction(notify);
+    const snapshots = new cloudwatch.Alarm(this, 'PreMigrationSnapshotErrorsAlarm', {
+      alarmName: `${environment}-pre-migration-snapshot-errors`,
+      alarmDescription: 'A pre-migration snapshot failed, so a deployment was stopped. Its log says why.',
+      metric: this.preMigrationSnapshot.metricErrors({ period: Duration.minutes(5) }),
+      threshold: 1,
+      evaluationPeriods: 1,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    });
+    snapshots.addAlarmAction(notify);
+  }
+}
+
+/** `match-settings` → `MatchSettings`: the construct id is the state's name. */
+function constructId(name: FunctionName): string {
+  return name.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
+}

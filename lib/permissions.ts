@@ -1,0 +1,203 @@
+import { ArnFormat, Stack } from 'aws-cdk-lib';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { Construct } from 'constructs';
+import type { EnvironmentName, FunctionName } from '../lambdas/contract';
+import type { Permission } from './permission';
+
+/** What the permissions of the functions are about. */
+export interface PermissionScope {
+  readonly environment: EnvironmentName;
+  readonly databaseUrlSecret: ISecret;
+  readonly masterSecret: ISecret;
+  readonly machineName: string;
+}
+
+const ROLE_TAG = 'migration-rollback:role';
+const ENVIRONMENT_TAG = 'migration-rollback:environment';
+
+/**
+ * What each function may ask of AWS: no more than its step asks (docs/permissions.md says why).
+ *
+ * Instances and snapshots that a recovery makes have names that are not known yet, so what may be changed or deleted is said
+ * by the tags that this system puts on them: an instance without its tag is out of reach, whatever its name.
+ */
+export function functionPermissions(
+  scope: Construct,
+  { environment, databaseUrlSecret, masterSecret, machineName }: PermissionScope,
+): Readonly<Record<FunctionName, readonly Permission[]>> {
+  const stack = Stack.of(scope);
+  const rds = (resource: string): string =>
+    stack.formatArn({
+      service: 'rds',
+      resource,
+      resourceName: '*',
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+  const readSecret = (sid: string, secret: ISecret): Permission => ({
+    sid,
+    actions: ['secretsmanager:GetSecretValue'],
+    resources: [secret.secretArn],
+  });
+  const readUrl = readSecret('ReadDatabaseUrl', databaseUrlSecret);
+  const readMaster = readSecret('ReadMasterUser', masterSecret);
+  /** The resource was made by this system, for this environment, as this. */
+  const tagged = (role: string) => ({
+    StringEquals: {
+      [`aws:ResourceTag/${ROLE_TAG}`]: role,
+      [`aws:ResourceTag/${ENVIRONMENT_TAG}`]: environment,
+    },
+  });
+  /** The request makes the resource, or marks it, as this. */
+  const tagging = (role: string) => ({
+    StringEquals: {
+      [`aws:RequestTag/${ROLE_TAG}`]: role,
+      [`aws:RequestTag/${ENVIRONMENT_TAG}`]: environment,
+    },
+  });
+
+  const describeInstances: Permission = {
+    sid: 'DescribeInstances',
+    actions: ['rds:DescribeDBInstances'],
+    resources: [rds('db')],
+    wildcardReason:
+      'The live instance is found by the host in the secret, among all instances; after a recovery it has a new name.',
+  };
+  const describeSnapshots: Permission = {
+    sid: 'DescribeSnapshots',
+    actions: ['rds:DescribeDBSnapshots'],
+    resources: [rds('db'), rds('snapshot')],
+    wildcardReason:
+      'Snapshots are named after deployments and recoveries to come. Reading them changes nothing.',
+  };
+  const readQuota: Permission = {
+    sid: 'ReadQuota',
+    actions: ['rds:DescribeAccountAttributes'],
+    resources: ['*'],
+    wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
+  };
+  const createSnapshot = (role: string): Permission => ({
+    sid: 'CreateSnapshot',
+    actions: ['rds:CreateDBSnapshot', 'rds:AddTagsToResource'],
+    resources: [rds('db'), rds('snapshot')],
+    conditions: tagging(role),
+    wildcardReason:
+      'Both names are found out at run time. The condition allows nothing but snapshots with the tags of this system.',
+  });
+  const changeInstance = (sid: string, role: string, actions: readonly string[]): Permission => ({
+    sid,
+    actions,
+    resources: [rds('db')],
+    conditions: tagged(role),
+    wildcardReason: `The instance gets its name at run time. The condition keeps away from every instance that is not tagged ${role}.`,
+  });
+
+  return {
+    'pre-migration-snapshot': [
+      readUrl,
+      describeInstances,
+      describeSnapshots,
+      readQuota,
+      createSnapshot('pre-migration'),
+    ],
+    plan: [
+      readUrl,
+      describeInstances,
+      describeSnapshots,
+      readQuota,
+      {
+        sid: 'ListRecoveries',
+        actions: ['states:ListExecutions'],
+        resources: [
+          stack.formatArn({
+            service: 'states',
+            resource: 'stateMachine',
+            resourceName: machineName,
+            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+          }),
+        ],
+      },
+    ],
+    'start-restore': [
+      describeInstances,
+      {
+        sid: 'Restore',
+        actions: [
+          'rds:RestoreDBInstanceFromDBSnapshot',
+          'rds:RestoreDBInstanceToPointInTime',
+          'rds:AddTagsToResource',
+        ],
+        resources: [rds('db'), rds('snapshot'), rds('auto-backup'), rds('pg'), rds('og'), rds('subgrp')],
+        conditions: tagging('recovery-instance'),
+        wildcardReason:
+          'The new instance is named after the recovery and takes the groups that the live one has at that moment. ' +
+          'The condition allows nothing but a new instance tagged as a recovery instance.',
+      },
+    ],
+    'check-restored-instance': [describeInstances],
+    'record-position': [readUrl, readMaster],
+    'match-settings': [
+      describeInstances,
+      readMaster,
+      changeInstance('MatchInstance', 'recovery-instance', ['rds:ModifyDBInstance', 'rds:RebootDBInstance']),
+      {
+        sid: 'UseGroups',
+        actions: ['rds:ModifyDBInstance'],
+        resources: [rds('pg'), rds('og')],
+        wildcardReason:
+          'The recovery instance gets the parameter and option group that the live one has at that moment. This lets them be ' +
+          'used, not changed.',
+      },
+    ],
+    'match-credentials': [readUrl, readMaster],
+    verify: [readUrl, readMaster],
+    swap: [
+      readMaster,
+      {
+        sid: 'MoveDatabaseUrl',
+        actions: [
+          'secretsmanager:DescribeSecret',
+          'secretsmanager:GetSecretValue',
+          'secretsmanager:PutSecretValue',
+          'secretsmanager:UpdateSecretVersionStage',
+        ],
+        resources: [databaseUrlSecret.secretArn],
+      },
+    ],
+    prove: [readUrl, readMaster],
+    'swap-back': [
+      {
+        sid: 'MoveDatabaseUrlBack',
+        actions: [
+          'secretsmanager:DescribeSecret',
+          'secretsmanager:GetSecretValue',
+          'secretsmanager:UpdateSecretVersionStage',
+        ],
+        resources: [databaseUrlSecret.secretArn],
+      },
+    ],
+    drain: [readUrl, readMaster],
+    retire: [
+      readUrl,
+      describeInstances,
+      describeSnapshots,
+      {
+        sid: 'MarkRetired',
+        actions: ['rds:AddTagsToResource'],
+        resources: [rds('db')],
+        conditions: tagging('retired'),
+        wildcardReason:
+          'The instance to retire is the one that was live, whatever its name. The condition allows this mark and no other.',
+      },
+      createSnapshot('final'),
+      changeInstance('DeleteRetired', 'retired', ['rds:ModifyDBInstance', 'rds:DeleteDBInstance']),
+    ],
+    discard: [
+      readUrl,
+      describeInstances,
+      changeInstance('DeleteRecoveryInstance', 'recovery-instance', [
+        'rds:ModifyDBInstance',
+        'rds:DeleteDBInstance',
+      ]),
+    ],
+  };
+}

@@ -1,0 +1,552 @@
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import type * as sns from 'aws-cdk-lib/aws-sns';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { Construct } from 'constructs';
+import type { EnvironmentName, FunctionName, NOT_YET_ERRORS } from '../lambdas/contract';
+import { allow } from './permission';
+import type { RollbackFunction } from './rollback-function';
+
+/** The functions that are steps of the machine. */
+export type StepName = Exclude<FunctionName, 'pre-migration-snapshot'>;
+
+export interface RecoveryMachineProps {
+  readonly environment: EnvironmentName;
+  readonly functions: Readonly<Record<StepName, RollbackFunction>>;
+  /** Where people are told how a recovery ended. */
+  readonly topic: sns.ITopic;
+  /** Named in the text that says how to go back by hand. */
+  readonly databaseUrlSecret: ISecret;
+  /** Days that the machine's log is kept. */
+  readonly logDays: logs.RetentionDays;
+}
+
+type NotYet = typeof NOT_YET_ERRORS;
+
+/** How long a step that says "not yet" is asked again, and how often. */
+const WAITS: {
+  readonly [Step in keyof NotYet]: {
+    readonly error: NotYet[Step];
+    readonly every: Duration;
+    readonly limit: Duration;
+  };
+} = {
+  // A restore copies nothing, yet takes from minutes to hours; Multi-AZ and the first backup come on top.
+  'check-restored-instance': {
+    error: 'InstanceNotReady',
+    every: Duration.seconds(15),
+    limit: Duration.hours(6),
+  },
+  'match-settings': { error: 'SettingsNotMatched', every: Duration.seconds(15), limit: Duration.hours(2) },
+  'match-credentials': {
+    error: 'CredentialsNotReady',
+    every: Duration.seconds(10),
+    limit: Duration.minutes(30),
+  },
+  // Connection pools of old tasks hold on until the tasks are replaced.
+  drain: { error: 'StillConnected', every: Duration.seconds(10), limit: Duration.minutes(30) },
+  // The final snapshot of a big database is incremental, but not quick.
+  retire: { error: 'RetirementNotFinished', every: Duration.seconds(15), limit: Duration.hours(4) },
+  discard: { error: 'DiscardNotFinished', every: Duration.seconds(15), limit: Duration.hours(2) },
+};
+
+/** The call did not get as far as an answer: every step can be run twice, so it is asked again. */
+const NO_ANSWER = [
+  'Lambda.ServiceException',
+  'Lambda.AWSLambdaException',
+  'Lambda.SdkClientException',
+  'Lambda.ClientExecutionTimeoutException',
+  'Lambda.TooManyRequestsException',
+  // The network interfaces of a function that nobody called for weeks are made anew.
+  'Lambda.ResourceNotReadyException',
+  'Lambda.ResourceConflictException',
+  'Lambda.EC2ThrottledException',
+  'Lambda.EC2UnexpectedException',
+  'Lambda.ENILimitReachedException',
+  // The function was killed or ran out of time.
+  'Lambda.Unknown',
+  'Sandbox.Timedout',
+  'Runtime.ExitError',
+  'States.Timeout',
+];
+
+/** AWS asked the step to slow down, or failed inside. */
+const AWS_BUSY = [
+  'Throttling',
+  'ThrottlingException',
+  'ThrottledException',
+  'RequestLimitExceeded',
+  'TooManyRequestsException',
+  'InternalFailure',
+  'InternalServiceError',
+  'ServiceUnavailable',
+  'TimeoutError',
+];
+
+/**
+ * A machine-level timeout cannot be caught and would leave a recovery half done, so it is longer than every limit together;
+ * it only ends what would hang for ever.
+ */
+const MACHINE_TIMEOUT = Duration.days(14);
+
+/** What a failed step leaves in `$states.errorOutput`, as one sentence: the message of the error, or else the whole cause. */
+const ERROR_MESSAGE =
+  '($cause := $states.errorOutput.Cause; $exists($cause) ? ' +
+  '($substring($cause, 0, 1) = "{" and $substring($cause, -1) = "}" ? $parse($cause).errorMessage : $cause) ' +
+  ': "no cause was given")';
+
+const LIVE = '$recovery.live.instanceId';
+const RECOVERY_INSTANCE = '$recovery.recoveryInstanceId';
+const FIRST_ERROR = '$firstError.state & " failed with " & $firstError.error & ": " & $firstError.message';
+
+/** Marks a JSONata expression. */
+const jsonata = (expression: string): string => `{% ${expression} %}`;
+/** The result of the step's function. */
+const RESULT = '$states.result.Payload';
+
+interface Step {
+  /** State name; the function is the same name in kebab case. */
+  readonly name: string;
+  readonly event: Record<string, unknown>;
+  /** The variables that keep the result. */
+  readonly assign?: Record<string, string>;
+}
+
+/**
+ * The recovery machine. Its states, their order and its failure paths are described in docs/state-machine.md.
+ *
+ * Written in JSONata with variables: `$recovery` is what Plan decided, `$instance` the recovery instance's address,
+ * `$firstError` the error that ended the way forward. State data holds identifiers only.
+ */
+export class RecoveryMachine extends Construct {
+  readonly machine: sfn.StateMachine;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: RecoveryMachineProps,
+  ) {
+    super(scope, id);
+
+    const planFailed = this.planFailed();
+    const discard = this.discard();
+    const swapBack = this.swapBack(discard);
+    const keepOldInstance = this.keepOldInstance();
+
+    const recover = this.startRestore(discard)
+      .next(this.checkRestoredInstance(discard))
+      .next(this.recordPosition(discard))
+      .next(this.matchSettings(discard))
+      .next(this.matchCredentials(discard))
+      .next(this.verify(discard))
+      .next(this.swap(swapBack))
+      .next(this.prove(swapBack))
+      .next(this.drain(keepOldInstance))
+      .next(this.retire(keepOldInstance))
+      .next(this.recovered());
+
+    const runbook = this.plan(planFailed).next(
+      new sfn.Choice(this, 'PlanOnly?', { comment: 'mode "plan", the default, changes nothing' })
+        .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "plan"')), this.planned())
+        .otherwise(recover),
+    );
+    this.machine = this.stateMachine(runbook);
+  }
+
+  // --- the way forward ---
+
+  private plan(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step(
+      {
+        name: 'Plan',
+        event: {
+          execution: {
+            arn: jsonata('$states.context.Execution.Id'),
+            name: jsonata('$states.context.Execution.Name'),
+            startTime: jsonata('$states.context.Execution.StartTime'),
+          },
+          input: jsonata('$states.context.Execution.Input'),
+        },
+        assign: { recovery: `${RESULT}.recovery`, plan: `${RESULT}.plan` },
+      },
+      onError,
+    );
+  }
+
+  private planned(): sfn.Succeed {
+    return sfn.Succeed.jsonata(this, 'Planned', {
+      comment: 'Nothing was changed',
+      outputs: { recovery: jsonata('$recovery'), plan: jsonata('$plan') },
+    });
+  }
+
+  private startRestore(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step({ name: 'StartRestore', event: { recovery: jsonata('$recovery') } }, onError);
+  }
+
+  private checkRestoredInstance(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step(
+      {
+        name: 'CheckRestoredInstance',
+        event: { recovery: jsonata('$recovery') },
+        assign: { instance: RESULT },
+      },
+      onError,
+    );
+  }
+
+  private recordPosition(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.onRecoveryInstance('RecordPosition', 'position', onError);
+  }
+
+  private matchSettings(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.onRecoveryInstance('MatchSettings', 'settings', onError);
+  }
+
+  private matchCredentials(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.onRecoveryInstance('MatchCredentials', 'credentials', onError);
+  }
+
+  private verify(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.onRecoveryInstance('Verify', 'verification', onError);
+  }
+
+  private swap(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.onRecoveryInstance('Swap', 'swap', onError);
+  }
+
+  private prove(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step(
+      {
+        name: 'Prove',
+        event: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          versionId: jsonata('$swap.versionId'),
+        },
+        assign: { proof: RESULT },
+      },
+      onError,
+    );
+  }
+
+  private drain(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step({ name: 'Drain', event: { recovery: jsonata('$recovery') } }, onError);
+  }
+
+  private retire(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step(
+      { name: 'Retire', event: { recovery: jsonata('$recovery') }, assign: { retirement: RESULT } },
+      onError,
+    );
+  }
+
+  private recovered(): sfn.IChainable {
+    const untold = sfn.Fail.jsonata(this, 'RecoveredButNotTold', {
+      error: 'NotificationFailed',
+      cause: jsonata(
+        `"The recovery is complete: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". Only telling people about it failed."`,
+      ),
+    });
+    const notify = this.notify(
+      'NotifyRecovered',
+      'recovered',
+      `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " now, restored from " & ` +
+        '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time) & ' +
+        `". The old instance " & ${LIVE} & ` +
+        '($retirement.retired = "deleted" ? " was deleted; its final snapshot is " & $retirement.finalSnapshotId : " is kept") & ' +
+        '". Migrations that were taken away, and are pending again: " & ' +
+        '($verification.migrationsTakenAway = null ? "not known, the old database could not be read" : ' +
+        '$count($verification.migrationsTakenAway) = 0 ? "none" : $join($verification.migrationsTakenAway, ", ")) & ' +
+        '". Mend them before the next deployment."',
+      untold,
+    );
+    return notify.next(
+      sfn.Succeed.jsonata(this, 'Recovered', {
+        outputs: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          position: jsonata('$position'),
+          settings: jsonata('$settings.settings'),
+          credentials: jsonata('$credentials'),
+          verification: jsonata('$verification'),
+          swap: jsonata('$swap'),
+          proof: jsonata('$proof.checks'),
+          retirement: jsonata('$retirement'),
+        },
+      }),
+    );
+  }
+
+  // --- the ways back: each ends in a Fail state ---
+
+  private planFailed(): sfn.IChainable {
+    return this.tellAndFail(
+      'NotifyPlanFailed',
+      'PlanFailed',
+      'no recovery was started',
+      `${FIRST_ERROR} & " Nothing was made and nothing was changed."`,
+    );
+  }
+
+  /** Before the swap: the recovery instance goes, the application never saw it. */
+  private discard(): sfn.TaskStateBase {
+    const failed = this.tellAndFail(
+      'NotifyFailed',
+      'RecoveryFailed',
+      'recovery failed, nothing was changed',
+      `${FIRST_ERROR} & " DATABASE_URL was not changed: it names " & ${LIVE} & ". " & $discarded`,
+    );
+    const discard = this.step({
+      name: 'Discard',
+      event: { recovery: jsonata('$recovery') },
+      assign: {
+        discarded:
+          `${RESULT}.discarded = "deleted" ? "The recovery instance " & ${RECOVERY_INSTANCE} & " was deleted." ` +
+          ': "No recovery instance was made."',
+      },
+    });
+    discard.addCatch(failed, {
+      assign: {
+        discarded: jsonata(
+          `"The recovery instance " & ${RECOVERY_INSTANCE} & " could not be deleted and may still be there (" & ` +
+            `$states.errorOutput.Error & ": " & ${ERROR_MESSAGE} & "): delete it by hand."`,
+        ),
+      },
+    });
+    discard.next(failed);
+    return discard;
+  }
+
+  /** At or after the swap: back to the old instance, if the swap got that far. */
+  private swapBack(discard: sfn.TaskStateBase): sfn.TaskStateBase {
+    const back = this.step({
+      name: 'SwapBack',
+      event: { recovery: jsonata('$recovery') },
+      assign: { wasSwapped: `${RESULT}.wasSwapped` },
+    });
+    back.addCatch(this.swapBackFailed(), {
+      assign: { swapBackError: jsonata(`$states.errorOutput.Error & ": " & ${ERROR_MESSAGE}`) },
+    });
+    back.next(
+      new sfn.Choice(this, 'WasItSwapped?')
+        .when(sfn.Condition.jsonata(jsonata('$wasSwapped')), this.swappedBack())
+        .otherwise(discard),
+    );
+    return back;
+  }
+
+  private swappedBack(): sfn.IChainable {
+    return this.tellAndFail(
+      'NotifySwappedBack',
+      'SwappedBack',
+      'recovery failed, swapped back',
+      `${FIRST_ERROR} & " DATABASE_URL names the old instance " & ${LIVE} & " again: restart what read it meanwhile. " & ` +
+        `"The recovery instance " & ${RECOVERY_INSTANCE} & " is kept, since it may have taken writes: look, then delete it."`,
+    );
+  }
+
+  private swapBackFailed(): sfn.IChainable {
+    const { databaseUrlSecret } = this.props;
+    return this.tellAndFail(
+      'NotifySwapBackFailed',
+      'SwapBackFailed',
+      'ACT NOW: swapping back failed',
+      `${FIRST_ERROR} & " Then swapping back failed with " & $swapBackError & ` +
+        `" DATABASE_URL may name either instance; both are kept. To go back to " & ${LIVE} & " by hand, find the version ` +
+        `labelled AWSCURRENT with: aws secretsmanager describe-secret --secret-id ${databaseUrlSecret.secretArn} ; if it is not " & ` +
+        `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
+        `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
+        '$recovery.secretVersionId & " --remove-from-version-id <the version found> ; then restart what uses the database."',
+    );
+  }
+
+  /** After the proof: the cutover stands, whatever becomes of the old instance. */
+  private keepOldInstance(): sfn.IChainable {
+    return this.tellAndFail(
+      'NotifyOldInstanceKept',
+      'OldInstanceKept',
+      'recovered, but the old instance is kept',
+      `${FIRST_ERROR} & " The cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". The old instance " & ${LIVE} & ` +
+        `" was not retired. Look at it; redrive this execution to go on retiring it."`,
+    );
+  }
+
+  // --- what the states are made of ---
+
+  private onRecoveryInstance(name: string, variable: string, onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step(
+      {
+        name,
+        event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
+        assign: { [variable]: RESULT },
+      },
+      onError,
+    );
+  }
+
+  /** A call of the function of the same name. A failure, if a way for it is given, is kept as the first error. */
+  private step({ name, event, assign }: Step, onError?: sfn.IChainable): sfn.TaskStateBase {
+    const stepName = this.stepName(name);
+    const lambdaFunction = this.props.functions[stepName];
+    const state = tasks.LambdaInvoke.jsonata(this, name, {
+      lambdaFunction,
+      payload: sfn.TaskInput.fromObject(event),
+      outputs: jsonata(RESULT),
+      taskTimeout: sfn.Timeout.duration(lambdaFunction.callTimeout.plus(Duration.seconds(30))),
+      // Said here in full, with jitter, next to the errors that mean "not yet".
+      retryOnServiceExceptions: false,
+      ...(assign && {
+        assign: Object.fromEntries(Object.entries(assign).map(([key, value]) => [key, jsonata(value)])),
+      }),
+    });
+    this.askAgain(state, stepName);
+    if (onError)
+      state.addCatch(onError, {
+        assign: {
+          firstError: {
+            state: name,
+            error: jsonata('$states.errorOutput.Error'),
+            message: jsonata(ERROR_MESSAGE),
+          },
+        },
+      });
+    return state;
+  }
+
+  private stepName(stateName: string): StepName {
+    const kebab = stateName.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
+    const isStep = (name: string): name is StepName => Object.hasOwn(this.props.functions, name);
+    if (!isStep(kebab)) throw new Error(`The state ${stateName} has no function "${kebab}".`);
+    return kebab;
+  }
+
+  private askAgain(state: sfn.TaskStateBase, stepName: StepName): void {
+    if (isWait(stepName)) {
+      const { error, every, limit } = WAITS[stepName];
+      state.addRetry({
+        errors: [error],
+        interval: every,
+        backoffRate: 1,
+        maxAttempts: limit.toSeconds() / every.toSeconds(),
+      });
+    }
+    state.addRetry({
+      errors: AWS_BUSY,
+      interval: Duration.seconds(2),
+      backoffRate: 2,
+      maxDelay: Duration.minutes(1),
+      maxAttempts: 8,
+      jitterStrategy: sfn.JitterType.FULL,
+    });
+    state.addRetry({
+      errors: NO_ANSWER,
+      interval: Duration.seconds(2),
+      backoffRate: 2,
+      maxDelay: Duration.minutes(1),
+      maxAttempts: 5,
+      jitterStrategy: sfn.JitterType.FULL,
+    });
+  }
+
+  private tellAndFail(
+    notifyName: string,
+    failName: string,
+    subject: string,
+    cause: string,
+  ): tasks.SnsPublish {
+    const fail = sfn.Fail.jsonata(this, failName, {
+      error: jsonata('$firstError.error'),
+      cause: jsonata(cause),
+    });
+    const notify = this.notify(notifyName, subject, cause, fail);
+    notify.next(fail);
+    return notify;
+  }
+
+  private notify(name: string, subject: string, message: string, onError: sfn.IChainable): tasks.SnsPublish {
+    const { environment, topic } = this.props;
+    const publish = tasks.SnsPublish.jsonata(this, name, {
+      topic,
+      subject: `${environment}: ${subject}`,
+      message: sfn.TaskInput.fromText(
+        jsonata(`"Recovery " & $states.context.Execution.Name & " of ${environment}: " & ${message}`),
+      ),
+      taskTimeout: sfn.Timeout.duration(Duration.minutes(1)),
+    });
+    publish.addRetry({
+      errors: ['States.ALL'],
+      interval: Duration.seconds(2),
+      backoffRate: 2,
+      maxAttempts: 4,
+      jitterStrategy: sfn.JitterType.FULL,
+    });
+    // Telling must not stand in the way of ending as it should.
+    publish.addCatch(onError);
+    return publish;
+  }
+
+  private stateMachine(runbook: sfn.IChainable): sfn.StateMachine {
+    const { environment, functions, topic, logDays } = this.props;
+    const name = `${environment}-recovery`;
+    const logGroup = new logs.LogGroup(this, 'Log', {
+      logGroupName: `/aws/vendedlogs/states/${name}`,
+      retention: logDays,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const role = new iam.Role(this, 'Role', {
+      assumedBy: new iam.ServicePrincipal('states.amazonaws.com'),
+      description: `What the machine ${name} may do`,
+    });
+    allow(role, [
+      {
+        sid: 'CallSteps',
+        actions: ['lambda:InvokeFunction'],
+        resources: Object.values(functions).map((step) => step.functionArn),
+      },
+      { sid: 'Notify', actions: ['sns:Publish'], resources: [topic.topicArn] },
+      {
+        sid: 'WriteLog',
+        actions: [
+          'logs:CreateLogDelivery',
+          'logs:GetLogDelivery',
+          'logs:UpdateLogDelivery',
+          'logs:DeleteLogDelivery',
+          'logs:ListLogDeliveries',
+          'logs:PutResourcePolicy',
+          'logs:DescribeResourcePolicies',
+          'logs:DescribeLogGroups',
+        ],
+        resources: ['*'],
+        wildcardReason: 'CloudWatch Logs knows no resources for the delivery of logs.',
+      },
+    ]);
+    const machine = new sfn.StateMachine(this, 'Machine', {
+      stateMachineName: name,
+      comment:
+        'Brings the database back to a restore point. Start it with {} to see a plan; docs/state-machine.md.',
+      definitionBody: sfn.DefinitionBody.fromChainable(runbook),
+      queryLanguage: sfn.QueryLanguage.JSONATA,
+      timeout: MACHINE_TIMEOUT,
+      // The tasks would add themselves with wildcards; the statements above name each function.
+      role: role.withoutPolicyUpdates(),
+      // Without execution data: the history has it, for those who may read executions.
+      logs: { destination: logGroup, level: sfn.LogLevel.ALL, includeExecutionData: false },
+      tracingEnabled: false,
+    });
+    machine.node.addDependency(role);
+    Validations.of(machine).acknowledge({
+      id: 'AwsSolutions-SF2',
+      reason:
+        'A recovery is one execution whose history shows every call with its times; X-Ray would add cost and permissions only.',
+    });
+    return machine;
+  }
+}
+
+function isWait(stepName: StepName): stepName is keyof NotYet {
+  return Object.hasOwn(WAITS, stepName);
+}

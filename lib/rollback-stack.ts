@@ -1,0 +1,89 @@
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as rds from 'aws-cdk-lib/aws-rds';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { Construct } from 'constructs';
+import { type DatabaseStack, importVpc, secretsManagerEndpoint } from './database-stack';
+import type { EnvironmentSettings, ExistingDatabase } from './environments';
+import { MigrationRollback, type MigrationRollbackProps } from './migration-rollback';
+import { RollbackFunction } from './rollback-function';
+
+export interface RollbackStackProps extends StackProps {
+  readonly settings: EnvironmentSettings;
+  /** The database: made by a stack, or existing. */
+  readonly database: DatabaseStack | ExistingDatabase;
+}
+
+/** Snapshots before migrations and the recovery machine. May be destroyed and made anew without harm. */
+export class RollbackStack extends Stack {
+  constructor(scope: Construct, id: string, { settings, database, ...props }: RollbackStackProps) {
+    super(scope, id, { ...props, description: `Snapshots and recovery of the database of ${settings.name}` });
+    if (settings.recovery)
+      new MigrationRollback(this, 'MigrationRollback', {
+        environment: settings.name,
+        snapshotRetentionDays: settings.preMigrationSnapshotDays,
+        logDays: settings.logDays,
+        ...('instanceId' in database ? importDatabase(this, database) : fromStack(database)),
+      });
+    else this.answerSkipped(settings);
+  }
+
+  /** One pipeline serves all environments: where nothing is backed up, the function answers `skipped` and may do nothing. */
+  private answerSkipped(settings: EnvironmentSettings): void {
+    const preMigrationSnapshot = new RollbackFunction(this, 'PreMigrationSnapshot', {
+      environment: settings.name,
+      functionName: 'pre-migration-snapshot',
+      settings: {
+        ENVIRONMENT: settings.name,
+        DATABASE_URL_SECRET_ID: undefined,
+        MASTER_SECRET_ID: undefined,
+        SNAPSHOT_RETENTION_DAYS: String(settings.preMigrationSnapshotDays),
+        RECOVERY_MACHINE_ARN: undefined,
+      },
+      permissions: [],
+      logDays: settings.logDays,
+    });
+    new CfnOutput(this, 'PreMigrationSnapshotFunction', { value: preMigrationSnapshot.functionName });
+  }
+}
+
+type DatabaseProps = Pick<
+  MigrationRollbackProps,
+  'instance' | 'databaseUrlSecret' | 'masterSecret' | 'vpc' | 'subnets' | 'secretsManagerEndpoint'
+>;
+
+function fromStack(database: DatabaseStack): DatabaseProps {
+  const { instance, databaseUrlSecret, masterSecret, vpc, subnets } = database;
+  return {
+    instance,
+    databaseUrlSecret,
+    masterSecret,
+    vpc,
+    subnets,
+    ...(database.secretsManagerEndpoint && { secretsManagerEndpoint: database.secretsManagerEndpoint }),
+  };
+}
+
+function importDatabase(scope: Construct, existing: ExistingDatabase): DatabaseProps {
+  const vpc = importVpc(scope, existing.vpc);
+  return {
+    vpc,
+    instance: rds.DatabaseInstance.fromDatabaseInstanceAttributes(scope, 'Database', {
+      instanceIdentifier: existing.instanceId,
+      instanceEndpointAddress: existing.host,
+      port: existing.port,
+      securityGroups: [
+        ec2.SecurityGroup.fromSecurityGroupId(scope, 'DatabaseSecurityGroup', existing.securityGroupId),
+      ],
+    }),
+    masterSecret: Secret.fromSecretCompleteArn(scope, 'MasterSecret', existing.masterSecretArn),
+    databaseUrlSecret: Secret.fromSecretCompleteArn(
+      scope,
+      'DatabaseUrlSecret',
+      existing.databaseUrlSecretArn,
+    ),
+    ...(!existing.vpc.reachesSecretsManager && {
+      secretsManagerEndpoint: secretsManagerEndpoint(scope, vpc),
+    }),
+  };
+}
