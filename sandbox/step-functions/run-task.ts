@@ -1,0 +1,299 @@
+import { fillTemplate } from './environment';
+import { RuntimeError, StatesError, TaskTimeout } from './errors';
+import type { EventDetails } from './history';
+import { fill } from './jsonata';
+import type { Json } from './json';
+import { isObject, member } from './json';
+import { parseResource } from './resource';
+import type { StateRun } from './state';
+import type { TaskReport, TaskRequest } from './task';
+
+/** One try of a Task state: its events, its limits in time, its result. */
+export async function runTask(state: StateRun): Promise<Json> {
+  const { block, definition } = state;
+  const { clock, tasks } = block.execution.options;
+  const resource = parseResource(definition.Resource ?? '');
+  if (!resource)
+    throw new RuntimeError(`The resource ${definition.Resource ?? ''} is not one a Task can have.`);
+  const taskToken = state.newTaskToken();
+  const input = state.effectiveInput();
+  const timeout = await state.numberField('TimeoutSeconds', input);
+  const heartbeat = await state.numberField('HeartbeatSeconds', input);
+  const parameters = await state.parameters();
+  const roleArn = await credentials(state, input);
+  const request: TaskRequest = {
+    state: state.name,
+    resource,
+    input: parameters,
+    taskToken,
+    roleArn,
+    context: state.environment().context,
+  };
+  tasks.check?.(request);
+  const events = new TaskEvents(state, request, timeout, heartbeat);
+  events.scheduled();
+
+  const controller = new AbortController();
+  const result = new Promise<Json>((resolve, reject) => {
+    const giveUp = (): void => {
+      reject(asError(block.signal.reason));
+    };
+    block.signal.addEventListener('abort', giveUp, { once: true });
+    const timers = new TaskTimers(clock, timeout, heartbeat, reject);
+    const report: TaskReport = {
+      started: (worker) => {
+        events.started(worker);
+      },
+      submitted: (output) => {
+        if (block.signal.aborted) return;
+        events.submitted(output);
+        timers.waitFromNow();
+      },
+      heartbeat: () => {
+        timers.beat();
+      },
+      signal: controller.signal,
+    };
+    timers.start(resource.kind === 'activity');
+    const run = async (): Promise<Json> => {
+      // As on AWS, other branches schedule their tasks before this one starts.
+      await Promise.resolve();
+      if (resource.kind !== 'activity') events.started();
+      return tasks.run(request, report);
+    };
+    run()
+      .then(resolve, reject)
+      .finally(() => {
+        block.signal.removeEventListener('abort', giveUp);
+        timers.stop();
+      });
+  });
+  try {
+    const output = await result;
+    block.signal.throwIfAborted();
+    state.checkSize(output, resource.kind === 'service' ? resource.service : resource.arn);
+    events.succeeded(output);
+    return output;
+  } catch (error) {
+    if (!block.signal.aborted && error instanceof StatesError && !(error instanceof RuntimeError))
+      events.failed(error);
+    throw error;
+  } finally {
+    controller.abort();
+  }
+}
+
+async function credentials(state: StateRun, input: Json): Promise<string | undefined> {
+  const template = state.definition.Credentials;
+  if (template === undefined) return undefined;
+  const filled = state.jsonata
+    ? await fill(template, 'Credentials', state.environment())
+    : fillTemplate(template, state.environment({ input }));
+  const roleArn = isObject(filled) ? member(filled, 'RoleArn') : undefined;
+  return typeof roleArn === 'string' ? roleArn : undefined;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** TimeoutSeconds and HeartbeatSeconds of one try. */
+class TaskTimers {
+  private cancelTimeout: (() => void) | undefined;
+  private cancelHeartbeat: (() => void) | undefined;
+  private waiting = false;
+  private readonly began: number;
+
+  constructor(
+    private readonly clock: TaskClock,
+    private readonly timeout: number | undefined,
+    private readonly heartbeat: number | undefined,
+    private readonly expire: (error: TaskTimeout) => void,
+  ) {
+    this.began = clock.now().getTime();
+  }
+
+  /**
+   * While a call is under way the limits must not pull a virtual clock forward; while somebody outside is waited for
+   * (`waiting`) they must.
+   */
+  start(waiting: boolean): void {
+    this.stop();
+    this.waiting = waiting;
+    if (this.timeout !== undefined) {
+      this.cancelTimeout = this.clock.schedule(
+        new Date(this.began + this.timeout * 1000),
+        () => {
+          this.expire(new TaskTimeout());
+        },
+        { background: !waiting },
+      );
+    }
+    this.beat();
+  }
+
+  waitFromNow(): void {
+    this.start(true);
+  }
+
+  beat(): void {
+    this.cancelHeartbeat?.();
+    if (this.heartbeat === undefined) return;
+    this.cancelHeartbeat = this.clock.schedule(
+      new Date(this.clock.now().getTime() + this.heartbeat * 1000),
+      () => {
+        this.expire(new TaskTimeout('States.HeartbeatTimeout'));
+      },
+      { background: !this.waiting },
+    );
+  }
+
+  stop(): void {
+    this.cancelTimeout?.();
+    this.cancelHeartbeat?.();
+  }
+}
+
+type TaskClock = StateRun['block']['execution']['options']['clock'];
+
+/** The events of one try, which are of three kinds. */
+class TaskEvents {
+  private readonly region: string;
+
+  constructor(
+    private readonly state: StateRun,
+    private readonly request: TaskRequest,
+    private readonly timeout: number | undefined,
+    private readonly heartbeat: number | undefined,
+  ) {
+    const execution = request.context['Execution'];
+    const id = isObject(execution) ? member(execution, 'Id') : undefined;
+    this.region = typeof id === 'string' ? (id.split(':')[3] ?? '') : '';
+  }
+
+  scheduled(): void {
+    const { input, resource, roleArn } = this.request;
+    const text = JSON.stringify(input);
+    const shared = {
+      ...(this.timeout !== undefined && { timeoutInSeconds: this.timeout }),
+      ...(roleArn !== undefined && { taskCredentials: { roleArn } }),
+    };
+    const heartbeat = this.heartbeat === undefined ? {} : { heartbeatInSeconds: this.heartbeat };
+    switch (resource.kind) {
+      case 'lambda':
+        this.state.emit('LambdaFunctionScheduled', {
+          lambdaFunctionScheduledEventDetails: {
+            resource: resource.arn,
+            input: text,
+            inputDetails: { truncated: false },
+            ...shared,
+          },
+        });
+        return;
+      case 'activity':
+        this.state.emit('ActivityScheduled', {
+          activityScheduledEventDetails: {
+            resource: resource.arn,
+            input: text,
+            inputDetails: { truncated: false },
+            ...(this.timeout !== undefined && { timeoutInSeconds: this.timeout }),
+            ...heartbeat,
+          },
+        });
+        return;
+      case 'service':
+        this.state.emit('TaskScheduled', {
+          taskScheduledEventDetails: {
+            resourceType: resource.service,
+            resource: resource.name,
+            region: this.region,
+            parameters: text,
+            ...shared,
+            ...heartbeat,
+          },
+        });
+    }
+  }
+
+  started(workerName?: string): void {
+    if (this.state.block.signal.aborted) return;
+    const { resource } = this.request;
+    switch (resource.kind) {
+      case 'lambda':
+        this.state.emit('LambdaFunctionStarted');
+        return;
+      case 'activity':
+        this.state.emit('ActivityStarted', {
+          activityStartedEventDetails: { ...(workerName !== undefined && { workerName }) },
+        });
+        return;
+      case 'service':
+        this.state.emit('TaskStarted', {
+          taskStartedEventDetails: { resourceType: resource.service, resource: resource.name },
+        });
+    }
+  }
+
+  submitted(output: Json): void {
+    const { resource } = this.request;
+    if (resource.kind !== 'service') return;
+    this.state.emit('TaskSubmitted', {
+      taskSubmittedEventDetails: {
+        resourceType: resource.service,
+        resource: resource.name,
+        output: JSON.stringify(output),
+        outputDetails: { truncated: false },
+      },
+    });
+  }
+
+  succeeded(output: Json): void {
+    const { resource } = this.request;
+    const details = { output: JSON.stringify(output), outputDetails: { truncated: false } };
+    switch (resource.kind) {
+      case 'lambda':
+        this.state.emit('LambdaFunctionSucceeded', { lambdaFunctionSucceededEventDetails: details });
+        return;
+      case 'activity':
+        this.state.emit('ActivitySucceeded', { activitySucceededEventDetails: details });
+        return;
+      case 'service':
+        this.state.emit('TaskSucceeded', {
+          taskSucceededEventDetails: {
+            resourceType: resource.service,
+            resource: resource.name,
+            ...details,
+          },
+        });
+    }
+  }
+
+  failed(failure: StatesError): void {
+    const { resource } = this.request;
+    const timedOut = failure instanceof TaskTimeout;
+    const details = {
+      ...(failure.error !== undefined && { error: failure.error }),
+      ...(failure.reason !== undefined && { cause: failure.reason }),
+    };
+    const emit = (done: EventDetails): void => {
+      const prefix = { lambda: 'LambdaFunction', activity: 'Activity', service: 'Task' } as const;
+      this.state.emit(`${prefix[resource.kind]}${timedOut ? 'TimedOut' : 'Failed'}`, done);
+    };
+    switch (resource.kind) {
+      case 'lambda':
+        emit(
+          timedOut
+            ? { lambdaFunctionTimedOutEventDetails: details }
+            : { lambdaFunctionFailedEventDetails: details },
+        );
+        return;
+      case 'activity':
+        emit(timedOut ? { activityTimedOutEventDetails: details } : { activityFailedEventDetails: details });
+        return;
+      case 'service': {
+        const full = { resourceType: resource.service, resource: resource.name, ...details };
+        emit(timedOut ? { taskTimedOutEventDetails: full } : { taskFailedEventDetails: full });
+      }
+    }
+  }
+}
