@@ -15,8 +15,6 @@ export interface PrismaOptions {
   readonly projectDirectory: string;
   /** File with the certificate authorities that `sslmode=verify-full` trusts besides the well-known ones. */
   readonly caFile?: string;
-  /** Where `migrate diff` and `migrate dev` may make a temporary database. */
-  readonly shadowDatabaseUrl?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -71,7 +69,6 @@ function environment(options: PrismaOptions): NodeJS.ProcessEnv {
     TMPDIR: process.env['TMPDIR'],
     DATABASE_URL: url.href,
     PGPASSWORD: password,
-    ...(options.shadowDatabaseUrl ? { SHADOW_DATABASE_URL: withoutPassword(options.shadowDatabaseUrl) } : {}),
     ...(options.caFile ? { NODE_EXTRA_CA_CERTS: options.caFile } : {}),
     PRISMA_SCHEMA_ENGINE_BINARY: ENGINE,
     CHECKPOINT_DISABLE: '1',
@@ -80,10 +77,4 @@ function environment(options: PrismaOptions): NodeJS.ProcessEnv {
     NO_COLOR: '1',
     CI: '1',
   };
-}
-
-function withoutPassword(databaseUrl: string): string {
-  const url = new URL(databaseUrl);
-  url.password = '';
-  return url.href;
 }

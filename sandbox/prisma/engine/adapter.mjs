@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { DriverAdapterError } from '@prisma/driver-adapter-utils';
+import { ColumnTypeEnum, DriverAdapterError } from '@prisma/driver-adapter-utils';
 import pg from 'pg';
 import { quoteIdentifier } from './connection.mjs';
 import { connect, onAdminDatabase } from './database-command.mjs';
@@ -73,11 +73,22 @@ export class EngineAdapter extends PrismaPg {
     const pool = new pg.Pool(
       poolConfig({ ...connection.config, ssl: ssl ? (connection.config.ssl ?? false) : false }),
     );
-    pool.on('connect', presentCatalogTypes);
+    /** @type {number[]} columns of the newest result that are of type "char" */
+    let characters = [];
+    pool.on('connect', (client) => {
+      presentCharacters(client, (columns) => (characters = columns));
+    });
     const adapter = await new PrismaPg(pool, {
       schema: connection.schema,
       disposeExternalPool: true,
     }).connect();
+    const queryRaw = adapter.queryRaw.bind(adapter);
+    adapter.queryRaw = async (query) => {
+      characters = [];
+      const result = await queryRaw(query);
+      for (const column of characters) result.columnTypes[column] = ColumnTypeEnum.Character;
+      return result;
+    };
     // The adapter sends a script statement by statement, split at every semicolon. The native engine sends it whole, as
     // one simple query: one implicit transaction, unless the script itself begins and commits.
     adapter.executeScript = async (script) => {
@@ -121,19 +132,25 @@ function poolConfig(config) {
 }
 
 /**
- * The engine reads the system catalogs, whose type "char" the adapter does not know: it gets it as bpchar, which it is
- * but for its length.
+ * The system catalogs, which the engine reads, have columns of the type "char", which the adapter refuses: it gets them
+ * as bpchar, and `note` which columns these were. Results arrive one after the other, as there is one session.
  * @param {pg.PoolClient} client
+ * @param {(columns: number[]) => void} note
  */
-function presentCatalogTypes(client) {
+function presentCharacters(client, note) {
   /** @type {unknown} */
   const connection = Reflect.get(client, 'connection');
-  if (!(connection instanceof EventEmitter))
-    throw new Error('pg no longer exposes the connection of a client.');
+  if (!(connection instanceof EventEmitter)) throw new Error('pg no longer exposes the connection of a client.');
   connection.prependListener(
     'rowDescription',
-    (/** @type {{ fields: { dataTypeID: number }[] }} */ message) => {
-      for (const field of message.fields) if (field.dataTypeID === 18) field.dataTypeID = 1042;
+    (/** @type {{ fields: { dataTypeID: number }[] }} */ { fields }) => {
+      const columns = fields.flatMap(({ dataTypeID }, column) => (dataTypeID === CHARACTER ? [column] : []));
+      for (const field of fields) if (field.dataTypeID === CHARACTER) field.dataTypeID = BPCHAR;
+      note(columns);
     },
   );
 }
+
+/** Object identifiers of types. */
+const CHARACTER = 18;
+const BPCHAR = 1042;

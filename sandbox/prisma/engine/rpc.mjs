@@ -73,6 +73,13 @@ async function start({ datasource, datamodels }) {
   return { engine, adapter };
 }
 
+// Called with the reason right before the engine panics, which then ends this process as an uncaught error.
+Reflect.set(globalThis, 'PRISMA_WASM_PANIC_REGISTRY', {
+  set_message: (/** @type {string} */ message) => {
+    process.stderr.write(`${JSON.stringify({ level: 'ERROR', fields: { message, is_panic: true } })}\n`);
+  },
+});
+
 /** What `@prisma/schema-engine-wasm` does for bundlers, which turn an import of a .wasm file into its exports. */
 function loadWasm() {
   const script = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
