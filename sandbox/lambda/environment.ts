@@ -1,0 +1,235 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+
+/** What a handler that threw, or an environment that broke, answers: the payload of a FunctionError. */
+export interface Failure {
+  readonly errorType: string;
+  readonly errorMessage: string;
+  readonly trace?: readonly string[];
+}
+
+export type Outcome = { readonly payload: string } | { readonly error: Failure };
+
+/** A name that leads to the sandbox instead of the internet, for TLS connections of functions. */
+export interface Route {
+  readonly host: string;
+  readonly port: number;
+  readonly address: { readonly host: string; readonly port: number };
+}
+
+export interface EnvironmentOptions {
+  readonly codeDirectory: string;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly memoryMegabytes: number;
+  /** Milliseconds between the machine's time and the sandbox's. */
+  readonly clockOffset: () => number;
+  readonly routes: readonly Route[];
+  /** The sandbox's certificate authority in PEM, trusted for `routes`. */
+  readonly certificates: string;
+  /** Where the function's network interfaces are; none outside a VPC. */
+  readonly network:
+    { readonly subnetIds: readonly string[]; readonly securityGroupIds: readonly string[] } | undefined;
+}
+
+export interface Invocation {
+  readonly requestId: string;
+  /** JSON. */
+  readonly event: string;
+  readonly timeoutMilliseconds: number;
+  readonly functionArn: string;
+  readonly logGroup: string;
+  readonly logStream: string;
+  readonly clientContext: string | undefined;
+}
+
+const FailureMessage = z.object({
+  errorType: z.string(),
+  errorMessage: z.string(),
+  trace: z.array(z.string()),
+});
+const Message = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('ready') }),
+  z.object({ kind: z.literal('succeeded'), requestId: z.string(), payload: z.string(), rss: z.number() }),
+  z.object({
+    kind: z.literal('failed'),
+    requestId: z.string(),
+    error: FailureMessage,
+    rss: z.number(),
+    /** The process ends after this. */
+    exits: z.boolean(),
+  }),
+]);
+type Message = z.infer<typeof Message>;
+
+const BOOTSTRAP = join(__dirname, 'bootstrap.cjs');
+/** Lambda gives a function this long to load. */
+const INIT_TIMEOUT_MILLISECONDS = 10_000;
+
+/**
+ * One execution environment: a Node.js process that runs one invocation of one function at a time. It ends with the
+ * sandbox, since its channels to the sandbox close then.
+ */
+export class ExecutionEnvironment {
+  private readonly child: ChildProcess;
+  private readonly exited: Promise<void>;
+  /** Outputs that have said that the lines of the invocation end. */
+  private readonly linesEnded = new Set<Readable>();
+  private received: Message | undefined;
+  private answered: (() => void) | undefined;
+  private exit: { code: number | null; signal: string | null } | undefined;
+  /** Gets every line that the function writes. */
+  onLine: (line: string) => void = () => undefined;
+  /** Bytes of memory in use at the end of the last invocation. */
+  memoryUsed = 0;
+  /** How long loading took, in milliseconds; undefined until loaded. */
+  initMilliseconds: number | undefined;
+
+  constructor(private readonly options: EnvironmentOptions) {
+    // As AWS's runtime does: nine tenths of the memory for the old generation.
+    const heap = Math.floor(options.memoryMegabytes * 0.9);
+    this.child = spawn(process.execPath, [`--max-old-space-size=${heap}`, BOOTSTRAP], {
+      cwd: options.codeDirectory,
+      env: { ...options.variables },
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
+    });
+    this.child.stdin?.on('error', () => undefined);
+    this.child.on('message', (message) => {
+      this.received = Message.parse(message);
+      this.checkAnswered();
+    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      if (!stream) continue;
+      createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) => {
+        this.read(stream, line);
+      });
+    }
+    this.exited = this.untilExit();
+  }
+
+  get alive(): boolean {
+    return this.exit === undefined;
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** Loads the handler; answers the failure where it cannot be loaded (the environment has ended then). */
+  async start(requestId: string): Promise<Failure | undefined> {
+    const started = performance.now();
+    const { clockOffset, certificates, routes } = this.options;
+    const message = await this.ask(
+      { kind: 'init', clockOffset: clockOffset(), certificates, routes },
+      INIT_TIMEOUT_MILLISECONDS,
+    );
+    this.initMilliseconds = performance.now() - started;
+    if (message === 'timeout') return this.timedOut(requestId, INIT_TIMEOUT_MILLISECONDS);
+    if (message === 'exit') return this.exitedEarly(requestId);
+    return message.kind === 'failed' ? message.error : undefined;
+  }
+
+  /** Runs the handler once. The environment may have ended afterwards: ask `alive`. */
+  async invoke(invocation: Invocation): Promise<Outcome> {
+    const { requestId, timeoutMilliseconds } = invocation;
+    const message = await this.ask(
+      { kind: 'invoke', clockOffset: this.options.clockOffset(), ...invocation },
+      timeoutMilliseconds,
+    );
+    if (message === 'timeout') return { error: await this.timedOut(requestId, timeoutMilliseconds) };
+    if (message === 'exit') return { error: this.exitedEarly(requestId) };
+    if (message.kind === 'ready') throw new Error('The bootstrap answered an invocation with "ready".');
+    this.memoryUsed = message.rss;
+    return message.kind === 'succeeded' ? { payload: message.payload } : { error: message.error };
+  }
+
+  async end(): Promise<void> {
+    if (this.alive) this.child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  private async untilExit(): Promise<void> {
+    const { child } = this;
+    // `close` comes after the last line of output, `disconnect` after the last message.
+    const disconnected = new Promise<void>((resolve) => child.once('disconnect', resolve));
+    const started = await new Promise<boolean>((resolve) => {
+      child.once('spawn', () => {
+        resolve(true);
+      });
+      child.once('error', () => {
+        resolve(false);
+      });
+    });
+    if (!started) {
+      this.exit = { code: null, signal: null };
+      return;
+    }
+    const [code, signal] = ExitArguments.parse(await once(child, 'close'));
+    await disconnected;
+    this.exit = { code, signal };
+  }
+
+  private async timedOut(requestId: string, milliseconds: number): Promise<Failure> {
+    await this.end();
+    const seconds = (milliseconds / 1000).toFixed(2);
+    const errorMessage = `RequestId: ${requestId} Error: Task timed out after ${seconds} seconds`;
+    return { errorType: 'Sandbox.Timedout', errorMessage };
+  }
+
+  private exitedEarly(requestId: string): Failure {
+    const { code = null, signal = null } = this.exit ?? {};
+    let reason = 'Runtime exited without providing a reason';
+    if (signal !== null) reason = `Runtime exited with error: signal: ${SIGNALS[signal] ?? signal}`;
+    else if (code !== 0 && code !== null) reason = `Runtime exited with error: exit status ${code}`;
+    return { errorType: 'Runtime.ExitError', errorMessage: `RequestId: ${requestId} Error: ${reason}` };
+  }
+
+  /** Sends a message and waits for the answer, with all lines that were written before it. */
+  private async ask(message: object, timeoutMilliseconds: number): Promise<Message | 'timeout' | 'exit'> {
+    this.linesEnded.clear();
+    this.received = undefined;
+    const answered = new Promise<void>((resolve) => {
+      this.answered = resolve;
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<'timeout'>((resolve) => {
+      timer = setTimeout(() => {
+        resolve('timeout');
+      }, timeoutMilliseconds);
+    });
+    this.child.send(message, () => undefined);
+    const first = await Promise.race([answered, this.exited, timeout]);
+    clearTimeout(timer);
+    const answer = this.latest();
+    if (answer?.kind === 'failed' && answer.exits) await this.exited;
+    return answer ?? first ?? 'exit';
+  }
+
+  private latest(): Message | undefined {
+    return this.received;
+  }
+
+  private read(stream: Readable, line: string): void {
+    const end = line.indexOf(END_OF_LINES);
+    const text = end < 0 ? line : line.slice(0, end);
+    if (end < 0 || text !== '') this.onLine(text);
+    if (end < 0) return;
+    this.linesEnded.add(stream);
+    this.checkAnswered();
+  }
+
+  private checkAnswered(): void {
+    if (this.received?.kind === 'ready' || (this.received && this.linesEnded.size === 2)) this.answered?.();
+  }
+}
+
+const END_OF_LINES = '\0end ';
+const ExitArguments = z.tuple([z.number().nullable(), z.string().nullable()]);
+const SIGNALS: Readonly<Record<string, string>> = {
+  SIGKILL: 'killed',
+  SIGABRT: 'aborted',
+  SIGTERM: 'terminated',
+};
