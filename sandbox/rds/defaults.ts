@@ -1,0 +1,48 @@
+import type { InstanceSettings } from './state';
+
+/** What RDS gives an instance that asks for nothing. A restore that asks for nothing gets these too, not the source's. */
+
+export const DEFAULT_VPC = 'vpc-00000000';
+export const DEFAULT_SECURITY_GROUP = 'sg-00000000';
+export const DEFAULT_SUBNET_GROUP = 'default';
+export const DEFAULT_CA = 'rds-ca-rsa2048-g1';
+export const DEFAULT_PORT = 5432;
+
+export const MOST_INSTANCES = 40;
+export const MOST_MANUAL_SNAPSHOTS = 100;
+
+export const defaultParameterGroup = (major: string): string => `default.postgres${major}`;
+export const defaultOptionGroup = (major: string): string => `default:postgres-${major}`;
+
+export function defaultSettings(region: string, major: string): InstanceSettings {
+  return {
+    instanceClass: 'db.t4g.micro',
+    allocatedStorage: 20,
+    storageType: 'gp2',
+    dedicatedLogVolume: false,
+    port: DEFAULT_PORT,
+    multiAz: false,
+    availabilityZone: `${region}a`,
+    networkType: 'IPV4',
+    subnetGroupName: DEFAULT_SUBNET_GROUP,
+    securityGroupIds: [DEFAULT_SECURITY_GROUP],
+    publiclyAccessible: false,
+    parameterGroupName: defaultParameterGroup(major),
+    optionGroupName: defaultOptionGroup(major),
+    licenseModel: 'postgresql-license',
+    backupRetentionPeriod: 1,
+    preferredBackupWindow: '22:00-22:30',
+    preferredMaintenanceWindow: 'sun:03:00-sun:03:30',
+    autoMinorVersionUpgrade: true,
+    copyTagsToSnapshot: false,
+    deletionProtection: false,
+    iamAuthentication: false,
+    logExports: [],
+    processorFeatures: [],
+    caCertificateIdentifier: DEFAULT_CA,
+    engineLifecycleSupport: 'open-source-rds-extended-support',
+    monitoringInterval: 0,
+    performanceInsights: false,
+    databaseInsightsMode: 'standard',
+  };
+}

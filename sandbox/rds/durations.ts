@@ -1,0 +1,130 @@
+/** The waits that a caller of RDS sees. Each takes as long as the real work behind it, and at least as long as this. */
+export type OperationKind =
+  | 'create'
+  | 'snapshot'
+  | 'restoreSnapshot'
+  | 'restoreToTime'
+  /** The first automated backup of an instance, during which it is `backing-up`. */
+  | 'firstBackup'
+  /** A daily automated backup. */
+  | 'dailyBackup'
+  /** From the answer to a modification until the instance is seen `modifying`. */
+  | 'modifyStarts'
+  | 'modify'
+  | 'resetCredentials'
+  | 'rename'
+  | 'reboot'
+  | 'stop'
+  | 'start'
+  | 'delete'
+  | 'deleteSnapshot'
+  /** A parameter or security group that is `applying` or `adding`. */
+  | 'applyGroup'
+  | 'storageOptimization'
+  /** Until every block of a restored instance has been loaded. */
+  | 'hydration';
+
+export interface Duration {
+  readonly seconds: number;
+  /** Share of `seconds` by which a single operation may be faster or slower, 0 to 1. */
+  readonly spread: number;
+}
+
+export interface DurationProfile {
+  readonly operations: Readonly<Record<OperationKind, Duration>>;
+  /** Seconds between two uploads of WAL: LatestRestorableTime trails by up to this. */
+  readonly walUploadInterval: number;
+}
+
+const minutes = (count: number, spread = 0.2): Duration => ({ seconds: count * 60, spread });
+const seconds = (count: number, spread = 0.2): Duration => ({ seconds: count, spread });
+const none: Duration = { seconds: 0, spread: 0 };
+
+export const DURATION_PROFILES = {
+  /** As long as the real work takes: for interactive use and tests. */
+  quick: {
+    operations: {
+      create: none,
+      snapshot: none,
+      restoreSnapshot: none,
+      restoreToTime: none,
+      firstBackup: none,
+      dailyBackup: none,
+      modifyStarts: none,
+      modify: none,
+      resetCredentials: none,
+      rename: none,
+      reboot: none,
+      stop: none,
+      start: none,
+      delete: none,
+      deleteSnapshot: none,
+      applyGroup: none,
+      storageOptimization: none,
+      hydration: none,
+    },
+    walUploadInterval: 0,
+  },
+  /** What an instance of some tens of gigabytes takes on AWS. */
+  aws: {
+    operations: {
+      create: minutes(6),
+      snapshot: minutes(4, 0.5),
+      restoreSnapshot: minutes(14, 0.3),
+      restoreToTime: minutes(22, 0.3),
+      firstBackup: minutes(25, 0.4),
+      dailyBackup: minutes(3, 0.5),
+      modifyStarts: seconds(10, 0.8),
+      modify: seconds(90, 0.4),
+      resetCredentials: seconds(45, 0.4),
+      rename: minutes(10, 0.3),
+      reboot: seconds(40, 0.4),
+      stop: minutes(4, 0.4),
+      start: minutes(6, 0.3),
+      delete: minutes(8, 0.3),
+      deleteSnapshot: seconds(5, 0.5),
+      applyGroup: seconds(20, 0.5),
+      storageOptimization: minutes(30, 0.5),
+      hydration: minutes(60, 0.5),
+    },
+    walUploadInterval: 300,
+  },
+} as const satisfies Record<string, DurationProfile>;
+
+export type DurationProfileName = keyof typeof DURATION_PROFILES;
+
+/** Draws how long each operation takes. The same seed gives the same durations in the same order of operations. */
+export class Durations {
+  private state: number;
+
+  constructor(
+    private readonly profile: DurationProfile,
+    seed = 1,
+  ) {
+    this.state = seed >>> 0;
+  }
+
+  /** Milliseconds for one operation of this kind. */
+  draw(kind: OperationKind): number {
+    const { seconds, spread } = this.profile.operations[kind];
+    return seconds * 1000 * (1 + spread * (2 * this.random() - 1));
+  }
+
+  /** Milliseconds between two uploads of WAL. */
+  get walUploadInterval(): number {
+    return this.profile.walUploadInterval * 1000;
+  }
+
+  /** mulberry32: small, and the same on every machine. */
+  private random(): number {
+    this.state = (this.state + 0x6d2b79f5) >>> 0;
+    let t = this.state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+}
+
+export function durations(profile: DurationProfileName, seed = 1): Durations {
+  return new Durations(DURATION_PROFILES[profile], seed);
+}

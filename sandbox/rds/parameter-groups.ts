@@ -1,0 +1,311 @@
+import type {
+  CreateDBParameterGroupMessage,
+  DBParameterGroup,
+  DeleteDBParameterGroupMessage,
+  DescribeDBParameterGroupsMessage,
+  DescribeDBParametersMessage,
+  ModifyDBParameterGroupMessage,
+  ResetDBParameterGroupMessage,
+} from '@aws-sdk/client-rds';
+import { ApiError, NotInSandbox, type Operation } from '../core/api';
+import { defaultParameterGroup } from './defaults';
+import { invalidCombination, invalidValue, parameterGroupNotFound } from './errors';
+import { newIdentifier, required } from './identifiers';
+import { operation } from './operation';
+import { page } from './paging';
+import type { Rds } from './rds';
+import type { ParameterGroupRecord, ParameterSetting } from './state';
+import { givenTags } from './tags';
+
+const MOST_PARAMETERS_PER_CALL = 20;
+
+/** Parameters that RDS has and PostgreSQL has not, with their defaults; they never reach postgresql.conf as such. */
+const RDS_PARAMETERS: Readonly<Record<string, { readonly value: string; readonly isStatic: boolean }>> = {
+  'rds.force_ssl': { value: '1', isStatic: false },
+  'rds.logical_replication': { value: '0', isStatic: true },
+  'rds.log_retention_period': { value: '4320', isStatic: false },
+  'rds.force_autovacuum_logging_level': { value: 'warning', isStatic: false },
+  'rds.force_admin_logging_level': { value: 'disabled', isStatic: false },
+};
+
+/** Parameters that PostgreSQL reads at its start only, so that RDS refuses to apply them at once. */
+const STATIC_PARAMETERS: ReadonlySet<string> = new Set([
+  'autovacuum_freeze_max_age',
+  'autovacuum_max_workers',
+  'autovacuum_multixact_freeze_max_age',
+  'huge_pages',
+  'max_connections',
+  'max_files_per_process',
+  'max_locks_per_transaction',
+  'max_logical_replication_workers',
+  'max_pred_locks_per_transaction',
+  'max_prepared_transactions',
+  'max_replication_slots',
+  'max_wal_senders',
+  'max_worker_processes',
+  'shared_buffers',
+  'shared_preload_libraries',
+  'superuser_reserved_connections',
+  'track_activity_query_size',
+  'track_commit_timestamp',
+  'wal_buffers',
+]);
+
+/** Parameters that RDS sets itself. */
+const FIXED_PARAMETERS: ReadonlySet<string> = new Set([
+  'archive_command',
+  'archive_library',
+  'archive_mode',
+  'config_file',
+  'data_directory',
+  'fsync',
+  'full_page_writes',
+  'hba_file',
+  'listen_addresses',
+  'port',
+  'primary_conninfo',
+  'recovery_target',
+  'restore_command',
+  'ssl',
+  'ssl_ca_file',
+  'ssl_cert_file',
+  'ssl_key_file',
+  'unix_socket_directories',
+  'wal_level',
+]);
+
+const isStatic = (name: string): boolean => RDS_PARAMETERS[name]?.isStatic ?? STATIC_PARAMETERS.has(name);
+
+/** @throws DBParameterGroupNotFoundFault */
+export function parameterGroup(rds: Rds, name: string): ParameterGroupRecord {
+  const group = rds.state.parameterGroups.get(name.toLowerCase());
+  if (!group) throw parameterGroupNotFound(name);
+  return group;
+}
+
+/** The group that every instance has which names none. */
+export function addDefaultParameterGroup(rds: Rds, major: string): void {
+  const name = defaultParameterGroup(major);
+  rds.state.parameterGroups.set(name, {
+    name,
+    family: `postgres${major}`,
+    description: `Default parameter group for postgres${major}`,
+    parameters: new Map(),
+    tags: [],
+  });
+}
+
+/** The values of a group, by parameter name. */
+export function groupParameters({ parameters }: ParameterGroupRecord): Readonly<Record<string, string>> {
+  return Object.fromEntries([...parameters].map(([name, { value }]) => [name, value]));
+}
+
+/** What the values of a parameter group mean to a server. */
+export function serverParameters(values: Readonly<Record<string, string>>): {
+  parameters: Record<string, string>;
+  forceTls: boolean;
+} {
+  const parameters = Object.fromEntries(Object.entries(values).filter(([name]) => !name.startsWith('rds.')));
+  if (isOn(values['rds.logical_replication'])) parameters.wal_level = 'logical';
+  return { parameters, forceTls: isOn(values['rds.force_ssl'] ?? '1') };
+}
+
+const isOn = (value: string | undefined): boolean => value === '1' || value === 'on' || value === 'true';
+
+/**
+ * Brings changed values to the instances that use the group: at once where the apply method says so, the rest waits for a
+ * reboot.
+ */
+function propagate(
+  rds: Rds,
+  group: ParameterGroupRecord,
+  changed: ReadonlyMap<string, ParameterSetting>,
+): void {
+  const immediate = [...changed].filter(([, { applyMethod }]) => applyMethod === 'immediate');
+  for (const instance of rds.state.instances.values()) {
+    if (instance.settings.parameterGroupName !== group.name || instance.status === 'deleting') continue;
+    // An instance that waits for a reboot takes everything then.
+    if (instance.parameterApplyStatus === 'pending-reboot') continue;
+    instance.parameterApplyStatus = 'applying';
+    let waits = immediate.length < changed.size;
+    rds.begin(instance.dbiResourceId, 'applyGroup', {
+      work: async () => {
+        if (immediate.length === 0 || !rds.servers.has(instance.dbiResourceId)) return;
+        const values = { ...instance.appliedParameters };
+        for (const [name, { value }] of immediate) values[name] = value;
+        const { pendingReboot } = await rds.server(instance).configure(serverParameters(values));
+        instance.appliedParameters = values;
+        waits ||= pendingReboot;
+      },
+      done: () => {
+        instance.parameterApplyStatus = waits ? 'pending-reboot' : 'in-sync';
+      },
+      failed: () => {
+        instance.parameterApplyStatus = 'failed-to-apply';
+      },
+    });
+  }
+}
+
+function described(rds: Rds, group: ParameterGroupRecord): DBParameterGroup {
+  return {
+    DBParameterGroupName: group.name,
+    DBParameterGroupFamily: group.family,
+    Description: group.description,
+    DBParameterGroupArn: rds.arn(`pg:${group.name}`),
+  };
+}
+
+function changeable(rds: Rds, name: string | undefined): ParameterGroupRecord {
+  const given = required(name, 'DBParameterGroupName');
+  if (given.startsWith('default.')) {
+    throw invalidValue(`The parameter DBParameterGroupName is not valid: ${given} is a default group.`);
+  }
+  return parameterGroup(rds, given);
+}
+
+/** @throws InvalidParameterValue, InvalidParameterCombination */
+function checkedSetting(name: string, value: string, applyMethod: string): ParameterSetting {
+  if (FIXED_PARAMETERS.has(name)) throw invalidValue(`The parameter ${name} cannot be modified.`);
+  const known = name.startsWith('rds.') ? name in RDS_PARAMETERS : /^[a-z_][a-z0-9_.]*$/i.test(name);
+  if (!known) throw invalidValue(`Could not find parameter with name: ${name}`);
+  if (/[{}]|^(?:GREATEST|LEAST|SUM)\(/.test(value)) {
+    throw new NotInSandbox(`RDS formulas in parameter values (${name})`);
+  }
+  if (applyMethod !== 'immediate' && applyMethod !== 'pending-reboot') {
+    throw invalidValue(`Invalid apply method: ${applyMethod}`);
+  }
+  if (applyMethod === 'immediate' && isStatic(name)) {
+    throw invalidCombination('cannot use immediate apply method for static parameter');
+  }
+  return { value, applyMethod };
+}
+
+export function parameterGroupOperations(rds: Rds): Record<string, Operation> {
+  const { state } = rds;
+  return {
+    ...operation<CreateDBParameterGroupMessage>(
+      'CreateDBParameterGroup',
+      ['DBParameterGroupName', 'DBParameterGroupFamily', 'Description', 'Tags'],
+      (input) => {
+        const name = newIdentifier(input.DBParameterGroupName, 'DBParameterGroupName', 255);
+        const family = required(input.DBParameterGroupFamily, 'DBParameterGroupFamily');
+        if (state.parameterGroups.has(name)) {
+          throw new ApiError('DBParameterGroupAlreadyExistsFault', `Parameter group ${name} already exists`);
+        }
+        if (![...state.parameterGroups.values()].some((group) => group.family === family)) {
+          throw new NotInSandbox(`RDS parameter group family ${family}`);
+        }
+        const group: ParameterGroupRecord = {
+          name,
+          family,
+          description: required(input.Description, 'Description'),
+          parameters: new Map(),
+          tags: givenTags(input.Tags),
+        };
+        state.parameterGroups.set(name, group);
+        return { DBParameterGroup: described(rds, group) };
+      },
+    ),
+    ...operation<ModifyDBParameterGroupMessage>(
+      'ModifyDBParameterGroup',
+      ['DBParameterGroupName', 'Parameters'],
+      (input) => {
+        const group = changeable(rds, input.DBParameterGroupName);
+        const parameters = input.Parameters ?? [];
+        if (parameters.length === 0 || parameters.length > MOST_PARAMETERS_PER_CALL) {
+          throw invalidValue(`Between 1 and ${MOST_PARAMETERS_PER_CALL} parameters can be modified at once.`);
+        }
+        const changed = new Map(
+          parameters.map(({ ParameterName, ParameterValue, ApplyMethod }) => {
+            const name = required(ParameterName, 'ParameterName');
+            const setting = checkedSetting(
+              name,
+              required(ParameterValue, 'ParameterValue'),
+              required(ApplyMethod, 'ApplyMethod'),
+            );
+            return [name, setting];
+          }),
+        );
+        for (const [name, setting] of changed) group.parameters.set(name, setting);
+        propagate(rds, group, changed);
+        return { DBParameterGroupName: group.name };
+      },
+    ),
+    ...operation<ResetDBParameterGroupMessage>(
+      'ResetDBParameterGroup',
+      ['DBParameterGroupName', 'ResetAllParameters', 'Parameters'],
+      (input) => {
+        const group = changeable(rds, input.DBParameterGroupName);
+        const named = (input.Parameters ?? []).flatMap(({ ParameterName }) => ParameterName ?? []);
+        for (const name of input.ResetAllParameters ? [...group.parameters.keys()] : named) {
+          group.parameters.delete(name);
+        }
+        for (const instance of state.instances.values()) {
+          if (instance.settings.parameterGroupName === group.name) {
+            instance.parameterApplyStatus = 'pending-reboot';
+          }
+        }
+        return { DBParameterGroupName: group.name };
+      },
+    ),
+    ...operation<DescribeDBParameterGroupsMessage>(
+      'DescribeDBParameterGroups',
+      ['DBParameterGroupName', 'MaxRecords', 'Marker'],
+      (input) => {
+        const name = input.DBParameterGroupName;
+        const groups = name === undefined ? [...state.parameterGroups.values()] : [parameterGroup(rds, name)];
+        const { items, Marker } = page(groups, input);
+        return { DBParameterGroups: items.map((group) => described(rds, group)), Marker };
+      },
+    ),
+    ...operation<DescribeDBParametersMessage>(
+      'DescribeDBParameters',
+      ['DBParameterGroupName', 'Source', 'MaxRecords', 'Marker'],
+      (input) => {
+        const group = parameterGroup(rds, required(input.DBParameterGroupName, 'DBParameterGroupName'));
+        const own = [...group.parameters].map(([name, { value, applyMethod }]) => ({
+          ParameterName: name,
+          ParameterValue: value,
+          Source: 'user',
+          ApplyType: isStatic(name) ? 'static' : 'dynamic',
+          ApplyMethod: applyMethod,
+          IsModifiable: true,
+        }));
+        const system = Object.entries(RDS_PARAMETERS)
+          .filter(([name]) => !group.parameters.has(name))
+          .map(([name, parameter]) => ({
+            ParameterName: name,
+            ParameterValue: parameter.value,
+            Source: 'system',
+            ApplyType: parameter.isStatic ? 'static' : 'dynamic',
+            ApplyMethod: 'pending-reboot',
+            IsModifiable: true,
+          }));
+        const all = [...own, ...system]
+          .filter(({ Source }) => input.Source === undefined || Source === input.Source)
+          .sort((a, b) => (a.ParameterName < b.ParameterName ? -1 : 1));
+        const { items, Marker } = page(all, input);
+        return { Parameters: items, Marker };
+      },
+    ),
+    ...operation<DeleteDBParameterGroupMessage>(
+      'DeleteDBParameterGroup',
+      ['DBParameterGroupName'],
+      (input) => {
+        const group = changeable(rds, input.DBParameterGroupName);
+        const user = [...state.instances.values()].find(
+          ({ settings }) => settings.parameterGroupName === group.name,
+        );
+        if (user) {
+          throw new ApiError(
+            'InvalidDBParameterGroupStateFault',
+            'One or more database instances are still members of this parameter group, so the group cannot be deleted',
+          );
+        }
+        state.parameterGroups.delete(group.name);
+        return {};
+      },
+    ),
+  };
+}

@@ -1,0 +1,224 @@
+import type { DatabaseInsightsMode, Event, ProcessorFeature, Tag } from '@aws-sdk/client-rds';
+import type { Address } from '../postgres/contract';
+
+/** What RDS remembers: plain records, apart from the servers that run. */
+
+export type InstanceStatus =
+  | 'creating'
+  | 'backing-up'
+  | 'available'
+  | 'modifying'
+  | 'resetting-master-credentials'
+  | 'configuring-log-exports'
+  | 'configuring-iam-database-auth'
+  | 'configuring-enhanced-monitoring'
+  | 'storage-optimization'
+  | 'renaming'
+  | 'rebooting'
+  | 'stopping'
+  | 'stopped'
+  | 'starting'
+  | 'deleting'
+  | 'failed'
+  | 'incompatible-restore'
+  | 'incompatible-parameters';
+
+/** Settings of an instance. All of them are shown; some act on the server. */
+export interface InstanceSettings {
+  instanceClass: string;
+  allocatedStorage: number;
+  maxAllocatedStorage?: number | undefined;
+  storageType: string;
+  iops?: number | undefined;
+  storageThroughput?: number | undefined;
+  dedicatedLogVolume: boolean;
+  /** The port that was asked for; where a port of one's own is not possible the endpoint shows another. */
+  port: number;
+  multiAz: boolean;
+  availabilityZone: string;
+  networkType: string;
+  subnetGroupName: string;
+  securityGroupIds: readonly string[];
+  publiclyAccessible: boolean;
+  parameterGroupName: string;
+  optionGroupName: string;
+  licenseModel: string;
+  backupRetentionPeriod: number;
+  preferredBackupWindow: string;
+  preferredMaintenanceWindow: string;
+  autoMinorVersionUpgrade: boolean;
+  copyTagsToSnapshot: boolean;
+  deletionProtection: boolean;
+  iamAuthentication: boolean;
+  logExports: readonly string[];
+  processorFeatures: readonly ProcessorFeature[];
+  caCertificateIdentifier: string;
+  engineLifecycleSupport: string;
+  monitoringInterval: number;
+  monitoringRoleArn?: string | undefined;
+  performanceInsights: boolean;
+  performanceInsightsKmsKeyId?: string | undefined;
+  performanceInsightsRetentionPeriod?: number | undefined;
+  databaseInsightsMode: DatabaseInsightsMode;
+}
+
+/** Settings that a modification may leave for the next maintenance window. */
+export type PendingSettings = Partial<
+  Pick<
+    InstanceSettings,
+    | 'instanceClass'
+    | 'allocatedStorage'
+    | 'storageType'
+    | 'iops'
+    | 'storageThroughput'
+    | 'dedicatedLogVolume'
+    | 'port'
+    | 'backupRetentionPeriod'
+    | 'multiAz'
+    | 'caCertificateIdentifier'
+    | 'iamAuthentication'
+    | 'logExports'
+    | 'processorFeatures'
+    | 'licenseModel'
+    | 'subnetGroupName'
+  >
+>;
+
+export interface Pending {
+  settings: PendingSettings;
+  newIdentifier?: string | undefined;
+  masterPassword: boolean;
+}
+
+export type ParameterApplyStatus = 'applying' | 'in-sync' | 'pending-reboot' | 'failed-to-apply';
+
+export interface InstanceRecord {
+  identifier: string;
+  readonly dbiResourceId: string;
+  status: InstanceStatus;
+  /** When the instance became usable; none while it is being made. */
+  createTime?: Date | undefined;
+  readonly engineVersion: string;
+  readonly masterUsername: string;
+  readonly databaseName?: string | undefined;
+  readonly storageEncrypted: boolean;
+  readonly kmsKeyId?: string | undefined;
+  settings: InstanceSettings;
+  parameterApplyStatus: ParameterApplyStatus;
+  /** postgresql.conf values that the server runs with, by the name in the parameter group. */
+  appliedParameters: Readonly<Record<string, string>>;
+  securityGroupStatus: 'active' | 'adding';
+  pending: Pending;
+  /** Where the server listens; none while the instance has no endpoint. */
+  address?: Address | undefined;
+  tags: Tag[];
+  /** The volume is being reorganised after a change of storage until then. */
+  optimizingUntil?: Date | undefined;
+  /** Blocks are still being loaded from the backup between these moments. */
+  hydration?: { readonly from: Date; readonly until: Date } | undefined;
+}
+
+/** What a backup says of the instance that it was taken from. */
+export interface BackedUpInstance {
+  readonly identifier: string;
+  readonly dbiResourceId: string;
+  readonly createTime?: Date | undefined;
+  readonly engineVersion: string;
+  readonly masterUsername: string;
+  readonly databaseName?: string | undefined;
+  readonly storageEncrypted: boolean;
+  readonly kmsKeyId?: string | undefined;
+  readonly settings: Readonly<InstanceSettings>;
+  readonly tags: readonly Tag[];
+}
+
+export interface SnapshotRecord {
+  readonly identifier: string;
+  readonly type: 'manual' | 'automated';
+  status: 'creating' | 'copying' | 'available' | 'deleting' | 'failed';
+  readonly source: BackedUpInstance;
+  readonly requestedAt: Date;
+  /** When the copy that a restore brings back was consistent. */
+  createTime?: Date | undefined;
+  originalCreateTime?: Date | undefined;
+  databaseTime?: Date | undefined;
+  readonly copyOf?: string | undefined;
+  readonly kmsKeyId?: string | undefined;
+  /** Directory of the physical backup. Copies of a snapshot share it. */
+  backupDirectory: string;
+  bytes: number;
+  tags: Tag[];
+}
+
+/** A base backup of an instance's automated backups. */
+export interface BaseBackup {
+  readonly directory: string;
+  /** On the sandbox's clock: the first moment that a restore from it can reach. */
+  readonly consistentAt: Date;
+}
+
+/** The automated backups of one DbiResourceId. */
+export interface AutomatedBackupRecord {
+  readonly dbiResourceId: string;
+  readonly id: string;
+  status: 'creating' | 'active' | 'retained';
+  /** The instance as it is, or, when retained, as it was when it was deleted. */
+  source: BackedUpInstance;
+  readonly walArchive: string;
+  baseBackups: BaseBackup[];
+  /** Last moment that a restore can reach; only while no server adds to the archive (retained, or stopped). */
+  endedAt?: Date | undefined;
+}
+
+export interface ParameterSetting {
+  readonly value: string;
+  readonly applyMethod: 'immediate' | 'pending-reboot';
+}
+
+export interface ParameterGroupRecord {
+  readonly name: string;
+  readonly family: string;
+  readonly description: string;
+  readonly parameters: Map<string, ParameterSetting>;
+  tags: Tag[];
+}
+
+export interface SubnetGroupRecord {
+  readonly name: string;
+  readonly description: string;
+  readonly subnetIds: readonly string[];
+  tags: Tag[];
+}
+
+export class RdsState {
+  readonly instances = new Map<string, InstanceRecord>();
+  readonly snapshots = new Map<string, SnapshotRecord>();
+  /** By DbiResourceId. */
+  readonly automatedBackups = new Map<string, AutomatedBackupRecord>();
+  readonly parameterGroups = new Map<string, ParameterGroupRecord>();
+  readonly subnetGroups = new Map<string, SubnetGroupRecord>();
+  readonly events: Event[] = [];
+}
+
+/** The part of an instance that a backup keeps, as it is now. */
+export function backedUp(instance: InstanceRecord): BackedUpInstance {
+  const { identifier, dbiResourceId, createTime, engineVersion, masterUsername, databaseName } = instance;
+  const { storageEncrypted, kmsKeyId, settings, tags } = instance;
+  return {
+    identifier,
+    dbiResourceId,
+    createTime,
+    engineVersion,
+    masterUsername,
+    databaseName,
+    storageEncrypted,
+    kmsKeyId,
+    settings: { ...settings },
+    tags: [...tags],
+  };
+}
+
+/** Nothing is being done to the instance and it takes orders. */
+export function isIdle({ status }: InstanceRecord): boolean {
+  return status === 'available' || status === 'storage-optimization';
+}

@@ -1,0 +1,67 @@
+import { takeBaseBackup } from './automated-backups';
+import type { Modifications } from './modify';
+import type { Rds } from './rds';
+import { isIdle, type InstanceRecord } from './state';
+
+const HOUR = 3600 * 1000;
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+
+/**
+ * What RDS does by itself: a backup a day in the backup window, pending changes in the maintenance window. It looks once an
+ * hour, in the background, so that it never pulls a virtual clock forward. Returns a function that ends it.
+ */
+export function startUpkeep(rds: Rds, modifications: Modifications): () => void {
+  const { clock } = rds.context;
+  let cancel: () => void = () => undefined;
+  const arm = (since: Date): void => {
+    cancel = clock.schedule(
+      new Date(since.getTime() + HOUR),
+      () => {
+        const now = clock.now();
+        for (const instance of rds.state.instances.values()) attend(rds, modifications, instance, since, now);
+        arm(now);
+      },
+      { background: true },
+    );
+  };
+  arm(clock.now());
+  return () => {
+    cancel();
+  };
+}
+
+function attend(
+  rds: Rds,
+  modifications: Modifications,
+  instance: InstanceRecord,
+  since: Date,
+  now: Date,
+): void {
+  if (!isIdle(instance)) return;
+  const { preferredBackupWindow, preferredMaintenanceWindow } = instance.settings;
+  const maintenance = /^(\w{3}):(\d\d):(\d\d)/.exec(preferredMaintenanceWindow.toLowerCase());
+  if (maintenance) {
+    const [, day = '', hour, minute] = maintenance;
+    const begins = lastTime(now, Number(hour), Number(minute), DAYS.indexOf(day));
+    if (begins > since) modifications.applyPending(instance);
+  }
+  const backup = /^(\d\d):(\d\d)/.exec(preferredBackupWindow);
+  if (backup && rds.state.automatedBackups.has(instance.dbiResourceId)) {
+    const begins = lastTime(now, Number(backup[1]), Number(backup[2]));
+    if (begins > since) {
+      takeBaseBackup(rds, instance, 'dailyBackup', () => {
+        rds.settle(instance);
+      });
+    }
+  }
+}
+
+/** The last time that it was this time of day (UTC), on this day of the week if one is given. */
+function lastTime(now: Date, hour: number, minute: number, weekday?: number): Date {
+  const time = new Date(now);
+  time.setUTCHours(hour, minute, 0, 0);
+  while (time > now || (weekday !== undefined && time.getUTCDay() !== weekday)) {
+    time.setUTCDate(time.getUTCDate() - 1);
+  }
+  return time;
+}
