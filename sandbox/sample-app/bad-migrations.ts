@@ -30,7 +30,8 @@ export const badMigrations: readonly BadMigration[] = [
   {
     name: 'failed-half-way',
     migrationName: '20251211120000_split_user_name',
-    shows: 'fails after its first half was committed; the names of users are gone and Prisma blocks every deploy',
+    shows:
+      'fails after its first half was committed; the names of users are gone and Prisma blocks every deploy',
   },
 ];
 

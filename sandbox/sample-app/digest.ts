@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { z } from 'zod/mini';
 
 export interface TableDigest {
@@ -68,14 +68,19 @@ export async function digest(client: pg.ClientBase): Promise<DatabaseDigest> {
 }
 
 async function digestOf(client: pg.ClientBase, name: string, columns: string): Promise<TableDigest> {
-  const half = (start: number): string => `coalesce(sum(('x' || substr(hash, ${start}, 16))::bit(64)::bigint), 0)::text`;
+  const half = (start: number): string =>
+    `coalesce(sum(('x' || substr(hash, ${start}, 16))::bit(64)::bigint), 0)::text`;
   const { rows: answer } = await client.query(
     `SELECT count(*) AS rows, ${half(1)} AS low, ${half(17)} AS high FROM (SELECT md5(t::text) AS hash FROM ${name} t) hashes`,
   );
   const [contents] = Contents.parse(answer);
   if (!contents) throw new Error(`PostgreSQL gave no count for ${name}.`);
   const { rows, low, high } = contents;
-  return { name, rows, digest: createHash('sha256').update([columns, rows, low, high].join('|')).digest('hex') };
+  return {
+    name,
+    rows,
+    digest: createHash('sha256').update([columns, rows, low, high].join('|')).digest('hex'),
+  };
 }
 
 async function countOf(client: pg.ClientBase, name: string): Promise<number> {

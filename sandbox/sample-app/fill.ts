@@ -63,7 +63,8 @@ export async function fill(client: pg.ClientBase, { rows, seed = 1 }: FillOption
   try {
     await client.query(`SET LOCAL TimeZone = 'UTC'`);
     const { rowCount } = await client.query('SELECT FROM "User" LIMIT 1');
-    if (rowCount) throw new Error('The sample database holds rows already; fill wants a freshly migrated one.');
+    if (rowCount)
+      throw new Error('The sample database holds rows already; fill wants a freshly migrated one.');
     for (const sql of FUNCTIONS) await client.query(sql);
     for (const sql of statements(tables, sessions, seed)) await client.query(sql);
     await client.query('COMMIT');
@@ -71,7 +72,6 @@ export async function fill(client: pg.ClientBase, { rows, seed = 1 }: FillOption
     await client.query('ROLLBACK');
     throw error;
   }
-  await client.query('ANALYZE');
   return { rows, sessions, tables };
 }
 
@@ -80,7 +80,8 @@ function countsFor(rows: number): Record<Table, number> {
     const none = { Team: 0, TeamMember: 0, Project: 0, Label: 0, Task: 0, _LabelToTask: 0 };
     return { User: rows, ...none, Comment: 0, Attachment: 0, TaskEvent: 0, TimeEntry: 0 };
   }
-  const share = (table: keyof typeof SHARES): number => Math.max(1, Math.floor((rows * SHARES[table]) / 1000));
+  const share = (table: keyof typeof SHARES): number =>
+    Math.max(1, Math.floor((rows * SHARES[table]) / 1000));
   const counts = {
     User: share('User'),
     Team: share('Team'),
@@ -139,7 +140,12 @@ function statements(count: Record<Table, number>, sessions: number, seed: number
        '$2b$12$' || md5('password' || i), CASE WHEN ${draw(5, 4)} > 0 THEN ${one(6, ['Europe/Berlin', 'Asia/Tokyo', 'America/New_York'])} END,
        ${START}, ${later(7, 200)}`,
     ),
-    insert('Team', count.Team, '"id", "slug", "name", "createdAt"', `i, 'team-' || i, 'Team ' || ${word(10)}, ${START}`),
+    insert(
+      'Team',
+      count.Team,
+      '"id", "slug", "name", "createdAt"',
+      `i, 'team-' || i, 'Team ' || ${word(10)}, ${START}`,
+    ),
     insert(
       'TeamMember',
       count.TeamMember,

@@ -140,7 +140,8 @@ function poolConfig(config) {
 function presentCharacters(client, note) {
   /** @type {unknown} */
   const connection = Reflect.get(client, 'connection');
-  if (!(connection instanceof EventEmitter)) throw new Error('pg no longer exposes the connection of a client.');
+  if (!(connection instanceof EventEmitter))
+    throw new Error('pg no longer exposes the connection of a client.');
   connection.prependListener(
     'rowDescription',
     (/** @type {{ fields: { dataTypeID: number }[] }} */ { fields }) => {
