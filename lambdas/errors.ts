@@ -5,7 +5,11 @@
 export abstract class RollbackError extends Error {
   abstract override readonly name: string;
 
-  constructor(fact: string, hint: string, options?: ErrorOptions) {
+  constructor(
+    readonly fact: string,
+    readonly hint: string,
+    options?: ErrorOptions,
+  ) {
     super(`${fact} Hint: ${hint}`, options);
   }
 }

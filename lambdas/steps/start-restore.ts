@@ -61,7 +61,7 @@ export async function startRestore(
         new RestoreDBInstanceToPointInTimeCommand({
           ...restoreSettings(live),
           MaxAllocatedStorage: live.MaxAllocatedStorage,
-          SourceDbiResourceId: recovery.live.resourceId,
+          SourceDBInstanceIdentifier: recovery.live.instanceId,
           TargetDBInstanceIdentifier: instanceId,
           RestoreTime: new Date(point.time),
           Tags: tags,

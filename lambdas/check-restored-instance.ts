@@ -1,0 +1,13 @@
+import { rdsClient } from './clients';
+import { CheckRestoredInstanceEvent } from './contract';
+import { defineHandler } from './handler';
+import { checkRestoredInstance } from './steps/check-restored-instance';
+
+export const handler = defineHandler({
+  name: 'check-restored-instance',
+  event: CheckRestoredInstanceEvent,
+  step: checkRestoredInstance,
+  deps: () => ({
+    rds: rdsClient(),
+  }),
+});

@@ -1,0 +1,16 @@
+import { rdsClient, secretsManagerClient } from './clients';
+import { DiscardEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { discard } from './steps/discard';
+
+export const handler = defineHandler({
+  name: 'discard',
+  event: DiscardEvent,
+  step: discard,
+  deps: (settings) => ({
+    rds: rdsClient(),
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+  }),
+});

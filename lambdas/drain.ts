@@ -1,0 +1,16 @@
+import { secretsManagerClient } from './clients';
+import { DrainEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { drain } from './steps/drain';
+
+export const handler = defineHandler({
+  name: 'drain',
+  event: DrainEvent,
+  step: drain,
+  deps: (settings) => ({
+    secrets: secretsManagerClient(),
+    masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+  }),
+});

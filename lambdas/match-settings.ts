@@ -1,0 +1,16 @@
+import { rdsClient, secretsManagerClient } from './clients';
+import { MatchSettingsEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { matchSettings } from './steps/match-settings';
+
+export const handler = defineHandler({
+  name: 'match-settings',
+  event: MatchSettingsEvent,
+  step: matchSettings,
+  deps: (settings) => ({
+    rds: rdsClient(),
+    secrets: secretsManagerClient(),
+    masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
+  }),
+});

@@ -1,0 +1,15 @@
+import { secretsManagerClient } from './clients';
+import { ProveEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { prove } from './steps/prove';
+
+export const handler = defineHandler({
+  name: 'prove',
+  event: ProveEvent,
+  step: prove,
+  deps: (settings) => ({
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+  }),
+});

@@ -1,0 +1,18 @@
+import { rdsClient, secretsManagerClient } from './clients';
+import { RetireEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { retire } from './steps/retire';
+
+export const handler = defineHandler({
+  name: 'retire',
+  event: RetireEvent,
+  step: retire,
+  deps: (settings) => ({
+    rds: rdsClient(),
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+    snapshotRetentionDays: settings.SNAPSHOT_RETENTION_DAYS,
+    now: () => new Date(),
+  }),
+});

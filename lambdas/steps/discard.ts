@@ -1,0 +1,69 @@
+import { DeleteDBInstanceCommand, ModifyDBInstanceCommand, type RDSClient } from '@aws-sdk/client-rds';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { DiscardResult, Recovery } from '../contract';
+import { readLogin } from '../database-url';
+import { DiscardNotFinished, DiscardRefused, isAwsError } from '../errors';
+import { addressOf, findInstance } from '../rds';
+import { currentSecret } from '../secrets';
+import { swapVersionId } from '../swap-version';
+import { readMarks } from '../tags';
+
+/**
+ * Deletes the recovery instance of a recovery that failed before the swap: only if its tags say that this recovery made it
+ * and the secret does not name it. It holds nothing that its restore point does not, so it gets no final snapshot.
+ * Throws DiscardNotFinished until it is gone, DiscardRefused.
+ */
+export async function discard(
+  { recovery }: { recovery: Recovery },
+  deps: { rds: RDSClient; secrets: SecretsManagerClient; databaseUrlSecretId: string },
+): Promise<DiscardResult> {
+  const { rds, secrets, databaseUrlSecretId } = deps;
+  const instanceId = recovery.recoveryInstanceId;
+  const instance = await findInstance(rds, instanceId);
+  if (!instance) return { discarded: 'gone', instanceId };
+
+  const refuse = (fact: string): DiscardRefused =>
+    new DiscardRefused(fact, `Instance ${instanceId} is left alone; delete it by hand if nobody needs it.`);
+  const marks = readMarks(instance.TagList);
+  if (marks.role !== 'recovery-instance' || marks['recovery-id'] !== recovery.id)
+    throw refuse(`Instance ${instanceId} does not carry the tags of recovery ${recovery.id}.`);
+  if (instance.DbiResourceId === recovery.live.resourceId)
+    throw refuse(`Instance ${instanceId} is the one that was live when the recovery was planned.`);
+  const current = await currentSecret(secrets, databaseUrlSecretId);
+  const { host } = readLogin(current.value);
+  const address = addressOf(instance);
+  if (current.versionId === swapVersionId(recovery.id) || host.toLowerCase() === address?.host.toLowerCase())
+    throw refuse(`The secret names instance ${instanceId}.`);
+
+  if (instance.DBInstanceStatus !== 'deleting') {
+    try {
+      if (instance.DeletionProtection)
+        await rds.send(
+          new ModifyDBInstanceCommand({
+            DBInstanceIdentifier: instanceId,
+            DeletionProtection: false,
+            ApplyImmediately: true,
+          }),
+        );
+      await rds.send(
+        new DeleteDBInstanceCommand({
+          DBInstanceIdentifier: instanceId,
+          SkipFinalSnapshot: true,
+          DeleteAutomatedBackups: false,
+        }),
+      );
+    } catch (error) {
+      const ended = [
+        'InvalidDBInstanceStateFault',
+        'InvalidDBInstanceState',
+        'DBInstanceNotFoundFault',
+        'DBInstanceNotFound',
+      ];
+      if (!isAwsError(error, ...ended)) throw error;
+    }
+  }
+  throw new DiscardNotFinished(
+    `Instance ${instanceId} is still there (${instance.DBInstanceStatus ?? 'unknown'}).`,
+    'Wait.',
+  );
+}

@@ -1,0 +1,163 @@
+import { DescribeAccountAttributesCommand, type RDSClient } from '@aws-sdk/client-rds';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { ListExecutionsCommand, type ExecutionListItem, type SFNClient } from '@aws-sdk/client-sfn';
+import { RecoveryInput, type EnvironmentName, type PlanResult, type Recovery } from '../contract';
+import { LiveInstanceUnclear, RecoveryAlreadyRunning, SnapshotQuotaExceeded } from '../errors';
+import { findLiveInstance } from '../live-instance';
+import { finalSnapshotId, recoveryId, recoveryInstanceId } from '../names';
+import { parse } from '../parse';
+import { isUp } from '../rds';
+import { findRestorePoint, type FoundRestorePoint } from '../restore-point';
+
+interface Execution {
+  readonly arn: string;
+  readonly name: string;
+  readonly startTime: string;
+}
+
+export interface PlanDeps {
+  readonly rds: RDSClient;
+  readonly secrets: SecretsManagerClient;
+  readonly stepFunctions: SFNClient;
+  readonly environment: EnvironmentName;
+  readonly databaseUrlSecretId: string;
+  readonly machineArn: string;
+}
+
+/**
+ * Decides what a recovery will do, and changes nothing. Throws InvalidInput, RecoveryAlreadyRunning, LiveInstanceUnclear,
+ * SecretUnclear, RestorePointNotFound, SnapshotQuotaExceeded.
+ */
+export async function plan(
+  event: { execution: Execution; input?: unknown },
+  deps: PlanDeps,
+): Promise<PlanResult> {
+  const { execution } = event;
+  const input = parse(RecoveryInput, event.input ?? {}, 'input of the recovery');
+  await refuseWhileAnotherRuns(execution, deps);
+
+  const { rds, secrets, environment, databaseUrlSecretId } = deps;
+  const {
+    instance,
+    address: live,
+    secretVersionId,
+  } = await findLiveInstance(rds, secrets, databaseUrlSecretId);
+  if (!isUp(instance.DBInstanceStatus))
+    throw new LiveInstanceUnclear(
+      `Instance ${live.instanceId}, which the secret names, is "${instance.DBInstanceStatus ?? 'unknown'}".`,
+      'Wait until it is available; a recovery takes its settings from it.',
+    );
+  const found = await findRestorePoint(input.restore, { rds, environment, live });
+  const snapshots = await snapshotQuota(rds);
+  if (input.retire === 'delete' && snapshots.used >= snapshots.quota)
+    throw new SnapshotQuotaExceeded(
+      `${snapshots.used} of ${snapshots.quota} manual snapshots are used, and the final snapshot of ${live.instanceId} needs one.`,
+      'Delete snapshots that nobody needs, or recover with "retire": "keep".',
+    );
+
+  const id = recoveryId(execution);
+  const recovery: Recovery = {
+    id,
+    environment,
+    mode: input.mode,
+    reason: input.reason ?? null,
+    requestedBy: input.requestedBy ?? null,
+    retire: input.retire,
+    live,
+    secretVersionId,
+    restorePoint: found.point,
+    recoveryInstanceId: recoveryInstanceId(live.instanceId, id),
+    finalSnapshotId: finalSnapshotId(live.instanceId, id),
+  };
+  // The execution's start, not the function's clock: asked again, the plan says the same.
+  const minutes = Math.max(0, (new Date(execution.startTime).getTime() - found.time.getTime()) / 60_000);
+  const age = Math.round(minutes * 10) / 10;
+  return {
+    recovery,
+    plan: {
+      summary: summaryOf(recovery, found, age, snapshots),
+      why: found.why,
+      restorePointAgeMinutes: age,
+      lossWindowMinutes: age,
+      snapshots,
+      inputToRecover: {
+        mode: 'recover',
+        restore: pinned(recovery),
+        reason: input.reason ?? 'why the database goes back',
+        requestedBy: input.requestedBy ?? 'your name',
+        retire: input.retire,
+      },
+    },
+  };
+}
+
+/** At most one recovery runs. Of two that started together the earlier goes on; at the same instant, the smaller ARN. */
+async function refuseWhileAnotherRuns(
+  execution: Execution,
+  { stepFunctions, machineArn }: PlanDeps,
+): Promise<void> {
+  const running: ExecutionListItem[] = [];
+  let nextToken: string | undefined;
+  do {
+    const page = await stepFunctions.send(
+      new ListExecutionsCommand({ stateMachineArn: machineArn, statusFilter: 'RUNNING', nextToken }),
+    );
+    running.push(...(page.executions ?? []));
+    nextToken = page.nextToken;
+  } while (nextToken);
+  const own = running.find(({ executionArn }) => executionArn === execution.arn);
+  const ownStart = (own?.startDate ?? new Date(execution.startTime)).getTime();
+  const first = running.find(({ executionArn, startDate }) => {
+    if (executionArn === undefined || executionArn === execution.arn) return false;
+    const start = startDate?.getTime() ?? 0;
+    return start < ownStart || (start === ownStart && executionArn < execution.arn);
+  });
+  if (first)
+    throw new RecoveryAlreadyRunning(
+      `Execution ${first.name ?? ''} of this machine has been running since ${first.startDate?.toISOString() ?? 'before'}.`,
+      'Wait for it to end. At most one recovery of a database runs.',
+    );
+}
+
+async function snapshotQuota(rds: RDSClient): Promise<{ used: number; quota: number }> {
+  const { AccountQuotas } = await rds.send(new DescribeAccountAttributesCommand({}));
+  const manual = AccountQuotas?.find(({ AccountQuotaName }) => AccountQuotaName === 'ManualSnapshots');
+  return { used: manual?.Used ?? 0, quota: manual?.Max ?? DEFAULT_SNAPSHOT_QUOTA };
+}
+
+/** What RDS grants an account that never asked for more. */
+const DEFAULT_SNAPSHOT_QUOTA = 100;
+
+/** The same restore point by name, so that a newer snapshot does not slip in between plan and recovery. */
+function pinned({ restorePoint }: Recovery): RecoveryInput['restore'] {
+  return restorePoint.kind === 'time'
+    ? { to: 'time', time: restorePoint.time }
+    : { to: 'snapshot', snapshotId: restorePoint.snapshotId };
+}
+
+function summaryOf(
+  recovery: Recovery,
+  { point, time, why }: FoundRestorePoint,
+  age: number,
+  snapshots: { used: number; quota: number },
+): string[] {
+  const { live } = recovery;
+  const from = point.kind === 'snapshot' ? `snapshot ${point.snapshotId}` : 'the automated backups';
+  const pending = point.kind === 'snapshot' ? point.pendingMigrations : null;
+  return [
+    `Live is ${live.instanceId} (${live.host}:${live.port}).`,
+    `Restore from ${from}, as of ${time.toISOString()}, ${age} minutes before the start. ${why}`,
+    `Writes of those ${age} minutes are not in it.`,
+    pending === null
+      ? 'It is not recorded which migrations go.'
+      : `Migrations that go: ${pending.join(', ') || 'none'}.`,
+    `The restored instance will be ${recovery.recoveryInstanceId}.`,
+    recovery.retire === 'delete'
+      ? `Afterwards ${live.instanceId} is deleted with final snapshot ${recovery.finalSnapshotId}; its automated backups are kept.`
+      : `Afterwards ${live.instanceId} is kept.`,
+    `Manual snapshots: ${snapshots.used} of ${snapshots.quota} used.`,
+    ...(recovery.mode === 'plan'
+      ? ['Nothing was changed. To do it, start the machine with inputToRecover.']
+      : []),
+  ];
+}

@@ -1,0 +1,74 @@
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import * as z from 'zod/mini';
+import type { Check, InstanceAddress, ProveResult, Recovery } from '../contract';
+import { check, isWritable, noFailedMigration, pendingAreAbsent } from '../database-checks';
+import { readLogin } from '../database-url';
+import { ProofFailed, RollbackError } from '../errors';
+import { withConnection, type Connection, type Login } from '../postgres';
+import { currentSecret } from '../secrets';
+
+/** Logs in with exactly what the secret says now and proves that it leads to the restored database. Throws ProofFailed. */
+export async function prove(
+  { recovery, instance, versionId }: { recovery: Recovery; instance: InstanceAddress; versionId: string },
+  deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
+): Promise<ProveResult> {
+  const secret = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
+  const login = readLogin(secret.value);
+  const checks: Check[] = [
+    await check('the secret is the version that was swapped in', async () => ({
+      ok: secret.versionId === versionId,
+      detail: `Current is ${secret.versionId}, swapped in was ${versionId}.`,
+    })),
+    await check('the secret names the recovery instance', async () => ({
+      ok: login.host.toLowerCase() === instance.host.toLowerCase() && login.port === instance.port,
+      detail: `It names ${login.host}:${login.port}; ${instance.instanceId} is ${instance.host}:${instance.port}.`,
+    })),
+    await check('application login over verified TLS', () =>
+      withConnection(login, async (connection) => {
+        await connection.query('select 1');
+        return `Role "${login.user}" logs in to "${login.database}".`;
+      }),
+    ),
+    await check('writable', () => withConnection(login, isWritable)),
+    await check('no failed migration', () => withConnection(login, noFailedMigration)),
+    await check('pending migrations are absent', () =>
+      withConnection(login, (connection) => pendingAreAbsent(connection, recovery.restorePoint)),
+    ),
+    await check('it is the restored server, not the old one', () => isAnotherServer(login, recovery.live)),
+  ];
+  const failed = checks.filter(({ ok }) => !ok);
+  if (failed.length > 0)
+    throw new ProofFailed(
+      `${failed.length} of ${checks.length} proofs failed after the swap: ${failed.map(({ name, detail }) => `${name} (${detail})`).join('; ')}`,
+      'The secret is swapped back; the recovery instance is kept to be looked at.',
+    );
+  return { checks };
+}
+
+const Identity = z.object({
+  address: z.nullable(z.string()),
+  port: z.nullable(z.int()),
+  started: z.string(),
+});
+
+/** Two running servers differ in their address or in the microsecond of their start. */
+async function isAnotherServer(login: Login, old: InstanceAddress): Promise<{ ok: boolean; detail: string }> {
+  const current = await withConnection(login, identity);
+  let previous: string;
+  try {
+    previous = await withConnection({ ...login, host: old.host, port: old.port }, identity);
+  } catch (error) {
+    if (!(error instanceof RollbackError)) throw error;
+    return { ok: true, detail: `The certificate is that of ${login.host}; the old server answers no login.` };
+  }
+  return { ok: current !== previous, detail: `Old server: ${previous}; this one: ${current}.` };
+}
+
+async function identity(connection: Connection): Promise<string> {
+  const [row] = await connection.query(
+    `select host(pg_catalog.inet_server_addr()) as address, pg_catalog.inet_server_port() as port,
+            pg_catalog.pg_postmaster_start_time()::text as started`,
+  );
+  const { address, port, started } = Identity.parse(row);
+  return `${address ?? 'local'}:${port ?? 0} started ${started}`;
+}

@@ -1,0 +1,180 @@
+import {
+  AddTagsToResourceCommand,
+  DeleteDBInstanceCommand,
+  ModifyDBInstanceCommand,
+  type DBInstance,
+  type DBSnapshot,
+  type RDSClient,
+} from '@aws-sdk/client-rds';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { Recovery, RetireResult } from '../contract';
+import { readLogin } from '../database-url';
+import { RetirementNotFinished, RetirementRefused, SnapshotQuotaExceeded, isAwsError } from '../errors';
+import { addressOf, findInstance, findSnapshot, isUp } from '../rds';
+import { currentSecret } from '../secrets';
+import { readMarks, writeMarks, type Marks } from '../tags';
+
+export interface RetireDeps {
+  readonly rds: RDSClient;
+  readonly secrets: SecretsManagerClient;
+  readonly databaseUrlSecretId: string;
+  readonly snapshotRetentionDays: number;
+  readonly now: () => Date;
+}
+
+/**
+ * Marks the old instance retired and, when asked to, deletes it with a final snapshot, its automated backups kept. Every
+ * proof is made anew at every call. Throws RetirementNotFinished until done, RetirementRefused, SnapshotQuotaExceeded.
+ */
+export async function retire({ recovery }: { recovery: Recovery }, deps: RetireDeps): Promise<RetireResult> {
+  const { rds } = deps;
+  const { instanceId, resourceId } = recovery.live;
+  await refuseUnlessReplaced(recovery, deps);
+
+  const old = await findInstance(rds, instanceId);
+  if (old && old.DbiResourceId !== resourceId)
+    throw new RetirementRefused(
+      `Instance ${instanceId} is ${old.DbiResourceId ?? 'unknown'}, not ${resourceId} that was replaced.`,
+      'Somebody gave its name to another instance; that one is left alone.',
+    );
+  if (recovery.retire === 'keep') {
+    if (!old)
+      throw new RetirementRefused(
+        `Instance ${instanceId}, which was to be kept, is gone.`,
+        'See CloudTrail for who deleted it.',
+      );
+    await markRetired(rds, recovery, old);
+    return { retired: 'kept', instanceId };
+  }
+
+  const snapshot = await findSnapshot(rds, recovery.finalSnapshotId);
+  if (snapshot && snapshot.DbiResourceId !== resourceId)
+    throw new RetirementRefused(
+      `Snapshot ${recovery.finalSnapshotId} exists and is of another instance (${snapshot.DbiResourceId ?? 'unknown'}).`,
+      `Instance ${instanceId} is kept. Take a snapshot of it by hand before deleting it.`,
+    );
+  if (snapshot) await markFinal(recovery, snapshot, deps);
+  if (!old) return finished(recovery, snapshot);
+  if (old.DBInstanceStatus !== 'deleting') await remove(recovery, old, snapshot, deps);
+  throw new RetirementNotFinished(
+    `Instance ${instanceId} is being deleted; its final snapshot is ${snapshot?.Status ?? 'not to be seen yet'}.`,
+    'Wait.',
+  );
+}
+
+/** The secret names the recovery instance, which is this recovery's own, is up, and is not the old one. */
+async function refuseUnlessReplaced(recovery: Recovery, deps: RetireDeps): Promise<void> {
+  const { host, port } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
+  const replacement = await findInstance(deps.rds, recovery.recoveryInstanceId);
+  const address = replacement && addressOf(replacement);
+  const refuse = (fact: string): RetirementRefused =>
+    new RetirementRefused(
+      fact,
+      `Instance ${recovery.live.instanceId} is kept. Look at which database the secret names.`,
+    );
+  if (!replacement || !address || !isUp(replacement.DBInstanceStatus))
+    throw refuse(
+      `Instance ${recovery.recoveryInstanceId}, which replaces it, is ${replacement?.DBInstanceStatus ?? 'gone'}.`,
+    );
+  if (
+    readMarks(replacement.TagList)['recovery-id'] !== recovery.id ||
+    address.resourceId === recovery.live.resourceId
+  )
+    throw refuse(
+      `Instance ${recovery.recoveryInstanceId} does not carry the tags of recovery ${recovery.id}.`,
+    );
+  if (host.toLowerCase() !== address.host.toLowerCase() || port !== address.port)
+    throw refuse(
+      `The secret names ${host}:${port}, not ${address.host}:${address.port} of the recovery instance.`,
+    );
+}
+
+async function remove(
+  recovery: Recovery,
+  old: DBInstance,
+  snapshot: DBSnapshot | undefined,
+  { rds }: RetireDeps,
+): Promise<void> {
+  const { instanceId } = recovery.live;
+  if (snapshot)
+    throw new RetirementRefused(
+      `Final snapshot ${recovery.finalSnapshotId} exists (${snapshot.Status ?? 'unknown'}) while instance ${instanceId} is ${old.DBInstanceStatus ?? 'unknown'}: it does not hold what was written since.`,
+      'Delete the instance by hand with a final snapshot of another name.',
+    );
+  await markRetired(rds, recovery, old);
+  try {
+    if (old.DeletionProtection)
+      await rds.send(
+        new ModifyDBInstanceCommand({
+          DBInstanceIdentifier: instanceId,
+          DeletionProtection: false,
+          ApplyImmediately: true,
+        }),
+      );
+    await rds.send(
+      new DeleteDBInstanceCommand({
+        DBInstanceIdentifier: instanceId,
+        SkipFinalSnapshot: false,
+        FinalDBSnapshotIdentifier: recovery.finalSnapshotId,
+        DeleteAutomatedBackups: false,
+      }),
+    );
+  } catch (error) {
+    if (isAwsError(error, 'SnapshotQuotaExceededFault', 'SnapshotQuotaExceeded'))
+      throw new SnapshotQuotaExceeded(
+        `The quota of manual snapshots leaves no room for the final snapshot of ${instanceId}.`,
+        'The instance is kept. Delete snapshots that nobody needs, then redrive the execution.',
+        { cause: error },
+      );
+    // Busy (a backup, the change of deletion protection) or deleted by a call whose answer was lost: the next look tells.
+    const ended = [
+      'InvalidDBInstanceStateFault',
+      'InvalidDBInstanceState',
+      'DBInstanceNotFoundFault',
+      'DBInstanceNotFound',
+    ];
+    if (!isAwsError(error, ...ended)) throw error;
+    throw new RetirementNotFinished(`RDS does not delete ${instanceId} now.`, 'Wait.', { cause: error });
+  }
+}
+
+async function finished(recovery: Recovery, snapshot: DBSnapshot | undefined): Promise<RetireResult> {
+  const { instanceId } = recovery.live;
+  if (!snapshot)
+    throw new RetirementRefused(
+      `Instance ${instanceId} is gone and there is no final snapshot ${recovery.finalSnapshotId}.`,
+      'Its automated backups may still be there: look at the retained backups in the RDS console now.',
+    );
+  if (snapshot.Status !== 'available')
+    throw new RetirementNotFinished(
+      `Final snapshot ${recovery.finalSnapshotId} is ${snapshot.Status ?? 'unknown'}.`,
+      'Wait.',
+    );
+  return { retired: 'deleted', instanceId, finalSnapshotId: recovery.finalSnapshotId };
+}
+
+async function markRetired(rds: RDSClient, recovery: Recovery, old: DBInstance): Promise<void> {
+  const marks = readMarks(old.TagList);
+  if (marks.role === 'retired' && marks['recovery-id'] === recovery.id) return;
+  await tag(rds, old.DBInstanceArn, {
+    role: 'retired',
+    environment: recovery.environment,
+    'recovery-id': recovery.id,
+  });
+}
+
+/** A final snapshot is made by the delete call, which takes no tags. */
+async function markFinal(recovery: Recovery, snapshot: DBSnapshot, deps: RetireDeps): Promise<void> {
+  if (readMarks(snapshot.TagList).role === 'final') return;
+  const days = deps.snapshotRetentionDays;
+  await tag(deps.rds, snapshot.DBSnapshotArn, {
+    role: 'final',
+    environment: recovery.environment,
+    'recovery-id': recovery.id,
+    'expires-at': new Date(deps.now().getTime() + days * 86_400_000).toISOString(),
+  });
+}
+
+async function tag(rds: RDSClient, arn: string | undefined, marks: Marks): Promise<void> {
+  await rds.send(new AddTagsToResourceCommand({ ResourceName: arn, Tags: writeMarks(marks) }));
+}

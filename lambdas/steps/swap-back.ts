@@ -1,0 +1,39 @@
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { Recovery, SwapBackResult } from '../contract';
+import { readLogin } from '../database-url';
+import { SecretMovedMeanwhile } from '../errors';
+import { currentSecret, findSecretVersion } from '../secrets';
+import { BEFORE_SWAP_LABEL, moveCurrent, swapVersionId } from '../swap-version';
+
+/**
+ * Undoes a swap as far as it went. Says that it was swapped whenever that cannot be ruled out: the recovery instance is
+ * then kept. Throws SecretMovedMeanwhile when the secret names neither what the swap wrote nor the old instance.
+ */
+export async function swapBack(
+  { recovery }: { recovery: Recovery },
+  deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
+): Promise<SwapBackResult> {
+  const { secrets, databaseUrlSecretId: secretId } = deps;
+  const ours = swapVersionId(recovery.id);
+  const before = recovery.secretVersionId;
+  const current = await currentSecret(secrets, secretId);
+
+  if (current.versionId === ours) {
+    await moveCurrent(secrets, secretId, { from: ours, to: before });
+    return { wasSwapped: true };
+  }
+  const swappedIn = await findSecretVersion(secrets, secretId, { versionId: ours });
+  // AWSPREVIOUS follows AWSCURRENT: our version has it only if it was current and an earlier call moved it back.
+  const wasCurrent = swappedIn?.stages.includes('AWSPREVIOUS') ?? false;
+  if (current.versionId === before) return { wasSwapped: wasCurrent };
+
+  const { host, port } = readLogin(current.value);
+  if (host.toLowerCase() !== recovery.live.host.toLowerCase() || port !== recovery.live.port)
+    throw new SecretMovedMeanwhile(
+      `Version ${current.versionId} of the secret is current, which this recovery did not write; it names ${host}:${port}.`,
+      `Decide which database is right. The old one is ${recovery.live.host}:${recovery.live.port}, its version of the secret is ${before}.`,
+    );
+  // Somebody else's version names the old instance. The pin comes before the swap: without it there was none.
+  const pinned = await findSecretVersion(secrets, secretId, { stage: BEFORE_SWAP_LABEL });
+  return { wasSwapped: wasCurrent || pinned?.versionId === before };
+}

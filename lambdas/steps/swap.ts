@@ -1,0 +1,80 @@
+import {
+  PutSecretValueCommand,
+  UpdateSecretVersionStageCommand,
+  type SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import type { InstanceAddress, Recovery, SwapResult } from '../contract';
+import { moveEndpoint, readLogin } from '../database-url';
+import { SecretMovedMeanwhile, SecretUnclear, isAwsError } from '../errors';
+import { withConnection } from '../postgres';
+import { currentSecret, findSecretVersion } from '../secrets';
+import { BEFORE_SWAP_LABEL, STAGED_LABEL, moveCurrent, swapVersionId } from '../swap-version';
+
+/**
+ * Makes the secret name the recovery instance. The new version is staged and logged in with before it becomes current;
+ * AWSCURRENT moves only from the version that the plan saw. Throws SecretMovedMeanwhile, SecretUnclear, LoginRefused.
+ */
+export async function swap(
+  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
+  deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
+): Promise<SwapResult> {
+  const { secrets, databaseUrlSecretId: secretId } = deps;
+  const versionId = swapVersionId(recovery.id);
+  const previousVersionId = recovery.secretVersionId;
+  const current = await currentSecret(secrets, secretId);
+  if (current.versionId === versionId) return { versionId, previousVersionId };
+  if (current.versionId !== previousVersionId)
+    throw new SecretMovedMeanwhile(
+      `The plan was made for version ${previousVersionId} of the secret; ${current.versionId} is current now.`,
+      'Somebody changed the secret while the recovery ran (a rotation?). Start a new recovery.',
+    );
+
+  const moved = moveEndpoint(current.value, recovery.live, instance);
+  await stage(secrets, secretId, versionId, moved);
+  const staged = await findSecretVersion(secrets, secretId, { versionId });
+  if (staged?.value !== moved)
+    throw new SecretUnclear(
+      `Version ${versionId} of the secret is not what was stored in it.`,
+      'Look at the versions of the secret; nothing was swapped.',
+    );
+  await withConnection(readLogin(staged.value), (connection) => connection.query('select 1'));
+
+  await pin(secrets, secretId, previousVersionId);
+  await moveCurrent(secrets, secretId, { from: previousVersionId, to: versionId });
+  return { versionId, previousVersionId };
+}
+
+async function stage(
+  secrets: SecretsManagerClient,
+  secretId: string,
+  versionId: string,
+  value: string,
+): Promise<void> {
+  try {
+    await secrets.send(
+      new PutSecretValueCommand({
+        SecretId: secretId,
+        ClientRequestToken: versionId,
+        SecretString: value,
+        VersionStages: [STAGED_LABEL],
+      }),
+    );
+  } catch (error) {
+    // There already, with another value: what is in it is read back and compared.
+    if (!isAwsError(error, 'ResourceExistsException')) throw error;
+  }
+}
+
+/** Moves the label that keeps the version before the swap from being purged. */
+async function pin(secrets: SecretsManagerClient, secretId: string, versionId: string): Promise<void> {
+  const pinned = await findSecretVersion(secrets, secretId, { stage: BEFORE_SWAP_LABEL });
+  if (pinned?.versionId === versionId) return;
+  await secrets.send(
+    new UpdateSecretVersionStageCommand({
+      SecretId: secretId,
+      VersionStage: BEFORE_SWAP_LABEL,
+      MoveToVersionId: versionId,
+      RemoveFromVersionId: pinned?.versionId,
+    }),
+  );
+}

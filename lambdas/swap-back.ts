@@ -1,0 +1,15 @@
+import { secretsManagerClient } from './clients';
+import { SwapBackEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { swapBack } from './steps/swap-back';
+
+export const handler = defineHandler({
+  name: 'swap-back',
+  event: SwapBackEvent,
+  step: swapBack,
+  deps: (settings) => ({
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+  }),
+});

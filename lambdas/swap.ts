@@ -1,0 +1,15 @@
+import { secretsManagerClient } from './clients';
+import { SwapEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { swap } from './steps/swap';
+
+export const handler = defineHandler({
+  name: 'swap',
+  event: SwapEvent,
+  step: swap,
+  deps: (settings) => ({
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+  }),
+});

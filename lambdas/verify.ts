@@ -1,0 +1,15 @@
+import { secretsManagerClient } from './clients';
+import { VerifyEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { verify } from './steps/verify';
+
+export const handler = defineHandler({
+  name: 'verify',
+  event: VerifyEvent,
+  step: verify,
+  deps: (settings) => ({
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+  }),
+});
