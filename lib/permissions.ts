@@ -12,6 +12,9 @@ export interface PermissionScope {
   readonly machineName: string;
 }
 
+/** Names that `lambdas/names.ts` makes for recovery instances. */
+const RECOVERY_INSTANCE_NAMES = '*-rec-*';
+
 const ROLE_TAG = 'migration-rollback:role';
 const ENVIRONMENT_TAG = 'migration-rollback:environment';
 
@@ -26,11 +29,11 @@ export function functionPermissions(
   { environment, databaseUrlSecret, masterSecret, machineName }: PermissionScope,
 ): Readonly<Record<FunctionName, readonly Permission[]>> {
   const stack = Stack.of(scope);
-  const rds = (resource: string): string =>
+  const rds = (resource: string, resourceName = '*'): string =>
     stack.formatArn({
       service: 'rds',
       resource,
-      resourceName: '*',
+      resourceName,
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
   const readSecret = (sid: string, secret: ISecret): Permission => ({
@@ -75,18 +78,23 @@ export function functionPermissions(
     resources: ['*'],
     wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
   };
-  const createSnapshot = (role: string): Permission => ({
+  const createSnapshot = (role: string, names: string): Permission => ({
     sid: 'CreateSnapshot',
     actions: ['rds:CreateDBSnapshot', 'rds:AddTagsToResource'],
-    resources: [rds('db'), rds('snapshot')],
+    resources: [rds('db'), rds('snapshot', names)],
     conditions: tagging(role),
     wildcardReason:
       'Both names are found out at run time. The condition allows nothing but snapshots with the tags of this system.',
   });
-  const changeInstance = (sid: string, role: string, actions: readonly string[]): Permission => ({
+  const changeInstance = (
+    sid: string,
+    role: string,
+    names: string,
+    actions: readonly string[],
+  ): Permission => ({
     sid,
     actions,
-    resources: [rds('db')],
+    resources: [rds('db', names)],
     conditions: tagged(role),
     wildcardReason: `The instance gets its name at run time. The condition keeps away from every instance that is not tagged ${role}.`,
   });
@@ -97,7 +105,7 @@ export function functionPermissions(
       describeInstances,
       describeSnapshots,
       readQuota,
-      createSnapshot('pre-migration'),
+      createSnapshot('pre-migration', '*-pre-migration-*'),
     ],
     plan: [
       readUrl,
@@ -119,6 +127,7 @@ export function functionPermissions(
     ],
     'start-restore': [
       describeInstances,
+      describeSnapshots,
       {
         sid: 'Restore',
         actions: [
@@ -126,7 +135,14 @@ export function functionPermissions(
           'rds:RestoreDBInstanceToPointInTime',
           'rds:AddTagsToResource',
         ],
-        resources: [rds('db'), rds('snapshot'), rds('auto-backup'), rds('pg'), rds('og'), rds('subgrp')],
+        resources: [
+          rds('db', RECOVERY_INSTANCE_NAMES),
+          rds('snapshot'),
+          rds('auto-backup'),
+          rds('pg'),
+          rds('og'),
+          rds('subgrp'),
+        ],
         conditions: tagging('recovery-instance'),
         wildcardReason:
           'The new instance is named after the recovery and takes the groups that the live one has at that moment. ' +
@@ -138,7 +154,19 @@ export function functionPermissions(
     'match-settings': [
       describeInstances,
       readMaster,
-      changeInstance('MatchInstance', 'recovery-instance', ['rds:ModifyDBInstance', 'rds:RebootDBInstance']),
+      changeInstance('MatchInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
+        'rds:ModifyDBInstance',
+        'rds:RebootDBInstance',
+      ]),
+      {
+        ...changeInstance('MarkPasswordVersion', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
+          'rds:AddTagsToResource',
+        ]),
+        conditions: {
+          ...tagged('recovery-instance'),
+          'ForAllValues:StringEquals': { 'aws:TagKeys': ['migration-rollback:master-password-version'] },
+        },
+      },
       {
         sid: 'UseGroups',
         actions: ['rds:ModifyDBInstance'],
@@ -188,13 +216,13 @@ export function functionPermissions(
         wildcardReason:
           'The instance to retire is the one that was live, whatever its name. The condition allows this mark and no other.',
       },
-      createSnapshot('final'),
-      changeInstance('DeleteRetired', 'retired', ['rds:ModifyDBInstance', 'rds:DeleteDBInstance']),
+      createSnapshot('final', '*-final-*'),
+      changeInstance('DeleteRetired', 'retired', '*', ['rds:ModifyDBInstance', 'rds:DeleteDBInstance']),
     ],
     discard: [
       readUrl,
       describeInstances,
-      changeInstance('DeleteRecoveryInstance', 'recovery-instance', [
+      changeInstance('DeleteRecoveryInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
         'rds:ModifyDBInstance',
         'rds:DeleteDBInstance',
       ]),

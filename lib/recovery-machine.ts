@@ -94,9 +94,9 @@ const MACHINE_TIMEOUT = Duration.days(14);
 
 /** What a failed step leaves in `$states.errorOutput`, as one sentence: the message of the error, or else the whole cause. */
 const ERROR_MESSAGE =
-  '($cause := $states.errorOutput.Cause; $exists($cause) ? ' +
-  '($substring($cause, 0, 1) = "{" and $substring($cause, -1) = "}" ? $parse($cause).errorMessage : $cause) ' +
-  ': "no cause was given")';
+  '($cause := $states.errorOutput.Cause; ' +
+  '$message := $substring($cause, 0, 1) = "{" and $substring($cause, -1) = "}" ? $parse($cause).errorMessage; ' +
+  '$exists($message) ? $message : $exists($cause) ? $cause : "no cause was given")';
 
 const LIVE = '$recovery.live.instanceId';
 const RECOVERY_INSTANCE = '$recovery.recoveryInstanceId';
@@ -288,7 +288,7 @@ export class RecoveryMachine extends Construct {
       'NotifyPlanFailed',
       'PlanFailed',
       'no recovery was started',
-      `${FIRST_ERROR} & " Nothing was made and nothing was changed."`,
+      `${FIRST_ERROR} & "\\nNothing was made and nothing was changed."`,
     );
   }
 
@@ -298,7 +298,7 @@ export class RecoveryMachine extends Construct {
       'NotifyFailed',
       'RecoveryFailed',
       'recovery failed, nothing was changed',
-      `${FIRST_ERROR} & " DATABASE_URL was not changed: it names " & ${LIVE} & ". " & $discarded`,
+      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". " & $discarded`,
     );
     const discard = this.step({
       name: 'Discard',
@@ -344,7 +344,7 @@ export class RecoveryMachine extends Construct {
       'NotifySwappedBack',
       'SwappedBack',
       'recovery failed, swapped back',
-      `${FIRST_ERROR} & " DATABASE_URL names the old instance " & ${LIVE} & " again: restart what read it meanwhile. " & ` +
+      `${FIRST_ERROR} & "\\nDATABASE_URL names the old instance " & ${LIVE} & " again: restart what read it meanwhile. " & ` +
         `"The recovery instance " & ${RECOVERY_INSTANCE} & " is kept, since it may have taken writes: look, then delete it."`,
     );
   }
@@ -355,8 +355,8 @@ export class RecoveryMachine extends Construct {
       'NotifySwapBackFailed',
       'SwapBackFailed',
       'ACT NOW: swapping back failed',
-      `${FIRST_ERROR} & " Then swapping back failed with " & $swapBackError & ` +
-        `" DATABASE_URL may name either instance; both are kept. To go back to " & ${LIVE} & " by hand, find the version ` +
+      `${FIRST_ERROR} & "\\nThen swapping back failed with " & $swapBackError & ` +
+        `"\\nDATABASE_URL may name either instance; both are kept. To go back to " & ${LIVE} & " by hand, find the version ` +
         `labelled AWSCURRENT with: aws secretsmanager describe-secret --secret-id ${databaseUrlSecret.secretArn} ; if it is not " & ` +
         `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
         `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
@@ -370,7 +370,7 @@ export class RecoveryMachine extends Construct {
       'NotifyOldInstanceKept',
       'OldInstanceKept',
       'recovered, but the old instance is kept',
-      `${FIRST_ERROR} & " The cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". The old instance " & ${LIVE} & ` +
+      `${FIRST_ERROR} & "\\nThe cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". The old instance " & ${LIVE} & ` +
         `" was not retired. Look at it; redrive this execution to go on retiring it."`,
     );
   }

@@ -1,0 +1,123 @@
+import {
+  checkSettings,
+  type DatabaseSettings,
+  ENVIRONMENTS,
+  type EnvironmentSettings,
+  selectEnvironments,
+} from '../../lib/environments';
+
+const { production } = ENVIRONMENTS;
+const VPC = {
+  vpcId: 'vpc-1',
+  availabilityZones: ['a', 'b'],
+  subnetIds: ['subnet-1', 'subnet-2'],
+  reachesSecretsManager: true,
+};
+const EXISTING = {
+  vpc: VPC,
+  instanceId: 'shop',
+  host: 'shop.example',
+  port: 5432,
+  securityGroupId: 'sg-1',
+  masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:master-AbCdEf',
+  databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:url-AbCdEf',
+};
+
+function withDatabase(change: Partial<DatabaseSettings>): EnvironmentSettings {
+  const { database } = production;
+  if ('existing' in database) throw new Error('The table makes the database of production.');
+  return { ...production, database: { ...database, ...change } };
+}
+
+test('the table itself is in order', () => {
+  for (const settings of Object.values(ENVIRONMENTS))
+    expect(() => {
+      checkSettings(settings);
+    }).not.toThrow();
+});
+
+test('settings of an existing database are accepted', () => {
+  expect(() => {
+    checkSettings({ ...production, database: { existing: EXISTING } });
+  }).not.toThrow();
+});
+
+test.each<[string, EnvironmentSettings, string[]]>([
+  [
+    '36 days of backups',
+    { ...production, automatedBackupDays: 36 },
+    ['automatedBackupDays is 36', '0 to 35'],
+  ],
+  ['half a day', { ...production, automatedBackupDays: 0.5 }, ['automatedBackupDays is 0.5', 'whole days']],
+  ['negative days', { ...production, preMigrationSnapshotDays: -1 }, ['preMigrationSnapshotDays is -1']],
+  [
+    'a recovery without snapshots',
+    { ...production, preMigrationSnapshotDays: 0 },
+    ['preMigrationSnapshotDays is 0', 'set recovery to false'],
+  ],
+  [
+    'storage that cannot grow',
+    withDatabase({ maxAllocatedStorageGiB: 100 }),
+    ['maxAllocatedStorageGiB is 100', '10 %'],
+  ],
+  [
+    'a role with a hyphen',
+    withDatabase({ applicationRole: 'my-app' }),
+    ['applicationRole is "my-app"', 'underscores'],
+  ],
+  [
+    'a VPC without subnets',
+    { ...production, vpc: { ...VPC, subnetIds: [] } },
+    ['vpc.subnetIds is []', 'at least one'],
+  ],
+  [
+    'a zone too few',
+    { ...production, vpc: { ...VPC, availabilityZones: ['a'] } },
+    ['["subnet-1","subnet-2"]', '["a"]'],
+  ],
+  [
+    'a secret without its random characters',
+    {
+      ...production,
+      database: {
+        existing: {
+          ...EXISTING,
+          databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:url',
+        },
+      },
+    },
+    ['databaseUrlSecretArn is "arn:', 'complete ARN'],
+  ],
+  [
+    'two VPCs',
+    { ...production, vpc: VPC, database: { existing: EXISTING } },
+    ['vpc is "vpc-1"', 'database.existing'],
+  ],
+])('%s is refused with the value and what to do', (_, settings, texts) => {
+  for (const text of ['production', ...texts])
+    expect(() => {
+      checkSettings(settings);
+    }).toThrow(text);
+});
+
+describe('the context key "environments"', () => {
+  test('left out, makes all', () => {
+    expect(selectEnvironments(undefined).map(({ name }) => name)).toEqual([
+      'production',
+      'staging',
+      'development',
+    ]);
+  });
+
+  test('names those to make', () => {
+    expect(selectEnvironments('production, staging').map(({ name }) => name)).toEqual([
+      'production',
+      'staging',
+    ]);
+  });
+
+  test('refuses a name that the table does not have, and anything that is no text', () => {
+    expect(() => selectEnvironments('produktion')).toThrow(/"produktion".*production, staging, development/);
+    expect(() => selectEnvironments(['production'])).toThrow(/\["production"\]/);
+  });
+});

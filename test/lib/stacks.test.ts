@@ -1,0 +1,307 @@
+import { z } from 'zod';
+import { ENVIRONMENTS, type EnvironmentSettings, type ExistingDatabase } from '../../lib/environments';
+import { onlyOf, readable, resourcesOf, synthesise, templateOf, type Template } from './synthesis';
+
+// GIVEN the three environments as they are in the table
+const templates = synthesise();
+const stack = (name: string): Template => templateOf(templates, name);
+const PREFIXES = ['Production', 'Staging', 'Development'] as const;
+const databaseStacks = PREFIXES.map((prefix) => [prefix, stack(`${prefix}-Database`)] as const);
+
+const instanceOf = (template: Template) => onlyOf(template, 'AWS::RDS::DBInstance');
+
+test('there are two stacks per environment', () => {
+  expect([...templates.keys()].sort()).toEqual(
+    PREFIXES.flatMap((prefix) => [`${prefix}-Database`, `${prefix}-Rollback`]).sort(),
+  );
+});
+
+describe('the database', () => {
+  test.each([
+    ['Production', 30],
+    ['Staging', 7],
+    ['Development', 0],
+  ])('of %s has %i days of automated backups, which survive it', (prefix, days) => {
+    const { Properties } = instanceOf(stack(`${prefix}-Database`));
+    expect(Properties).toMatchObject({ BackupRetentionPeriod: days, DeleteAutomatedBackups: false });
+  });
+
+  test.each(databaseStacks)('of %s is encrypted, closed and logged', (_, template) => {
+    const { Properties } = instanceOf(template);
+    expect(Properties).toMatchObject({
+      StorageEncrypted: true,
+      PubliclyAccessible: false,
+      EnableCloudwatchLogsExports: ['postgresql', 'upgrade'],
+      CopyTagsToSnapshot: true,
+      StorageType: 'gp3',
+      Engine: 'postgres',
+    });
+    expect(Properties['EngineVersion']).toMatch(/^17\./);
+  });
+
+  test.each(databaseStacks)('of %s forces TLS and is ready for logical replication', (prefix, template) => {
+    const { Properties } = onlyOf(template, 'AWS::RDS::DBParameterGroup');
+    expect(Properties['Family']).toBe('postgres17');
+    const parameters = z.record(z.string(), z.string()).parse(Properties['Parameters']);
+    expect(parameters).toMatchObject({ 'rds.force_ssl': '1', 'rds.logical_replication': '1' });
+    // Megabytes; below what the disk holds, so that a forgotten slot cannot fill it.
+    const kept = Number(parameters['max_slot_wal_keep_size']);
+    const diskMegabytes = Number(instanceOf(template).Properties['AllocatedStorage']) * 1024;
+    expect({ prefix, bounded: kept >= 1024 && kept <= diskMegabytes / 2 }).toEqual({ prefix, bounded: true });
+  });
+
+  test('of production is protected from deletion, with its secrets and its stack', () => {
+    const production = stack('Production-Database');
+    expect(instanceOf(production).Properties['DeletionProtection']).toBe(true);
+    for (const type of ['AWS::RDS::DBInstance', 'AWS::SecretsManager::Secret'])
+      for (const resource of resourcesOf(production, type))
+        expect(resource).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  });
+
+  test('has its master password from a generated secret and from nowhere else', () => {
+    for (const [, template] of databaseStacks) {
+      const password = readable(instanceOf(template).Properties['MasterUserPassword']);
+      expect(password).toMatch(
+        /^\{\{resolve:secretsmanager:<MasterSecret[^>]*>:SecretString:password::\}\}$/,
+      );
+    }
+  });
+});
+
+describe('the network', () => {
+  test.each([...templates])('of %s has no NAT, no internet gateway and no public subnet', (_, template) => {
+    const types = Object.values(template.Resources).map(({ Type }) => Type);
+    for (const type of ['AWS::EC2::NatGateway', 'AWS::EC2::InternetGateway', 'AWS::EC2::EIP'])
+      expect(types).not.toContain(type);
+    for (const subnet of resourcesOf(template, 'AWS::EC2::Subnet'))
+      expect(subnet.Properties['MapPublicIpOnLaunch']).toBe(false);
+  });
+
+  test.each([...templates])('of %s lets nobody in by address', (_, template) => {
+    for (const { Properties } of resourcesOf(template, 'AWS::EC2::SecurityGroup'))
+      expect(Properties['SecurityGroupIngress']).toBeUndefined();
+    for (const { Properties } of resourcesOf(template, 'AWS::EC2::SecurityGroupIngress')) {
+      expect(Properties['CidrIp']).toBeUndefined();
+      expect(Properties['SourceSecurityGroupId']).toBeDefined();
+    }
+  });
+
+  test('lets the functions that talk to PostgreSQL reach the database and Secrets Manager, and nothing else', () => {
+    const production = stack('Production-Rollback');
+    const egress = resourcesOf(production, 'AWS::EC2::SecurityGroupEgress').map(
+      ({ Properties }) => Properties['Description'],
+    );
+    expect(egress.sort()).toEqual(['PostgreSQL, also of recovery instances', 'Secrets Manager']);
+    const inVpc = resourcesOf(production, 'AWS::Lambda::Function')
+      .filter(({ Properties }) => Properties['VpcConfig'] !== undefined)
+      .map(({ Properties }) => Properties['FunctionName']);
+    expect(inVpc.sort()).toEqual(
+      ['drain', 'match-credentials', 'prove', 'record-position', 'swap', 'verify'].map(
+        (name) => `production-${name}`,
+      ),
+    );
+  });
+});
+
+describe('the DATABASE_URL secret', () => {
+  test.each(databaseStacks)('of %s is made empty', (prefix, template) => {
+    const secret = resourcesOf(template, 'AWS::SecretsManager::Secret').find(
+      ({ Properties }) => Properties['Name'] === `${prefix.toLowerCase()}/database-url`,
+    );
+    expect(secret?.Properties).toBeDefined();
+    expect(secret?.Properties).not.toHaveProperty('SecretString');
+    expect(secret?.Properties).not.toHaveProperty('GenerateSecretString');
+  });
+
+  test('is never written by a deploy: no attachment, no rotation, no value composed by CloudFormation', () => {
+    for (const template of templates.values())
+      for (const type of ['SecretTargetAttachment', 'RotationSchedule'])
+        expect(resourcesOf(template, `AWS::SecretsManager::${type}`)).toEqual([]);
+  });
+
+  test.each(databaseStacks)(
+    'of %s is filled by one custom resource that later deploys leave alone',
+    (_, t) => {
+      const { Properties } = onlyOf(t, 'Custom::ApplicationDatabase');
+      // A property that changed between deploys would call the handler again.
+      expect(Object.keys(Properties).sort()).toEqual([
+        'ServiceToken',
+        'applicationRole',
+        'databaseName',
+        'host',
+        'port',
+      ]);
+      expect(readable(Properties['host'])).toMatch(/^<Database[^.]*\.Endpoint\.Address>$/);
+    },
+  );
+
+  test('can be written by two functions only: the one that fills it and the one that swaps', () => {
+    const writers = [...templates.values()].flatMap((template) =>
+      resourcesOf(template, 'AWS::IAM::Policy')
+        .filter(({ Properties }) => JSON.stringify(Properties).includes('secretsmanager:PutSecretValue'))
+        .map(({ Properties }) => readable(z.array(z.unknown()).parse(Properties['Roles'])[0])),
+    );
+    const kinds = new Set(
+      writers.map((role) => role.replace(/^<(MigrationRollback)?/, '').split('Parts')[0]),
+    );
+    expect([...kinds].sort()).toEqual(['ApplicationDatabaseFunction', 'Swap']);
+  });
+});
+
+describe('development', () => {
+  test('has nothing but the function that answers "skipped"', () => {
+    const types = Object.values(stack('Development-Rollback').Resources).map(({ Type }) => Type);
+    expect(types.sort()).toEqual([
+      'AWS::IAM::Policy',
+      'AWS::IAM::Role',
+      'AWS::Lambda::Function',
+      'AWS::Logs::LogGroup',
+    ]);
+    const { Properties } = onlyOf(stack('Development-Rollback'), 'AWS::Lambda::Function');
+    expect(Properties).toMatchObject({
+      FunctionName: 'development-pre-migration-snapshot',
+      Environment: { Variables: { ENVIRONMENT: 'development', SNAPSHOT_RETENTION_DAYS: '0' } },
+    });
+  });
+});
+
+describe('functions', () => {
+  const functions = (template: Template) => resourcesOf(template, 'AWS::Lambda::Function');
+
+  test('that talk to PostgreSQL trust the certificate authorities of RDS', () => {
+    const inVpc = [...templates.values()]
+      .flatMap(functions)
+      .filter(({ Properties }) => Properties['VpcConfig']);
+    expect(inVpc.length).toBeGreaterThan(0);
+    for (const { Properties } of inVpc)
+      expect(Properties).toMatchObject({
+        Environment: { Variables: { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' } },
+      });
+  });
+
+  test('keep their logs for a limited time', () => {
+    for (const template of templates.values())
+      for (const { Properties } of resourcesOf(template, 'AWS::Logs::LogGroup'))
+        expect(Number(Properties['RetentionInDays'])).toBeGreaterThan(0);
+  });
+
+  test('get the retention of snapshots of their environment', () => {
+    const days = (name: string) =>
+      functions(stack(name)).map(
+        ({ Properties }) =>
+          z
+            .object({ Variables: z.object({ SNAPSHOT_RETENTION_DAYS: z.string() }) })
+            .parse(Properties['Environment']).Variables.SNAPSHOT_RETENTION_DAYS,
+      );
+    expect(new Set(days('Production-Rollback'))).toEqual(new Set(['90']));
+    expect(new Set(days('Staging-Rollback'))).toEqual(new Set(['7']));
+  });
+
+  test('outputs say what people and CI need', () => {
+    const outputs = Object.keys(stack('Production-Rollback').Outputs).join(' ');
+    for (const output of ['RecoveryMachineArn', 'PreMigrationSnapshotFunction', 'DatabaseUrlSecretArn'])
+      expect(outputs).toContain(output);
+  });
+});
+
+describe('an idle environment', () => {
+  /** Dollars per month of 730 hours in eu-central-1. What costs nothing while idle is listed with 0. */
+  const PRICES: Readonly<Record<string, (properties: Record<string, unknown>) => number>> = {
+    'AWS::EC2::VPCEndpoint': (properties) =>
+      properties['VpcEndpointType'] === 'Interface'
+        ? z.array(z.unknown()).parse(properties['SubnetIds']).length * 0.012 * 730
+        : 0,
+    'AWS::SecretsManager::Secret': () => 0.4,
+    'AWS::KMS::Key': () => 1,
+    'AWS::CloudWatch::Alarm': () => 0.1,
+  };
+  /** The database itself, and what is paid by use. */
+  const FREE = [
+    'AWS::CDK::Metadata',
+    'AWS::EC2::RouteTable',
+    'AWS::EC2::SecurityGroup',
+    'AWS::EC2::SecurityGroupEgress',
+    'AWS::EC2::SecurityGroupIngress',
+    'AWS::EC2::Subnet',
+    'AWS::EC2::SubnetRouteTableAssociation',
+    'AWS::EC2::VPC',
+    'AWS::IAM::Policy',
+    'AWS::IAM::Role',
+    'AWS::Lambda::Function',
+    'AWS::Logs::LogGroup',
+    'AWS::RDS::DBInstance',
+    'AWS::RDS::DBParameterGroup',
+    'AWS::RDS::DBSubnetGroup',
+    'AWS::SNS::Subscription',
+    'AWS::SNS::Topic',
+    'AWS::SNS::TopicPolicy',
+    'AWS::StepFunctions::StateMachine',
+    'Custom::ApplicationDatabase',
+  ];
+
+  test.each(PREFIXES)('%s costs less than 10 dollars a month beyond its database', (prefix) => {
+    const resources = [`${prefix}-Database`, `${prefix}-Rollback`].flatMap((name) =>
+      Object.values(stack(name).Resources),
+    );
+    const unpriced = resources
+      .map(({ Type }) => Type)
+      .filter((type) => !FREE.includes(type) && !PRICES[type]);
+    expect(unpriced).toEqual([]);
+    const dollars = resources.reduce(
+      (sum, { Type, Properties }) => sum + (PRICES[Type]?.(Properties) ?? 0),
+      0,
+    );
+    expect(dollars).toBeGreaterThan(8);
+    expect(dollars).toBeLessThan(10);
+  });
+});
+
+describe('a database that exists already', () => {
+  const existing: ExistingDatabase = {
+    vpc: {
+      vpcId: 'vpc-0123456789abcdef0',
+      availabilityZones: ['eu-central-1a', 'eu-central-1b'],
+      subnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+      reachesSecretsManager: true,
+    },
+    instanceId: 'shop',
+    host: 'shop.abc.eu-central-1.rds.amazonaws.com',
+    port: 5433,
+    securityGroupId: 'sg-0123456789abcdef0',
+    masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-master-AbCdEf',
+    databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-url-AbCdEf',
+  };
+  const settings = (change: Partial<ExistingDatabase> = {}): EnvironmentSettings => ({
+    ...ENVIRONMENTS.production,
+    database: { existing: { ...existing, ...change } },
+  });
+
+  test('gets functions and machine, and none of its own parts is made', () => {
+    // WHEN
+    const made = synthesise([settings()]);
+    // THEN
+    expect([...made.keys()]).toEqual(['Production-Rollback']);
+    const rollback = templateOf(made, 'Production-Rollback');
+    for (const type of ['AWS::RDS::DBInstance', 'AWS::SecretsManager::Secret', 'AWS::EC2::VPCEndpoint'])
+      expect(resourcesOf(rollback, type)).toEqual([]);
+    expect(
+      resourcesOf(rollback, 'AWS::EC2::SecurityGroupIngress').map(({ Properties }) => Properties),
+    ).toEqual([expect.objectContaining({ GroupId: 'sg-0123456789abcdef0', FromPort: 5433, ToPort: 5433 })]);
+  });
+
+  test('gets an endpoint for Secrets Manager where its network has no way there', () => {
+    const made = synthesise([settings({ vpc: { ...existing.vpc, reachesSecretsManager: false } })]);
+    const { Properties } = onlyOf(templateOf(made, 'Production-Rollback'), 'AWS::EC2::VPCEndpoint');
+    expect(Properties['SubnetIds']).toEqual(['subnet-0123456789abcdef0']);
+  });
+
+  test('in a VPC that exists already, the database is made there', () => {
+    const made = synthesise([{ ...ENVIRONMENTS.staging, vpc: existing.vpc }]);
+    const database = templateOf(made, 'Staging-Database');
+    expect(resourcesOf(database, 'AWS::EC2::VPC')).toEqual([]);
+    expect(onlyOf(database, 'AWS::RDS::DBSubnetGroup').Properties['SubnetIds']).toEqual([
+      'subnet-0123456789abcdef0',
+      'subnet-0123456789abcdef1',
+    ]);
+  });
+});
