@@ -52,7 +52,7 @@ export class LambdaService implements Service {
   private readonly functions = new Map<string, LambdaFunction>();
   private readonly functionLogs = new Map<string, FunctionLog>();
   private readonly running = new Map<string, number>();
-  private readonly routes: Route[] = [];
+  private routes: readonly Route[] = [];
   private readonly pool: EnvironmentPool;
   private readonly directory: string;
   private readonly certificates: string;
@@ -127,8 +127,13 @@ export class LambdaService implements Service {
   }
 
   /** Leads functions' TLS connections to `host:port` to an address of the sandbox, whose certificate they trust. */
-  route(route: Route): void {
-    this.routes.push(route);
+  async route(route: Route): Promise<void> {
+    this.routes = [
+      ...this.routes.filter(({ host, port }) => host !== route.host || port !== route.port),
+      route,
+    ];
+    // Warm environments know only the routes that were there when they started.
+    await Promise.all([...this.functions.keys()].map(async (name) => this.pool.retire(name)));
   }
 
   async stop(): Promise<void> {

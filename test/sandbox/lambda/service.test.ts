@@ -402,8 +402,11 @@ describe('an execution environment', () => {
     await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
     const address = tcp.address();
     if (address === null || typeof address === 'string') throw new Error('no address');
-    lambda.route({ host: 'nowhere.invalid', port: 443, address: { host: '127.0.0.1', port: address.port } });
-    await call('UpdateFunctionConfiguration', { FunctionName: 'routed', Description: 'a new environment' });
+    await lambda.route({
+      host: 'nowhere.invalid',
+      port: 443,
+      address: { host: '127.0.0.1', port: address.port },
+    });
     expect((await invoke()).payload).toBe('ECONNRESET');
     expect(connections).toBe(1);
     tcp.close();

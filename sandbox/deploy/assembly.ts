@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Template } from './template';
+
+const Manifest = z.object({
+  artifacts: z.record(
+    z.string(),
+    z.object({
+      type: z.string(),
+      dependencies: z.array(z.string()).default([]),
+      properties: z
+        .object({
+          templateFile: z.string().optional(),
+          file: z.string().optional(),
+          stackName: z.string().optional(),
+        })
+        .default({}),
+    }),
+  ),
+});
+
+const AssetManifest = z.object({
+  files: z.record(
+    z.string(),
+    z.object({
+      source: z.object({ path: z.string() }),
+      destinations: z.record(z.string(), z.object({ objectKey: z.string() })),
+    }),
+  ),
+  dockerImages: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** A stack of a synthesised cloud assembly. */
+export interface StackArtifact {
+  readonly id: string;
+  readonly name: string;
+  readonly template: Template;
+  /** Ids of the asked-for stacks that have to be there first. */
+  readonly dependencies: readonly string[];
+  /** Files and directories of the assets, by the key that they would have in the bucket. */
+  readonly assets: ReadonlyMap<string, string>;
+}
+
+/** Reads stacks of a cloud assembly. @throws Error when one of them is not in it */
+export async function readAssembly(directory: string, stacks: readonly string[]): Promise<StackArtifact[]> {
+  const { artifacts } = Manifest.parse(await readJson(join(directory, 'manifest.json')));
+  return Promise.all(
+    stacks.map(async (id) => {
+      const artifact = artifacts[id];
+      const file = artifact?.properties.templateFile;
+      if (artifact?.type !== 'aws:cloudformation:stack' || file === undefined) {
+        const found = Object.keys(artifacts).filter((name) => artifacts[name]?.properties.templateFile);
+        throw new Error(`The assembly has no stack "${id}". It has: ${found.join(', ')}.`);
+      }
+      const assets = new Map<string, string>();
+      for (const dependency of artifact.dependencies) {
+        const manifest = artifacts[dependency];
+        if (manifest?.type !== 'cdk:asset-manifest' || manifest.properties.file === undefined) continue;
+        const { files } = AssetManifest.parse(await readJson(join(directory, manifest.properties.file)));
+        for (const { source, destinations } of Object.values(files))
+          for (const { objectKey } of Object.values(destinations))
+            assets.set(objectKey, join(directory, source.path));
+      }
+      return {
+        id,
+        name: artifact.properties.stackName ?? id,
+        template: Template.parse(await readJson(join(directory, file))),
+        dependencies: artifact.dependencies.filter((dependency) => stacks.includes(dependency)),
+        assets,
+      };
+    }),
+  );
+}
+
+async function readJson(file: string): Promise<unknown> {
+  return JSON.parse(await readFile(file, 'utf8'));
+}

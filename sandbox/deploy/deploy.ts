@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import type { SandboxContext } from '../core/context';
+import type { LambdaService } from '../lambda/service';
+import type { Authority } from '../postgres/contract';
+import { readAssembly, type StackArtifact } from './assembly';
+import { IamRegistry } from './iam-registry';
+import type { Json, JsonObject } from './json';
+import { NetworkRegistry } from './network-registry';
+import type { Deployment } from './resource';
+import { ResponseEndpoint } from './response-endpoint';
+import { deployStack } from './stack';
+
+export interface DeployOptions {
+  /** Directory of the synthesised cloud assembly. */
+  readonly assemblyDirectory: string;
+  /** Ids of the stacks to deploy; they are deployed in the order of their dependencies. */
+  readonly stacks: readonly string[];
+  readonly context: SandboxContext;
+  readonly lambda: LambdaService;
+  /** Certifies the host that custom resources answer to. */
+  readonly authority: Authority;
+  /** Told what happens, e.g. `Production-Database: Database (AWS::RDS::DBInstance)`. */
+  readonly onProgress?: (text: string) => void;
+}
+
+export interface DeployedResource {
+  readonly logicalId: string;
+  readonly type: string;
+  readonly physicalId: string;
+  readonly attributes: Readonly<Record<string, Json>>;
+  /** As the template has them, resolved but for references to secrets' values. */
+  readonly properties: JsonObject;
+}
+
+/** A stack as it was deployed: plain data with two ways to ask. */
+export class DeployedStack {
+  constructor(
+    readonly name: string,
+    readonly resources: Readonly<Record<string, DeployedResource>>,
+    readonly outputs: Readonly<Record<string, Json>>,
+    readonly exports: Readonly<Record<string, Json>>,
+  ) {}
+
+  /** @throws Error when the stack has no such resource */
+  physicalId(logicalId: string): string {
+    const resource = this.resources[logicalId];
+    if (!resource) throw new Error(`Stack ${this.name} has no resource "${logicalId}".`);
+    return resource.physicalId;
+  }
+
+  ofType(type: string): readonly DeployedResource[] {
+    return Object.values(this.resources).filter((resource) => resource.type === type);
+  }
+}
+
+/** Everything that has been deployed to one sandbox. */
+export class DeployedStacks {
+  readonly iam = new IamRegistry();
+  readonly network = new NetworkRegistry();
+  readonly stacks = new Map<string, DeployedStack>();
+
+  /** @throws Error when it has not been deployed */
+  stack(id: string): DeployedStack {
+    const stack = this.stacks.get(id);
+    if (!stack) throw new Error(`Stack ${id} has not been deployed.`);
+    return stack;
+  }
+
+  /** @throws Error when no stack exports it */
+  imported(exportName: string): Json {
+    for (const { exports } of this.stacks.values()) {
+      const value = exports[exportName];
+      if (value !== undefined) return value;
+    }
+    throw new Error(`No export named ${exportName} found.`);
+  }
+}
+
+/** What each sandbox has been given so far: a later deployment goes on from there. */
+const deployed = new WeakMap<SandboxContext, DeployedStacks>();
+
+/**
+ * Deploys stacks as CloudFormation does. A resource that is there already and has not changed is left alone; one that has
+ * changed is refused, since the sandbox does not update resources.
+ *
+ * @throws Error with the stack, the resource and the reason of the first failure; what was made by then stays
+ */
+export async function deployAssembly(options: DeployOptions): Promise<DeployedStacks> {
+  const { assemblyDirectory, context, lambda, authority, onProgress = () => undefined } = options;
+  const state = deployed.get(context) ?? new DeployedStacks();
+  deployed.set(context, state);
+  const artifacts = await readAssembly(assemblyDirectory, options.stacks);
+  let responses: Promise<ResponseEndpoint> | undefined;
+  const administrator = context.callers.administrator();
+  const deployment: Deployment = {
+    context,
+    lambda,
+    iam: state.iam,
+    network: state.network,
+    responses: () => (responses ??= ResponseEndpoint.start(context.account, lambda, authority)),
+    call: (service, operation, input) => context.api.call(service, operation, input, administrator),
+  };
+  try {
+    for (const artifact of inOrder(artifacts)) {
+      const stack = await deployStack(artifact, deployment, state, onProgress);
+      state.stacks.set(artifact.id, stack);
+    }
+  } finally {
+    await (await responses)?.stop();
+  }
+  return state;
+}
+
+/** Stacks that others depend on come first. */
+function inOrder(artifacts: readonly StackArtifact[]): StackArtifact[] {
+  const ordered: StackArtifact[] = [];
+  const visit = (artifact: StackArtifact): void => {
+    if (ordered.includes(artifact)) return;
+    for (const other of artifacts) if (artifact.dependencies.includes(other.id)) visit(other);
+    ordered.push(artifact);
+  };
+  artifacts.forEach(visit);
+  return ordered;
+}
+
+/** A hexadecimal id that is the same in every deployment of a resource. */
+export function stableId(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join('/')).digest('hex').slice(0, 17);
+}

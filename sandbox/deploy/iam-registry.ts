@@ -1,0 +1,53 @@
+import type { Json } from './json';
+
+/** A policy with its name, for messages. */
+export interface NamedPolicy {
+  readonly name: string;
+  readonly document: Json;
+}
+
+export interface RoleRecord {
+  readonly name: string;
+  readonly arn: string;
+  readonly trust: Json;
+  /** Inline policies and customer managed ones. */
+  readonly policies: NamedPolicy[];
+  /** AWS's own managed policies, by ARN. */
+  readonly managedPolicyArns: string[];
+  readonly permissionsBoundary: string | undefined;
+}
+
+/** The roles of the sandbox with their policies as the templates have them, resolved. Plain data. */
+export class IamRegistry {
+  private readonly roles = new Map<string, RoleRecord>();
+  private readonly managed = new Map<string, NamedPolicy>();
+
+  add(role: RoleRecord): void {
+    this.roles.set(role.arn, role);
+  }
+
+  addManagedPolicy(arn: string, policy: NamedPolicy): void {
+    this.managed.set(arn, policy);
+  }
+
+  role(arn: string): RoleRecord | undefined {
+    return this.roles.get(arn);
+  }
+
+  roleNamed(name: string): RoleRecord {
+    const role = this.list().find((candidate) => candidate.name === name);
+    if (!role) throw new Error(`There is no role "${name}".`);
+    return role;
+  }
+
+  list(): readonly RoleRecord[] {
+    return [...this.roles.values()];
+  }
+
+  /** Attaches a managed policy: one that was deployed by its document, AWS's own by its ARN. */
+  attach(role: RoleRecord, policyArn: string): void {
+    const policy = this.managed.get(policyArn);
+    if (policy) role.policies.push(policy);
+    else role.managedPolicyArns.push(policyArn);
+  }
+}

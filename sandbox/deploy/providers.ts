@@ -1,0 +1,26 @@
+import { NotInSandbox } from '../core/api';
+import { customResource } from './providers/custom-resource';
+import { IAM_PROVIDERS } from './providers/iam';
+import { LAMBDA_PROVIDERS } from './providers/lambda';
+import { NETWORK_PROVIDERS } from './providers/network';
+import { OTHER_PROVIDERS } from './providers/others';
+import { RDS_PROVIDERS } from './providers/rds';
+import { SECRETS_MANAGER_PROVIDERS } from './providers/secrets-manager';
+import type { Provider } from './resource';
+
+const PROVIDERS: Readonly<Record<string, Provider>> = {
+  ...RDS_PROVIDERS,
+  ...SECRETS_MANAGER_PROVIDERS,
+  ...LAMBDA_PROVIDERS,
+  ...IAM_PROVIDERS,
+  ...NETWORK_PROVIDERS,
+  ...OTHER_PROVIDERS,
+};
+
+/** What makes resources of a type. @throws NotInSandbox when nothing does */
+export function providerOf(type: string): Provider {
+  if (type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource') return customResource;
+  const provider = PROVIDERS[type];
+  if (!provider) throw new NotInSandbox(`the resource type ${type}`);
+  return provider;
+}

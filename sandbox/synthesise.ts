@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+const ROOT = join(__dirname, '..');
+
+/**
+ * Synthesises the CDK app for some environments into `directory`, in a process of its own, as `cdk synth` would.
+ *
+ * @throws Error with what the app wrote when it fails
+ */
+export async function synthesise(directory: string, environments: readonly string[]): Promise<void> {
+  const app = spawn(process.execPath, ['--import', 'tsx', 'bin/app.ts'], {
+    cwd: ROOT,
+    env: {
+      ...process.env,
+      CDK_OUTDIR: directory,
+      CDK_CONTEXT_JSON: JSON.stringify({
+        '@aws-cdk/core:target-partitions': ['aws'],
+        environments: environments.join(','),
+      }),
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [app.stdout, app.stderr])
+    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    app.once('error', reject);
+    app.once('close', resolve);
+  });
+  if (code !== 0)
+    throw new Error(`The CDK app could not be synthesised (exit code ${code ?? 'none'}):\n${output}`);
+}
