@@ -69,7 +69,7 @@ export class Guardian {
   constructor(options: { removeDirectoryOnExit?: string | undefined } = {}) {
     const { removeDirectoryOnExit } = options;
     this.child = fork(
-      join(__dirname, 'guardian.mjs'),
+      join(__dirname, 'guardian-process.mjs'),
       removeDirectoryOnExit === undefined ? [] : [removeDirectoryOnExit],
       {
         // A session of its own: neither Ctrl-C nor a signal to the sandbox's process group reaches it.
