@@ -6,20 +6,16 @@ import { LambdaClient } from '@aws-sdk/client-lambda';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SFNClient } from '@aws-sdk/client-sfn';
-import { CloudWatchService } from './cloudwatch/service';
 import { Callers, SANDBOX_ACCOUNT, type Credentials } from './core/account';
 import { Api, type Caller } from './core/api';
 import { held, type Clock } from './core/clock';
 import type { SandboxContext } from './core/context';
 import { deployAssembly, type DeployedStacks } from './deploy/deploy';
-import { EcsService } from './ecs/service';
-import { EventBridgeService } from './events/service';
 import { LambdaService } from './lambda/service';
 import type { Postgres } from './postgres/contract';
 import { startPostgres } from './postgres/postgres';
 import type { Durations } from './rds/durations';
 import { RdsService } from './rds/service';
-import { SchedulerService } from './scheduler/service';
 import { SecretsManagerService } from './secrets-manager/service';
 import { SnsService } from './sns/service';
 import { StepFunctionsService } from './step-functions/service';
@@ -80,14 +76,7 @@ export class Sandbox {
       const stepFunctions = new StepFunctionsService(context);
       const lambda = new LambdaService(context, { caFile: postgres.authority.caFile });
       const sns = new SnsService(context);
-      const others = [
-        SecretsManagerService,
-        StsService,
-        EventBridgeService,
-        SchedulerService,
-        CloudWatchService,
-        EcsService,
-      ];
+      const others = [SecretsManagerService, StsService];
       for (const service of [rds, stepFunctions, lambda, sns, ...others.map((Other) => new Other(context))])
         api.register(service);
       return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, server.close);

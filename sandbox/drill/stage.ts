@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvokeCommand } from '@aws-sdk/client-lambda';
 import {
-  DescribeDBInstancesCommand,
   paginateDescribeDBInstances,
   paginateDescribeDBSnapshots,
   type DBInstance,
@@ -13,7 +12,9 @@ import { Client } from 'pg';
 import type { PreMigrationSnapshotResult } from '../../lambdas/contract';
 import { arn } from '../core/account';
 import { prisma } from '../prisma/cli';
-import { digest, type Digest } from '../sample-app/digest';
+import { TaskTracker } from '../sample-app/app';
+import { badMigration, type BadMigrationName } from '../sample-app/bad-migrations';
+import { digest, type DatabaseDigest } from '../sample-app/digest';
 import { fill } from '../sample-app/fill';
 import { prepareProject, type Project } from '../sample-app/project';
 import { Sandbox } from '../sandbox';
@@ -33,29 +34,57 @@ export interface LiveDatabase {
   readonly versionId: string;
 }
 
-/** The scene of a drill: the production stacks in a sandbox, and the sample app's database in them. */
+/** How often the application beats and looks at its secret, in real milliseconds. */
+const BEAT = 250;
+
+/** The scene of a drill: the production stacks in a sandbox, and the sample app with its database in them. */
 export class Stage {
+  private readonly application: TaskTracker;
+  private executions = 0;
+
   private constructor(
     readonly sandbox: Sandbox,
     readonly project: Project,
     readonly timeline: Timeline,
-    private readonly caFile: string,
-  ) {}
+  ) {
+    this.application = new TaskTracker({
+      databaseUrl: async () => (await this.databaseUrl()).url,
+      caFile: sandbox.postgres.authority.caFile,
+      beatEvery: BEAT,
+      refreshEvery: BEAT,
+    });
+  }
 
-  /** Deploys the stacks, migrates the app's database with Prisma and fills it. */
+  /** Deploys the stacks, migrates the app's database with Prisma, fills it and starts the app. */
   static async set(sandbox: Sandbox, timeline: Timeline, rows: number): Promise<Stage> {
     const assembly = join(sandbox.context.directory, 'assembly');
-    await timeline.step('Synthesise the CDK app', () => synthesise(assembly, [ENVIRONMENT]));
+    await timeline.step('Synthesise the CDK app', () =>
+      synthesise(assembly, [ENVIRONMENT]),
+    );
     await timeline.step(`Deploy ${STACKS.join(' and ')}`, (update) =>
       sandbox.deploy(assembly, STACKS, update),
     );
     const project = await prepareProject(join(sandbox.context.directory, 'task-tracker'));
-    const stage = new Stage(sandbox, project, timeline, sandbox.postgres.authority.caFile);
-    await timeline.step('Migrate the task tracker with Prisma', () => stage.migrate());
+    const stage = new Stage(sandbox, project, timeline);
+    await timeline.step(
+      'Migrate the task tracker with Prisma',
+      () => stage.migrate(),
+      () => 'prisma migrate deploy',
+    );
     await timeline.step(`Fill it with ${rows.toLocaleString('en')} rows`, () =>
       stage.withDatabase((client) => fill(client, { rows })),
     );
+    await timeline.step('Start the application', () => stage.application.start());
     return stage;
+  }
+
+  async leave(): Promise<void> {
+    await this.application.stop();
+  }
+
+  /** What time it is in the sandbox. */
+  now(): Date {
+    return this.sandbox.context.clock.now();
   }
 
   /** The value of DATABASE_URL, as an application reads it. */
@@ -68,14 +97,13 @@ export class Stage {
     return { url: SecretString, versionId: VersionId };
   }
 
-  /** Runs `work` on a connection made from DATABASE_URL, or from `url`. */
-  async withDatabase<T>(work: (client: Client) => Promise<T>, url?: string): Promise<T> {
-    const address = new URL(url ?? (await this.databaseUrl()).url);
-    address.search = '';
-    const client = new Client({
-      connectionString: address.href,
-      ssl: { ca: await readFile(this.caFile, 'utf8') },
-    });
+  /** Runs `work` on a connection made from DATABASE_URL. */
+  async withDatabase<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    const url = new URL((await this.databaseUrl()).url);
+    // What follows the "?" is for libpq and Prisma; here the sandbox's authority is named directly.
+    url.search = '';
+    const ca = await readFile(this.sandbox.postgres.authority.caFile, 'utf8');
+    const client = new Client({ connectionString: url.href, ssl: { ca } });
     await client.connect();
     try {
       return await work(client);
@@ -84,7 +112,7 @@ export class Stage {
     }
   }
 
-  async digest(): Promise<Digest> {
+  async digest(): Promise<DatabaseDigest> {
     return this.withDatabase((client) => digest(client));
   }
 
@@ -133,14 +161,13 @@ export class Stage {
     return prisma(['migrate', 'deploy'], {
       databaseUrl: url,
       projectDirectory: this.project.directory,
-      caFile: this.caFile,
+      caFile: this.sandbox.postgres.authority.caFile,
     });
   }
 
   /** What CI does before a migration: invokes the function until its answer is final, and stops at anything but a yes. */
   async takePreMigrationSnapshot(deploymentId: string, update: (text: string) => void): Promise<string> {
-    const { url } = await this.databaseUrl();
-    const migrations = await this.project.pendingMigrations(url, this.caFile);
+    const migrations = await this.withDatabase((client) => this.project.pendingMigrations(client));
     for (;;) {
       const answer = await this.invokeGate({ deploymentId, migrations, actor: 'drill' });
       if (answer.status === 'available') return answer.snapshotId;
@@ -164,15 +191,82 @@ export class Stage {
   }
 
   /** Starts `production-recovery` as the console does and waits for its end. */
-  async recover(input: unknown, name: string): Promise<RecoveryRun> {
+  async recover(input: unknown): Promise<RecoveryRun> {
     const { account } = this.sandbox.context;
+    this.executions++;
     return runRecovery({
       client: this.sandbox.clients().stepFunctions,
       service: this.sandbox.stepFunctions,
       timeline: this.timeline,
       stateMachineArn: arn(account, 'states', `stateMachine:${ENVIRONMENT}-recovery`),
-      name,
+      name: `drill-${this.executions}`,
       input,
     });
+  }
+
+  /** What a pipeline does with a migration that nobody knows to be bad: the snapshot first, then `prisma migrate deploy`. */
+  async deployBadMigration(name: BadMigrationName): Promise<void> {
+    const { migrationName, shows } = badMigration(name);
+    this.timeline.heading(`CI deploys ${migrationName}`);
+    await this.project.addBadMigration(name);
+    await this.timeline.step(
+      'Take the pre-migration snapshot',
+      (update) => this.takePreMigrationSnapshot(`deploy-${migrationName}`, update),
+      (snapshotId) => snapshotId,
+    );
+    await this.timeline.step('prisma migrate deploy', () => this.tryMigrate());
+    this.timeline.note(`The migration ${shows}.`);
+  }
+
+  /** Names of the migrations that Prisma recorded as applied, oldest first. */
+  async recordedMigrations(): Promise<string[]> {
+    const { rows } = await this.withDatabase((client) =>
+      client.query<{ migration_name: string }>(
+        'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY started_at, migration_name',
+      ),
+    );
+    return rows.map(({ migration_name }) => migration_name);
+  }
+
+  /** Waits until the automated backups of the live instance cover a moment. */
+  async untilRestorableTo(time: Date): Promise<void> {
+    for (;;) {
+      const { instance } = await this.live();
+      if (instance.LatestRestorableTime !== undefined && instance.LatestRestorableTime > time) return;
+      await this.sandbox.context.clock.sleep(30_000);
+    }
+  }
+
+  async untilSnapshotAvailable(snapshotId: string): Promise<void> {
+    while (
+      (await this.snapshots()).find(({ DBSnapshotIdentifier }) => DBSnapshotIdentifier === snapshotId)
+        ?.Status !== 'available'
+    )
+      await this.sandbox.context.clock.sleep(10_000);
+  }
+
+  /** Runs `work` right after Swap has moved AWSCURRENT. Returns a function that calls it off. */
+  afterSwap(work: () => Promise<void>): () => void {
+    return this.sandbox.context.api.intercept(async ({ context, input }, next) => {
+      const output = await next();
+      const moved = context.operation === 'UpdateSecretVersionStage' && input.VersionStage === 'AWSCURRENT';
+      if (moved && context.caller.functionName === `${ENVIRONMENT}-swap`) await work();
+      return output;
+    });
+  }
+
+  /** Whether the application, having looked at its secret again, is connected to this database, and what its beat met. */
+  async applicationOn(live: LiveDatabase): Promise<{ connected: boolean; works: boolean; detail: string }> {
+    await this.application.refresh();
+    const works = await this.application.beat();
+    const { server, lastError } = this.application.stats();
+    const there = server?.host === live.host && server.port === live.port;
+    // Class 42: a table or column that the bad migration took. The server is reached all the same.
+    const answered = works || (lastError?.code?.startsWith('42') ?? false);
+    return {
+      connected: there && answered,
+      works: there && works,
+      detail: `${server?.host ?? 'nowhere'}:${server?.port ?? 0}${works ? '' : `: ${lastError?.message ?? 'no answer'}`}`,
+    };
   }
 }

@@ -61,7 +61,7 @@ export class Timeline {
     };
     return {
       update: (text) => {
-        if (spinner.isEnabled) spinner.text = `${title} ${colors.dim(text)}`;
+        if (this.stream.isTTY) spinner.text = `${title} ${colors.dim(text)}`;
       },
       succeed: (detail = '') => spinner.succeed(ended(detail)),
       fail: (detail) => spinner.fail(ended(detail)),
