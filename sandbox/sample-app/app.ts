@@ -39,6 +39,7 @@ const POOL_SIZE = 3;
 /** Milliseconds after which a beat gives up on a server that does not answer. */
 const PATIENCE = 5_000;
 
+const Failure = z.object({ message: z.string(), code: z.optional(z.string()) });
 const Beats = z.array(z.object({ beats: z.coerce.number() })).check(z.minLength(1));
 
 /**
@@ -136,9 +137,10 @@ export class TaskTracker {
   }
 
   private failed(error: unknown): void {
-    const code =
-      error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
-    const message = error instanceof Error ? error.message : String(error);
+    // Not asked with instanceof: errors of Node's own modules may be of another realm.
+    const failure = Failure.safeParse(error);
+    const code = failure.data?.code ?? null;
+    const message = failure.data?.message ?? String(error);
     this.state = {
       ...this.state,
       failures: this.state.failures + 1,

@@ -6,20 +6,6 @@ import pg from 'pg';
 import { quoteIdentifier } from './connection.mjs';
 import { connect, onAdminDatabase } from './database-command.mjs';
 
-/** The query with which Prisma keeps two runs of migrate apart, and how long it waits for the lock. */
-const LOCK_QUERY = 'SELECT pg_advisory_lock(72707369)';
-const DEFAULT_LOCK_TIMEOUT = 10_000;
-
-/** The lock was not free in time. */
-export class LockTimeout extends Error {
-  /** @param {number} milliseconds */
-  constructor(milliseconds) {
-    super(`Prisma's advisory lock was not free within ${milliseconds} ms.`);
-    this.name = 'LockTimeout';
-    this.milliseconds = milliseconds;
-  }
-}
-
 /**
  * @typedef {ReturnType<typeof import('./connection.mjs').connectionFrom>} Connection
  * @typedef {Awaited<ReturnType<PrismaPg['connect']>>} Adapter
@@ -29,8 +15,6 @@ export class LockTimeout extends Error {
 export class EngineAdapter extends PrismaPg {
   /** @type {{ script: string, error: pg.DatabaseError } | undefined} the last script that the server refused */
   refused;
-  /** @type {LockTimeout | undefined} */
-  lockTimeout;
 
   /**
    * @param {Connection} connection
@@ -93,7 +77,7 @@ export class EngineAdapter extends PrismaPg {
     // one simple query: one implicit transaction, unless the script itself begins and commits.
     adapter.executeScript = async (script) => {
       try {
-        await (script.trim() === LOCK_QUERY ? this.acquireLock(pool) : pool.query(script));
+        await pool.query(script);
       } catch (error) {
         if (!(error instanceof pg.DatabaseError)) throw error;
         this.refused = { script, error };
@@ -102,23 +86,6 @@ export class EngineAdapter extends PrismaPg {
       }
     };
     return adapter;
-  }
-
-  /**
-   * Waits for the lock as long as the native engine does; the WebAssembly build has no timer of its own.
-   * @param {pg.Pool} pool
-   */
-  async acquireLock(pool) {
-    const milliseconds = Number(process.env['PRISMA_SCHEMA_ENGINE_LOCK_TIMEOUT'] ?? DEFAULT_LOCK_TIMEOUT);
-    await pool.query(`SET lock_timeout = ${milliseconds}`);
-    try {
-      await pool.query(LOCK_QUERY);
-    } catch (error) {
-      if (!(error instanceof pg.DatabaseError) || error.code !== '55P03') throw error;
-      this.lockTimeout = new LockTimeout(milliseconds);
-      throw error;
-    }
-    await pool.query('RESET lock_timeout');
   }
 }
 

@@ -71,22 +71,6 @@ function unreachable(location) {
 }
 
 /**
- * @param {string} location
- * @param {number} milliseconds
- * @returns {UserFacingError}
- */
-export function lockTimeout(location, milliseconds) {
-  return {
-    code: 'P1002',
-    message:
-      `The database server at \`${location}\` was reached but timed out.\n\nPlease try again.\n\n` +
-      `Please make sure your database server is running at \`${location}\`.\n\n` +
-      `Context: Timed out trying to acquire a postgres advisory lock (SELECT pg_advisory_lock(72707369)). ` +
-      `Timeout: ${milliseconds}ms. See https://pris.ly/d/migrate-advisory-locking for details.`,
-  };
-}
-
-/**
  * @param {string} migration name of the migration that failed
  * @param {string} script what was sent to the server
  * @param {import('pg').DatabaseError} error what the server answered

@@ -7,7 +7,7 @@ import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { z } from 'zod';
 import { EngineAdapter } from './adapter.mjs';
 import { connectionFrom } from './connection.mjs';
-import { connectionError, lockTimeout, migrationError, textOf } from './errors.mjs';
+import { connectionError, migrationError, textOf } from './errors.mjs';
 
 const Request = z.object({ id: z.number(), method: z.string(), params: z.unknown() });
 const DiffResult = z.object({ stdout: z.string().nullish() });
@@ -130,11 +130,7 @@ function explain(error, running, { datasource }, params) {
     });
     return { is_panic: false, message: text, error_code: code ?? known };
   }
-  const { lockTimeout: late, refused } = running.adapter;
-  if (late) {
-    const { code, message: text } = lockTimeout(location, late.milliseconds);
-    return { is_panic: false, message: text, error_code: code };
-  }
+  const { refused } = running.adapter;
   const migration = refused && migrationOf(refused.script, params);
   if (!known?.startsWith('P') && refused && migration !== undefined) {
     const { code, message: text, meta } = migrationError(migration, refused.script, refused.error);
