@@ -42,11 +42,6 @@ function instanceOf(rds: Rds, { dbiResourceId }: AutomatedBackupRecord): Instanc
   return [...rds.state.instances.values()].find((instance) => instance.dbiResourceId === dbiResourceId);
 }
 
-/** Where an instance's WAL goes; nowhere with retention 0. */
-export function walArchiveOf(rds: Rds, instance: InstanceRecord): string | undefined {
-  return rds.state.automatedBackups.get(instance.dbiResourceId)?.walArchive;
-}
-
 /** Switches automated backups on in the records; the first backup is taken with `takeBaseBackup`. */
 export function openAutomatedBackups(rds: Rds, instance: InstanceRecord): void {
   rds.state.automatedBackups.set(instance.dbiResourceId, {

@@ -15,7 +15,7 @@ import { LONGEST_INSTANCE_IDENTIFIER, newIdentifier, required } from './identifi
 import { admit, launch, serverOptions } from './launch';
 import { operation } from './operation';
 import { filtered, page } from './paging';
-import { groupParameters, parameterGroup, serverParameters } from './parameter-groups';
+import { groupParameters, parameterGroup, serverSettings } from './parameter-groups';
 import { CREATE_MEMBERS, checkSettings, newSettings } from './settings';
 import { checkPassword, checkUsername } from './identifiers';
 import type { Rds } from './rds';
@@ -203,7 +203,7 @@ function reboot(rds: Rds, instance: InstanceRecord): void {
     {
       work: async () => {
         const server = rds.server(instance);
-        await server.configure(serverParameters(values));
+        await server.configure(serverSettings(rds, instance, values));
         await server.restart();
       },
       done: () => {
@@ -273,7 +273,7 @@ function takeDown(rds: Rds, instance: InstanceRecord, keepsAutomatedBackups: boo
     },
     done: () => {
       rds.state.instances.delete(instance.identifier);
-      if (instance.address) rds.postgres.releaseAddress(instance.address);
+      if (instance.address) rds.retire(instance.address);
       if (retained) retained.status = 'retained';
       else closeAutomatedBackups(rds, dbiResourceId);
       rds.event(instance, 'RDS-EVENT-0003', ['deletion'], 'DB instance deleted');

@@ -1,9 +1,9 @@
 import type { Server, ServerOptions } from '../postgres/contract';
-import { openAutomatedBackups, takeBaseBackup, walArchiveOf } from './automated-backups';
+import { openAutomatedBackups, takeBaseBackup } from './automated-backups';
 import { MOST_INSTANCES } from './defaults';
 import type { OperationKind } from './durations';
 import { instanceAlreadyExists, instanceQuotaExceeded, subnetGroupNotFound } from './errors';
-import { groupParameters, parameterGroup, serverParameters } from './parameter-groups';
+import { groupParameters, parameterGroup, serverSettings } from './parameter-groups';
 import { resourceId, type Rds } from './rds';
 import { DEFAULT_SUBNET_GROUP } from './defaults';
 import type { InstanceRecord, InstanceSettings, InstanceStatus } from './state';
@@ -35,11 +35,9 @@ export function admit(rds: Rds, identifier: string, settings: InstanceSettings):
 
 /** How the server of an instance is to run. */
 export function serverOptions(rds: Rds, instance: InstanceRecord): Omit<ServerOptions, 'address'> {
-  const walArchive = walArchiveOf(rds, instance);
   return {
     directory: rds.path('instances', instance.dbiResourceId),
-    ...serverParameters(instance.appliedParameters),
-    ...(walArchive !== undefined && { walArchive }),
+    ...serverSettings(rds, instance, instance.appliedParameters),
   };
 }
 

@@ -1,11 +1,6 @@
 import type { ModifyDBInstanceMessage } from '@aws-sdk/client-rds';
 import { NotInSandbox, type Operation } from '../core/api';
-import {
-  closeAutomatedBackups,
-  openAutomatedBackups,
-  takeBaseBackup,
-  walArchiveOf,
-} from './automated-backups';
+import { closeAutomatedBackups, openAutomatedBackups, takeBaseBackup } from './automated-backups';
 import { DEFAULT_SUBNET_GROUP } from './defaults';
 import { describeInstance } from './describe';
 import type { OperationKind } from './durations';
@@ -18,7 +13,7 @@ import {
 } from './errors';
 import { checkPassword, LONGEST_INSTANCE_IDENTIFIER, newIdentifier } from './identifiers';
 import { operation } from './operation';
-import { parameterGroup, serverParameters } from './parameter-groups';
+import { parameterGroup, serverSettings } from './parameter-groups';
 import type { Rds } from './rds';
 import { checkSettings, withoutUndefined } from './settings';
 import { isIdle, type InstanceRecord, type InstanceSettings, type PendingSettings } from './state';
@@ -289,13 +284,11 @@ export class Modifications {
       kind: 'modify',
       work: async () => {
         if (startsBackups) openAutomatedBackups(rds, instance);
+        if (endsBackups) closeAutomatedBackups(rds, instance.dbiResourceId);
         if (startsBackups || endsBackups) {
-          const walArchive = endsBackups ? undefined : walArchiveOf(rds, instance);
           const server = rds.server(instance);
-          const { pendingReboot } = await server.configure({
-            ...serverParameters(instance.appliedParameters),
-            ...(walArchive !== undefined && { walArchive }),
-          });
+          const settings = serverSettings(rds, instance, instance.appliedParameters);
+          const { pendingReboot } = await server.configure(settings);
           if (pendingReboot) await server.restart();
         }
         if (staged.port !== undefined) await this.readdress(instance, staged.port);
@@ -308,7 +301,6 @@ export class Modifications {
             JSON.stringify(value) !== JSON.stringify(new Map(Object.entries(staged)).get(name)),
         );
         instance.pending = { ...instance.pending, settings: Object.fromEntries(left) };
-        if (endsBackups) closeAutomatedBackups(rds, instance.dbiResourceId);
         if (changesStorage) this.optimizeStorage(instance);
       },
       startsBackups,
@@ -365,7 +357,7 @@ export class Modifications {
     const address = await postgres.reserveAddress(port);
     await this.rds.server(instance).readdress(address);
     instance.address = address;
-    if (before) postgres.releaseAddress(before);
+    if (before) this.rds.retire(before);
   }
 }
 

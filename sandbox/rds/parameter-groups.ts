@@ -8,13 +8,14 @@ import type {
   ResetDBParameterGroupMessage,
 } from '@aws-sdk/client-rds';
 import { ApiError, NotInSandbox, type Operation } from '../core/api';
+import type { ServerOptions } from '../postgres/contract';
 import { defaultParameterGroup } from './defaults';
 import { invalidCombination, invalidValue, parameterGroupNotFound } from './errors';
 import { newIdentifier, required } from './identifiers';
 import { operation } from './operation';
 import { page } from './paging';
 import type { Rds } from './rds';
-import type { ParameterGroupRecord, ParameterSetting } from './state';
+import type { InstanceRecord, ParameterGroupRecord, ParameterSetting } from './state';
 import { givenTags } from './tags';
 
 const MOST_PARAMETERS_PER_CALL = 20;
@@ -101,13 +102,23 @@ export function groupParameters({ parameters }: ParameterGroupRecord): Readonly<
 }
 
 /** What the values of a parameter group mean to a server. */
-export function serverParameters(values: Readonly<Record<string, string>>): {
+function serverParameters(values: Readonly<Record<string, string>>): {
   parameters: Record<string, string>;
   forceTls: boolean;
 } {
   const parameters = Object.fromEntries(Object.entries(values).filter(([name]) => !name.startsWith('rds.')));
   if (isOn(values['rds.logical_replication'])) parameters.wal_level = 'logical';
   return { parameters, forceTls: isOn(values['rds.force_ssl'] ?? '1') };
+}
+
+/** How the server of an instance is set up: by its parameters, and by where its WAL goes (nowhere with retention 0). */
+export function serverSettings(
+  rds: Rds,
+  { dbiResourceId }: InstanceRecord,
+  values: Readonly<Record<string, string>>,
+): Pick<ServerOptions, 'parameters' | 'forceTls'> & { walArchive?: string } {
+  const walArchive = rds.state.automatedBackups.get(dbiResourceId)?.walArchive;
+  return { ...serverParameters(values), ...(walArchive !== undefined && { walArchive }) };
 }
 
 const isOn = (value: string | undefined): boolean => value === '1' || value === 'on' || value === 'true';
@@ -133,7 +144,7 @@ function propagate(
         if (immediate.length === 0 || !rds.servers.has(instance.dbiResourceId)) return;
         const values = { ...instance.appliedParameters };
         for (const [name, { value }] of immediate) values[name] = value;
-        const { pendingReboot } = await rds.server(instance).configure(serverParameters(values));
+        const { pendingReboot } = await rds.server(instance).configure(serverSettings(rds, instance, values));
         instance.appliedParameters = values;
         waits ||= pendingReboot;
       },

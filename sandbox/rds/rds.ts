@@ -5,7 +5,7 @@ import { arn } from '../core/account';
 import { ApiError } from '../core/api';
 import type { Clock } from '../core/clock';
 import type { SandboxContext } from '../core/context';
-import type { Postgres, Server } from '../postgres/contract';
+import type { Address, Postgres, Server } from '../postgres/contract';
 import type { Durations, OperationKind } from './durations';
 import { instanceNotFound, snapshotNotFound } from './errors';
 import { required } from './identifiers';
@@ -26,6 +26,7 @@ export class Rds {
   readonly servers = new Map<string, Server>();
   private readonly turns = new Map<string, Promise<void>>();
   private readonly underWay = new Set<Promise<void>>();
+  private readonly retired: Address[] = [];
   private stopped = false;
 
   constructor(
@@ -141,6 +142,16 @@ export class Rds {
     });
   }
 
+  /**
+   * Gives an address back that an instance had. As a DNS name on AWS, it leads nowhere afterwards: it is kept from other
+   * instances for a long time, so that a client that still knows it does not reach the wrong database.
+   */
+  retire(address: Address): void {
+    this.retired.push(address);
+    const oldest = this.retired.length > MOST_RETIRED ? this.retired.shift() : undefined;
+    if (oldest) this.postgres.releaseAddress(oldest);
+  }
+
   /** Back to the status of an instance that nothing is being done to. */
   settle(instance: InstanceRecord): void {
     const optimizing = instance.optimizingUntil !== undefined && instance.optimizingUntil > this.now();
@@ -251,6 +262,9 @@ export function onClock(clock: Clock, real: Date): Date {
   }
   return new Date(before);
 }
+
+/** A sandbox has some 250 addresses. */
+const MOST_RETIRED = 100;
 
 const TEN_YEARS = 10 * 365 * 24 * 3600 * 1000;
 
