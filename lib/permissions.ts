@@ -78,14 +78,6 @@ export function functionPermissions(
     resources: ['*'],
     wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
   };
-  const createSnapshot = (role: string, names: string): Permission => ({
-    sid: 'CreateSnapshot',
-    actions: ['rds:CreateDBSnapshot', 'rds:AddTagsToResource'],
-    resources: [rds('db'), rds('snapshot', names)],
-    conditions: tagging(role),
-    wildcardReason:
-      'Both names are found out at run time. The condition allows nothing but snapshots with the tags of this system.',
-  });
   const changeInstance = (
     sid: string,
     role: string,
@@ -104,14 +96,27 @@ export function functionPermissions(
       readUrl,
       describeInstances,
       describeSnapshots,
-      readQuota,
-      createSnapshot('pre-migration', '*-pre-migration-*'),
+      {
+        sid: 'CreateSnapshot',
+        actions: ['rds:CreateDBSnapshot', 'rds:AddTagsToResource'],
+        resources: [rds('db'), rds('snapshot', '*-pre-migration-*')],
+        conditions: tagging('pre-migration'),
+        wildcardReason:
+          'The live instance is found out at run time, and deployments name the snapshot. The condition allows nothing but ' +
+          'snapshots with the tags of this system.',
+      },
     ],
     plan: [
       readUrl,
       describeInstances,
       describeSnapshots,
       readQuota,
+      {
+        sid: 'ReadBackupWindow',
+        actions: ['rds:DescribeDBInstanceAutomatedBackups'],
+        resources: [rds('db'), rds('auto-backup')],
+        wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
+      },
       {
         sid: 'ListRecoveries',
         actions: ['states:ListExecutions'],
@@ -177,13 +182,11 @@ export function functionPermissions(
       },
     ],
     'match-credentials': [readUrl, readMaster],
-    verify: [readUrl, readMaster],
+    verify: [readUrl],
     swap: [
-      readMaster,
       {
         sid: 'MoveDatabaseUrl',
         actions: [
-          'secretsmanager:DescribeSecret',
           'secretsmanager:GetSecretValue',
           'secretsmanager:PutSecretValue',
           'secretsmanager:UpdateSecretVersionStage',
@@ -191,15 +194,11 @@ export function functionPermissions(
         resources: [databaseUrlSecret.secretArn],
       },
     ],
-    prove: [readUrl, readMaster],
+    prove: [readUrl],
     'swap-back': [
       {
         sid: 'MoveDatabaseUrlBack',
-        actions: [
-          'secretsmanager:DescribeSecret',
-          'secretsmanager:GetSecretValue',
-          'secretsmanager:UpdateSecretVersionStage',
-        ],
+        actions: ['secretsmanager:GetSecretValue', 'secretsmanager:UpdateSecretVersionStage'],
         resources: [databaseUrlSecret.secretArn],
       },
     ],
@@ -216,7 +215,22 @@ export function functionPermissions(
         wildcardReason:
           'The instance to retire is the one that was live, whatever its name. The condition allows this mark and no other.',
       },
-      createSnapshot('final', '*-final-*'),
+      {
+        sid: 'MarkFinalSnapshot',
+        actions: ['rds:AddTagsToResource'],
+        resources: [rds('snapshot', '*-final-*')],
+        conditions: tagging('final'),
+        wildcardReason:
+          'The snapshot is named after the recovery. The condition allows this mark and no other.',
+      },
+      changeInstance('TakeFinalSnapshot', 'retired', '*', ['rds:CreateDBSnapshot']),
+      {
+        sid: 'NameFinalSnapshot',
+        actions: ['rds:CreateDBSnapshot'],
+        resources: [rds('snapshot', '*-final-*')],
+        wildcardReason:
+          'The delete call makes it, and takes no tags. What it is taken of is limited by TakeFinalSnapshot.',
+      },
       changeInstance('DeleteRetired', 'retired', '*', ['rds:ModifyDBInstance', 'rds:DeleteDBInstance']),
     ],
     discard: [

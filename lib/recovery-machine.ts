@@ -304,9 +304,7 @@ export class RecoveryMachine extends Construct {
       name: 'Discard',
       event: { recovery: jsonata('$recovery') },
       assign: {
-        discarded:
-          `${RESULT}.discarded = "deleted" ? "The recovery instance " & ${RECOVERY_INSTANCE} & " was deleted." ` +
-          ': "No recovery instance was made."',
+        discarded: `"The recovery instance " & ${RECOVERY_INSTANCE} & " is gone."`,
       },
     });
     discard.addCatch(failed, {

@@ -1,0 +1,232 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { FUNCTIONS, NOT_YET_ERRORS } from '../../lambdas/contract';
+import { ENVIRONMENTS } from '../../lib/environments';
+import { onlyOf, readable, synthesise, templateOf } from './synthesis';
+
+const State = z.object({
+  Type: z.enum(['Task', 'Choice', 'Succeed', 'Fail']),
+  Next: z.string().optional(),
+  Default: z.string().optional(),
+  Choices: z.array(z.object({ Next: z.string() })).default([]),
+  TimeoutSeconds: z.number().optional(),
+  Resource: z.string().optional(),
+  Retry: z
+    .array(
+      z.object({
+        ErrorEquals: z.array(z.string()),
+        IntervalSeconds: z.number(),
+        MaxAttempts: z.number(),
+        BackoffRate: z.number(),
+        MaxDelaySeconds: z.number().default(60),
+      }),
+    )
+    .default([]),
+  Catch: z.array(z.object({ ErrorEquals: z.array(z.string()), Next: z.string() })).default([]),
+  Error: z.string().optional(),
+  Cause: z.string().optional(),
+});
+const Machine = z.object({
+  StartAt: z.string(),
+  QueryLanguage: z.string(),
+  TimeoutSeconds: z.number(),
+  States: z.record(z.string(), State),
+});
+
+// GIVEN the machine of production
+const template = templateOf(synthesise([ENVIRONMENTS.production]), 'Production-Rollback');
+const { Properties } = onlyOf(template, 'AWS::StepFunctions::StateMachine');
+const definition: unknown = JSON.parse(readable(Properties['DefinitionString']));
+const machine = Machine.parse(definition);
+const states = Object.entries(machine.States);
+const tasks = states.filter(([, { Type }]) => Type === 'Task');
+const steps = tasks.filter(([, { Resource }]) => Resource?.endsWith(':lambda:invoke'));
+
+const kebab = (name: string): string => name.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
+
+function state(name: string): z.infer<typeof State> {
+  const found = machine.States[name];
+  if (!found) throw new Error(`There is no state ${name}.`);
+  return found;
+}
+
+/** Every state that can come after it. */
+function following(name: string): string[] {
+  const { Next, Default, Choices, Catch } = state(name);
+  return [
+    Next,
+    Default,
+    ...Choices.map((choice) => choice.Next),
+    ...Catch.map((handler) => handler.Next),
+  ].filter((next) => next !== undefined);
+}
+
+function reachableFrom(start: string): Set<string> {
+  const seen = new Set<string>();
+  const visit = (name: string): void => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    following(name).forEach(visit);
+  };
+  visit(start);
+  return seen;
+}
+
+test('is written in JSONata and called <env>-recovery', () => {
+  expect(machine.QueryLanguage).toBe('JSONata');
+  expect(Properties['StateMachineName']).toBe('production-recovery');
+});
+
+test('is valid by the schema of the Amazon States Language', () => {
+  // The package has no types and is CommonJS.
+  const validate = z.function({
+    input: [z.unknown()],
+    output: z.object({ isValid: z.boolean(), errors: z.unknown() }),
+  });
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const check = validate.implement(require('asl-validator'));
+  expect(check(definition)).toEqual({ isValid: true, errors: [] });
+});
+
+test('every task has a timeout and a way for its failure', () => {
+  for (const [name, { TimeoutSeconds, Catch }] of tasks)
+    expect({ name, limited: (TimeoutSeconds ?? 0) > 0, caught: Catch.at(-1)?.ErrorEquals }).toEqual({
+      name,
+      limited: true,
+      caught: ['States.ALL'],
+    });
+});
+
+test('every path from a catch ends in a Fail state', () => {
+  const handlers = new Set(states.flatMap(([, { Catch }]) => Catch.map(({ Next }) => Next)));
+  expect(handlers.size).toBeGreaterThan(4);
+  for (const handler of handlers)
+    for (const name of reachableFrom(handler)) {
+      expect({ handler, name, type: state(name).Type }).not.toMatchObject({ type: 'Succeed' });
+      if (following(name).length === 0)
+        expect({ handler, name, type: state(name).Type }).toMatchObject({ type: 'Fail' });
+    }
+});
+
+test('every state can be reached', () => {
+  expect([...reachableFrom(machine.StartAt)].sort()).toEqual(states.map(([name]) => name).sort());
+});
+
+test('its steps are the functions, each once', () => {
+  expect(steps.map(([name]) => kebab(name)).sort()).toEqual(
+    FUNCTIONS.filter((name) => name !== 'pre-migration-snapshot').sort(),
+  );
+});
+
+test('its states are those of the document', () => {
+  const document = readFileSync(join(__dirname, '../../docs/state-machine.md'), 'utf8');
+  for (const [name] of states)
+    expect({ name, described: document.includes(`\`${name}\``) }).toEqual({ name, described: true });
+  const described = [...document.matchAll(/`([A-Z][A-Za-z]+\??)`/g)].map(([, name]) => name);
+  const notYet: string[] = Object.values(NOT_YET_ERRORS);
+  const others = described.filter(
+    (name) => name !== undefined && !notYet.includes(name) && !(name in machine.States),
+  );
+  expect(others).toEqual([]);
+});
+
+test('runs the steps of a recovery in order', () => {
+  const order: string[] = [];
+  for (let name: string | undefined = state('PlanOnly?').Default; name; name = state(name).Next)
+    order.push(name);
+  expect(order).toEqual([
+    'StartRestore',
+    'CheckRestoredInstance',
+    'RecordPosition',
+    'MatchSettings',
+    'MatchCredentials',
+    'Verify',
+    'Swap',
+    'Prove',
+    'Drain',
+    'Retire',
+    'NotifyRecovered',
+    'Recovered',
+  ]);
+});
+
+test.each([
+  [['Plan'], 'NotifyPlanFailed', 'PlanFailed'],
+  [
+    [
+      'StartRestore',
+      'CheckRestoredInstance',
+      'RecordPosition',
+      'MatchSettings',
+      'MatchCredentials',
+      'Verify',
+    ],
+    'Discard',
+    'RecoveryFailed',
+  ],
+  [['Swap', 'Prove'], 'SwapBack', 'SwappedBack'],
+  [['SwapBack'], 'NotifySwapBackFailed', 'SwapBackFailed'],
+  [['Discard'], 'NotifyFailed', 'RecoveryFailed'],
+  [['Drain', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
+])('when %s fails, goes by %s to %s', (failing, handler, end) => {
+  for (const name of failing) expect(state(name).Catch.map(({ Next }) => Next)).toEqual([handler]);
+  expect(reachableFrom(handler)).toContain(end);
+});
+
+test('nothing is discarded once the swap has been proved', () => {
+  for (const name of ['Drain', 'Retire', 'NotifyRecovered'])
+    expect([...reachableFrom(name)]).not.toEqual(expect.arrayContaining(['Discard']));
+});
+
+test('a failure keeps the first error', () => {
+  const fails = states.filter(([name, { Type }]) => Type === 'Fail' && name !== 'RecoveredButNotTold');
+  for (const [, { Error: error, Cause: cause }] of fails) {
+    expect(error).toBe('{% $firstError.error %}');
+    expect(cause).toContain('$firstError.message');
+  }
+});
+
+test('"not yet" is asked again first, steadily, for a limited time', () => {
+  for (const [name, { Retry }] of steps) {
+    const notYet = Object.entries(NOT_YET_ERRORS).find(([step]) => step === kebab(name))?.[1];
+    const waiting = Retry.find(({ BackoffRate }) => BackoffRate === 1);
+    if (notYet === undefined) expect({ name, waiting }).toEqual({ name, waiting: undefined });
+    else {
+      expect({ name, first: Retry[0] }).toMatchObject({
+        name,
+        first: { ErrorEquals: [notYet], BackoffRate: 1 },
+      });
+      expect(Retry[0]?.MaxAttempts).toBeGreaterThan(1);
+    }
+  }
+});
+
+test('final errors are never asked again', () => {
+  const final = ['States.ALL', 'States.TaskFailed', 'InvalidInput', 'LiveInstanceUnclear'];
+  for (const [name, { Retry }] of steps)
+    for (const { ErrorEquals } of Retry)
+      expect({ name, retried: ErrorEquals.filter((error) => final.includes(error)) }).toEqual({
+        name,
+        retried: [],
+      });
+});
+
+test('the longest possible recovery stays below 25,000 events and the timeout of the machine', () => {
+  // Each attempt: scheduled, started, failed; each state: entered, exited.
+  let events = 0;
+  let seconds = 0;
+  for (const [, { Retry, TimeoutSeconds = 0 }] of tasks) {
+    events += 5;
+    for (const { MaxAttempts, IntervalSeconds, BackoffRate, MaxDelaySeconds } of Retry) {
+      events += 3 * MaxAttempts;
+      seconds += MaxAttempts * (TimeoutSeconds + (BackoffRate === 1 ? IntervalSeconds : MaxDelaySeconds));
+    }
+  }
+  expect(events).toBeLessThan(25_000);
+  expect(seconds).toBeLessThan(machine.TimeoutSeconds);
+});
+
+test('logs no execution data', () => {
+  expect(Properties['LoggingConfiguration']).toMatchObject({ Level: 'ALL', IncludeExecutionData: false });
+});
