@@ -202,13 +202,16 @@ export function settingsToModify(
     (setting) => !setting.mayDiffer && show(setting.read(live)) !== show(setting.read(recovery)),
   );
   return {
-    changes: Object.assign({}, ...differing.map((setting) => setting.modify?.(live, recovery) ?? {})),
+    changes: differing.reduce<Partial<ModifyDBInstanceMessage>>(
+      (changes, setting) => ({ ...changes, ...setting.modify?.(live, recovery) }),
+      {},
+    ),
     impossible: differing.filter((setting) => setting.modify === null).map((setting) => setting.name),
   };
 }
 
 /** A setting that has one member, of the same name everywhere. */
-function same(name: keyof DBInstance & string, modify: Setting['modify']): Setting {
+function same(name: keyof DBInstance, modify: Setting['modify']): Setting {
   return { name, read: (instance) => instance[name], modify };
 }
 

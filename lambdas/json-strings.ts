@@ -44,15 +44,21 @@ export function jsonScalars(text: string): JsonScalar[] {
       found.push({ path, value: decoded, start, end: at, units });
     } else if (character === '{') {
       at++;
-      for (skip(); text.charAt(at) !== '}'; skip()) {
+      skip();
+      while (text.charAt(at) !== '}') {
         const { value: key } = string();
         value([...path, key]);
+        skip();
       }
       at++;
     } else if (character === '[') {
       at++;
       let index = 0;
-      for (skip(); text.charAt(at) !== ']'; skip()) value([...path, String(index++)]);
+      skip();
+      while (text.charAt(at) !== ']') {
+        value([...path, String(index++)]);
+        skip();
+      }
       at++;
     } else {
       while (/[^\s,\]}]/.test(text.charAt(at))) at++;

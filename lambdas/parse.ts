@@ -61,7 +61,7 @@ const FORMATS: Record<string, string> = {
 };
 
 function oneOf(values: readonly unknown[]): string {
-  const shown = values.map((value) => JSON.stringify(value) ?? String(value));
+  const shown = values.map((value) => JSON.stringify(value));
   return shown.length === 1 ? (shown[0] ?? '') : `one of ${shown.join(', ')}`;
 }
 

@@ -1,5 +1,5 @@
 import { Client, DatabaseError } from 'pg';
-import { DatabaseUnreachable, LoginRefused, QueryFailed, RollbackError } from './errors';
+import { DatabaseUnreachable, LoginRefused, QueryFailed, type RollbackError } from './errors';
 
 /** Where and as whom to log in. */
 export interface Login {

@@ -141,7 +141,7 @@ function encode(name: string): string {
   return [...Buffer.from(name, 'utf8')]
     .map((byte) => {
       const character = String.fromCharCode(byte);
-      return /[A-Za-z0-9_.\-]/.test(character) ? character : `=${byte.toString(16).padStart(2, '0')}`;
+      return /[A-Za-z0-9_.-]/.test(character) ? character : `=${byte.toString(16).padStart(2, '0')}`;
     })
     .join('');
 }
@@ -155,7 +155,10 @@ function decode(text: string): string {
 
 /** Characters that RDS refuses become `_`, and what is too long is cut. */
 function allowed(value: string): string {
-  return [...value.replace(/[^\p{L}\p{Z}\p{N}_.:/=+\-@]/gu, '_')].slice(0, MAX_VALUE).join('').trim();
+  return Array.from(value.replace(/[^\p{L}\p{Z}\p{N}_.:/=+\-@]/gu, '_'))
+    .slice(0, MAX_VALUE)
+    .join('')
+    .trim();
 }
 
 function migrationKey(index: number): string {

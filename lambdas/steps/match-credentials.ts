@@ -2,7 +2,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { InstanceAddress, MatchCredentialsResult, Recovery } from '../contract';
 import { readLogin } from '../database-url';
 import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused } from '../errors';
-import { canLogIn, identifier, withConnection, type Connection } from '../postgres';
+import { canLogIn, identifier, withConnection } from '../postgres';
 import { scramVerifier } from '../scram';
 import { currentSecret, readMasterCredentials } from '../secrets';
 
@@ -25,23 +25,23 @@ export async function matchCredentials(
   );
   const role = application.user;
 
-  const changed = await asMaster(
-    { host, port, user: username, password, database: application.database },
-    async (connection) => {
-      const [found] = await connection.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);
-      if (!found)
-        throw new ApplicationRoleMissing(
-          `The restored database has no role "${role}", which the secret logs in as.`,
-          'Was the role made after the restore point? Choose a later one, or make the role and recover from a snapshot with it.',
-        );
-      if (await canLogIn(application)) return false;
-      // A verifier, not the password: ALTER ROLE may be logged. Its characters need no quoting.
-      await connection.query(
-        `alter role ${identifier(role)} password '${scramVerifier(application.password)}'`,
+  const master = { host, port, user: username, password, database: application.database };
+  if (!(await canLogIn(master)))
+    throw new CredentialsNotReady(`${host}:${port} refuses the master user "${username}" so far.`, 'Wait.');
+  const changed = await withConnection(master, async (connection) => {
+    const [found] = await connection.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);
+    if (!found)
+      throw new ApplicationRoleMissing(
+        `The restored database has no role "${role}", which the secret logs in as.`,
+        'Was the role made after the restore point? Choose a later one, or make the role and recover from a snapshot with it.',
       );
-      return true;
-    },
-  );
+    if (await canLogIn(application)) return false;
+    // A verifier, not the password: ALTER ROLE may be logged. Its characters need no quoting.
+    await connection.query(
+      `alter role ${identifier(role)} password '${scramVerifier(application.password)}'`,
+    );
+    return true;
+  });
   if (changed && !(await canLogIn(application)))
     throw new LoginRefused(
       `${host}:${port} refuses role "${role}" although its password was set.`,
@@ -51,23 +51,4 @@ export async function matchCredentials(
     applicationRole: role,
     applicationPassword: changed ? 'set to the current one' : 'already current',
   };
-}
-
-async function asMaster<T>(
-  login: Parameters<typeof withConnection>[0],
-  work: (connection: Connection) => Promise<T>,
-): Promise<T> {
-  let loggedIn = false;
-  try {
-    return await withConnection(login, (connection) => {
-      loggedIn = true;
-      return work(connection);
-    });
-  } catch (error) {
-    if (error instanceof LoginRefused && !loggedIn)
-      throw new CredentialsNotReady(`The master password is not in force yet: ${error.message}`, 'Wait.', {
-        cause: error,
-      });
-    throw error;
-  }
 }
