@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Account } from './account';
 import type { Backup } from './contract';
 import { copyStillFile, copyTree } from './copy-tree';
-import { BackupFailed } from './errors';
+import { BackupFailed, errorMessage } from './errors';
 
 /**
  * A backup's directory: `data` is the copied data directory, `wal` the WAL that makes the copy consistent (so that a
@@ -90,7 +90,7 @@ export async function takeBackup(
     await rm(directory, { recursive: true, force: true });
     if (error instanceof BackupFailed) throw error;
     throw new BackupFailed('The server could not be backed up.', {
-      evidence: error instanceof Error ? error.message : String(error),
+      evidence: errorMessage(error),
     });
   }
 }

@@ -2,6 +2,7 @@ import { constants, type Dirent, type Stats } from 'node:fs';
 import { chown, copyFile, lchown, mkdir, open, readdir, readlink, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account } from './account';
+import { errorCode } from './errors';
 
 export interface CopyOptions {
   readonly owner?: Account | undefined;
@@ -93,7 +94,7 @@ async function openIfThere(path: string): Promise<Awaited<ReturnType<typeof open
   try {
     return await open(path, 'r');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -29,3 +29,20 @@ export class ArchivingFailed extends PostgresError {}
 
 /** The time asked for is not between the end of the backup and the last archived commit. */
 export class RestoreTimeOutOfRange extends PostgresError {}
+
+/** The code of a system error such as `ENOENT`. Asks for the member, not the class: a test's realm has another Error. */
+export function errorCode(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
+}
+
+/** What an error of whatever class says. */
+export function errorMessage(error: unknown): string {
+  return typeof error === 'object' &&
+    error !== null &&
+    'message' in error &&
+    typeof error.message === 'string'
+    ? error.message
+    : String(error);
+}

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Account } from './account';
-import { PostgresError, PostgresNotUsable } from './errors';
+import { PostgresError, PostgresNotUsable, errorCode } from './errors';
 
 /** A program that the guardian is to run. */
 export interface Program {
@@ -149,7 +149,7 @@ export class Guardian {
         try {
           process.kill(pid, 'SIGQUIT');
         } catch (error) {
-          if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+          if (errorCode(error) !== 'ESRCH') throw error;
         }
         ended({ code: null, signal: 'SIGQUIT' });
       }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { obstacle, type Account } from './account';
 import { copyTree } from './copy-tree';
-import { PostgresNotUsable } from './errors';
+import { PostgresNotUsable, errorCode, errorMessage } from './errors';
 
 /** PostgreSQL's programs, ready to be run by the account that is to run them. */
 export interface Installation {
@@ -55,7 +55,7 @@ function findPackage(): string {
     return dirname(dirname(createRequire(__filename).resolve(name)));
   } catch (error) {
     throw new PostgresNotUsable(`There is no PostgreSQL for this machine: the package ${name} is missing.`, {
-      evidence: error instanceof Error ? error.message.split('\n')[0] : undefined,
+      evidence: errorMessage(error).split('\n')[0],
       hint: 'It is an optional dependency: install without --omit=optional, on a platform that package.json lists.',
     });
   }
@@ -67,7 +67,7 @@ async function makeLinks(packageDirectory: string, base: string): Promise<void> 
   for (const { source, target } of linksSchema.parse(JSON.parse(text))) {
     const link = join(base, target);
     await symlink(relative(dirname(link), join(base, source)), link).catch((error: unknown) => {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      if (errorCode(error) !== 'EEXIST') throw error;
     });
   }
 }
@@ -97,7 +97,7 @@ async function readVersion(program: string, account: Account | undefined): Promi
   const result = await promisify(execFile)(program, ['--version'], { cwd: '/', env: {}, ...account }).catch(
     (error: unknown) => {
       throw new PostgresNotUsable('PostgreSQL does not run on this machine.', {
-        evidence: error instanceof Error ? error.message : String(error),
+        evidence: errorMessage(error),
         hint: 'The npm packages are built for glibc on Linux; musl (Alpine) does not run them.',
       });
     },
