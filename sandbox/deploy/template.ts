@@ -12,7 +12,7 @@ const Resource = z.strictObject({
   // What happens to a resource that goes is a matter of updates and deletions, which the sandbox does not do.
   DeletionPolicy: z.string().optional(),
   UpdateReplacePolicy: z.string().optional(),
-  Metadata: z.unknown(),
+  Metadata: z.unknown().optional(),
 });
 export type TemplateResource = z.infer<typeof Resource>;
 
@@ -20,7 +20,7 @@ export type TemplateResource = z.infer<typeof Resource>;
 export const Template = z.strictObject({
   AWSTemplateFormatVersion: z.string().optional(),
   Description: z.string().optional(),
-  Metadata: z.unknown(),
+  Metadata: z.unknown().optional(),
   Parameters: z
     .record(z.string(), z.looseObject({ Type: z.string(), Default: JsonValue.optional() }))
     .default({}),

@@ -45,10 +45,15 @@ Reflect.deleteProperty(process, 'send');
 
 let requestId = '';
 
+const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
+/** -1 where Lambda sets none: everything is written then. */
+const leastLevel = LEVELS.indexOf(process.env.AWS_LAMBDA_LOG_LEVEL ?? '');
+
 /** @param {string} level */
 const logLine = (level) => {
   /** @param {unknown[]} args */
   return (...args) => {
+    if (LEVELS.indexOf(level) < leastLevel) return;
     const timestamp = new SandboxDate().toISOString();
     const line =
       process.env.AWS_LAMBDA_LOG_FORMAT === 'JSON'

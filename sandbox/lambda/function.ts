@@ -1,4 +1,5 @@
 import type {
+  ApplicationLogLevel,
   CreateFunctionRequest,
   FunctionConfiguration,
   FunctionEventInvokeConfig,
@@ -45,6 +46,8 @@ export interface FunctionSettings {
   readonly tracing: string;
   readonly logGroup: string;
   readonly logFormat: string;
+  /** The least level of the function's own lines that is kept, in JSON format only. */
+  readonly logLevel: string;
   readonly deadLetterTarget: string | undefined;
   readonly kmsKey: string | undefined;
   /** Where the function's network interfaces are; none outside a VPC. */
@@ -116,6 +119,7 @@ export function settingsFrom(
     tracing: request.TracingConfig?.Mode ?? before?.tracing ?? 'PassThrough',
     logGroup: request.LoggingConfig?.LogGroup ?? before?.logGroup ?? `/aws/lambda/${name}`,
     logFormat: request.LoggingConfig?.LogFormat ?? before?.logFormat ?? 'Text',
+    logLevel: request.LoggingConfig?.ApplicationLogLevel ?? before?.logLevel ?? 'INFO',
     deadLetterTarget: request.DeadLetterConfig?.TargetArn ?? before?.deadLetterTarget,
     kmsKey: request.KMSKeyArn ?? before?.kmsKey,
     network: vpc
@@ -156,11 +160,18 @@ const RESERVED_VARIABLES = [
   'LAMBDA_TASK_ROOT',
   'LAMBDA_RUNTIME_DIR',
 ];
+const LOG_LEVELS: readonly string[] = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
 const ENVIRONMENT_LIMIT_BYTES = 4096;
 
 function validate(settings: FunctionSettings): void {
   const { runtime, timeoutSeconds, memoryMegabytes, environment, role } = settings;
   if (!/^nodejs\d+\.x$/.test(runtime)) throw new NotInSandbox(`functions of the runtime ${runtime}`);
+  if (!LOG_LEVELS.includes(settings.logLevel))
+    constraint(
+      settings.logLevel,
+      'applicationLogLevel',
+      `Member must satisfy enum value set: [${LOG_LEVELS.join(', ')}]`,
+    );
   if (settings.tracing !== 'PassThrough') throw new NotInSandbox('X-Ray tracing of functions');
   if (!/^arn:[^:]+:iam::\d{12}:role\//.test(role))
     constraint(role, 'role', 'Member must satisfy regular expression pattern: arn:…:iam::\\d{12}:role/…');
@@ -234,6 +245,10 @@ export function configurationOf(lambda: LambdaFunction): FunctionConfiguration {
     LoggingConfig: {
       LogFormat: settings.logFormat === 'JSON' ? 'JSON' : 'Text',
       LogGroup: settings.logGroup,
+      ...(settings.logFormat === 'JSON' && {
+        ApplicationLogLevel: settings.logLevel as ApplicationLogLevel,
+        SystemLogLevel: 'INFO',
+      }),
     },
   };
 }

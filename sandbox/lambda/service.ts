@@ -402,6 +402,7 @@ export class LambdaService implements Service {
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(settings.memoryMegabytes),
         AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
         AWS_LAMBDA_LOG_FORMAT: settings.logFormat,
+        ...(settings.logFormat === 'JSON' && { AWS_LAMBDA_LOG_LEVEL: settings.logLevel }),
         AWS_LAMBDA_LOG_GROUP_NAME: settings.logGroup,
         AWS_LAMBDA_LOG_STREAM_NAME: logStream(lambda),
         LAMBDA_TASK_ROOT: lambda.codeDirectory,

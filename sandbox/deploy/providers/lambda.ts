@@ -40,7 +40,11 @@ export const LAMBDA_PROVIDERS: Readonly<Record<string, Provider>> = {
       Handler: text,
       KmsKeyArn: text.optional(),
       LoggingConfig: z
-        .strictObject({ LogFormat: z.enum(['JSON', 'Text']).optional(), LogGroup: text.optional() })
+        .strictObject({
+          ApplicationLogLevel: text.optional(),
+          LogFormat: z.enum(['JSON', 'Text']).optional(),
+          LogGroup: text.optional(),
+        })
         .optional(),
       MemorySize: number.optional(),
       ReservedConcurrentExecutions: number.optional(),
