@@ -37,7 +37,9 @@ const Machine = z.object({
 // GIVEN the machine of production
 const template = templateOf(synthesise([ENVIRONMENTS.production]), 'Production-Rollback');
 const { Properties } = onlyOf(template, 'AWS::StepFunctions::StateMachine');
-const definition: unknown = JSON.parse(readable(Properties['DefinitionString']));
+const definition: unknown = JSON.parse(
+  readable(Properties['DefinitionString']).replaceAll('<AWS::Partition>', 'aws'),
+);
 const machine = Machine.parse(definition);
 const states = Object.entries(machine.States);
 const tasks = states.filter(([, { Type }]) => Type === 'Task');
