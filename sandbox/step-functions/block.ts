@@ -62,7 +62,7 @@ export class BlockRun {
   }
 
   /** `$$` or `$states.context` for the state that runs. */
-  contextObject(extra: JsonObject = {}): JsonObject {
+  contextObject(): JsonObject {
     const item = this.mapItem();
     return {
       ...this.execution.options.context,
@@ -70,9 +70,7 @@ export class BlockRun {
       State: {
         EnteredTime: this.frame.entered?.at ?? '',
         Name: this.frame.state,
-        RetryCount: this.frame.retryCount,
       },
-      ...extra,
     };
   }
 

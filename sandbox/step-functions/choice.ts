@@ -29,7 +29,9 @@ export function ruleMatches(rule: JsonObject, environment: Environment): boolean
   const compare = COMPARISONS[operator];
   if (compare) return compare(value, given);
   const comparePath = COMPARISONS[operator.slice(0, -4)];
-  return comparePath ? comparePath(value, lookUp(String(given), environment)) : false;
+  return comparePath
+    ? comparePath(value, lookUp(typeof given === 'string' ? given : '', environment))
+    : false;
 }
 
 function isPresent(path: string, environment: Environment): boolean {

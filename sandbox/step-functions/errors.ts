@@ -13,7 +13,11 @@ export class StatesError extends Error {
 
 /** A task that did not answer in time: its history event is TaskTimedOut and not TaskFailed. */
 export class TaskTimeout extends StatesError {
-  constructor(error = 'States.Timeout') {
+  constructor(
+    error = 'States.Timeout',
+    /** HeartbeatSeconds ran out. AWS reports that as States.Timeout too; a handler may name it more exactly. */
+    readonly heartbeat = false,
+  ) {
     super(error);
   }
 }
@@ -21,15 +25,19 @@ export class TaskTimeout extends StatesError {
 /** An execution cannot go on; neither Retry nor Catch sees it. */
 export class Fatal extends StatesError {}
 
+/** The history has only room for the event that ends the execution. */
+export class HistoryFull extends Fatal {}
+
 /** A query could not be evaluated; has an event of its own in the history. */
 export class EvaluationError extends StatesError {
   constructor(
     reason: string,
     /** The field, for example `Arguments/FunctionName`. */
     readonly location?: string,
-    error = 'States.QueryEvaluationError',
+    /** The expression itself yielded something, which then turned out to be of no use. */
+    readonly evaluated = false,
   ) {
-    super(error, reason);
+    super('States.QueryEvaluationError', reason);
   }
 }
 

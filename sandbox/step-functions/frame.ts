@@ -15,7 +15,7 @@ export interface Frame {
   /** The event that the next one follows. */
   previousEventId: number;
   /** Set while a state runs. */
-  entered: { eventId: number; at: string } | null;
+  entered: { eventId: number; at: string; previousEventId: number } | null;
   /** How often the state was tried again, in all and by retrier. */
   retryCount: number;
   retries: number[];

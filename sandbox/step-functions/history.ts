@@ -1,6 +1,6 @@
 import type { HistoryEvent, HistoryEventType } from '@aws-sdk/client-sfn';
 import type { Clock } from '../core/clock';
-import { Fatal } from './errors';
+import { HistoryFull } from './errors';
 
 /** Details of an event: the one member of HistoryEvent that belongs to its type. */
 export type EventDetails = Omit<HistoryEvent, 'timestamp' | 'type' | 'id' | 'previousEventId'>;
@@ -16,10 +16,10 @@ export class History {
     private readonly onEvent: (event: HistoryEvent) => void = () => undefined,
   ) {}
 
-  /** Writes an event and returns its id. Throws Fatal when only the event that ends the execution has room left. */
+  /** Writes an event and returns its id. Throws HistoryFull when only the event that ends the execution has room left. */
   add(type: HistoryEventType, previousEventId: number, details: EventDetails = {}): number {
     if (this.events.length >= HISTORY_LIMIT - 1) {
-      throw new Fatal(
+      throw new HistoryFull(
         'States.Runtime',
         `The execution reached the maximum number of history events (${HISTORY_LIMIT}).`,
       );

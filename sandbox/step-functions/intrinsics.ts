@@ -275,7 +275,7 @@ const FUNCTIONS: Record<string, (values: readonly Json[]) => Json> = {
     expectCount(values, [2], 'States.Hash');
     const data = values[0] ?? null;
     const made = hash(typeof data === 'string' ? data : JSON.stringify(data), text(values, 1, 'States.Hash'));
-    if (made === undefined) throw failure(`States.Hash: unknown algorithm ${String(values[1])}.`);
+    if (made === undefined) throw failure(`States.Hash: unknown algorithm ${JSON.stringify(values[1])}.`);
     return made;
   },
   'States.JsonMerge': (values) => {

@@ -303,7 +303,10 @@ class PathParser {
       const character = this.text[this.at++];
       if (character === undefined) throw this.invalid();
       if (character === quote) return text;
-      text += character === '\\' ? (this.text[this.at++] ?? '') : character;
+      if (character === '\\' && this.text[this.at] === quote) {
+        text += quote;
+        this.at++;
+      } else text += character;
     }
   }
 
@@ -329,8 +332,9 @@ class PathParser {
     return found;
   }
 
-  private space(): void {
+  private space(): true {
     this.match(/\s+/y);
+    return true;
   }
 
   private invalid(): InvalidPath {

@@ -36,43 +36,38 @@ export async function runMap(state: StateRun): Promise<Json> {
   const children = frame.children;
   const details = (index: number): { name: string; index: number } => ({ name: state.name, index });
   let last = frame.previousEventId;
-  try {
-    const outputs = await runBranches(
-      state,
-      children.map((child) => ({ block: processor, frame: child })),
-      concurrency === 0 ? MOST_CONCURRENT : Math.min(concurrency, MOST_CONCURRENT),
-      {
-        started: (index, previous) => {
-          const child = children[index];
-          const id = execution.emit('MapIterationStarted', previous, {
-            mapIterationStartedEventDetails: details(index),
-          });
-          if (child) child.previousEventId = id;
-        },
-        succeeded: (index) => {
-          last = execution.emit('MapIterationSucceeded', frame.previousEventId, {
-            mapIterationSucceededEventDetails: details(index),
-          });
-        },
-        failed: (index) => {
-          execution.emit('MapIterationFailed', frame.previousEventId, {
-            mapIterationFailedEventDetails: details(index),
-          });
-        },
-        aborted: (index, previous) => {
-          execution.emit('MapIterationAborted', previous, {
-            mapIterationAbortedEventDetails: details(index),
-          });
-        },
+  const outputs = await runBranches(
+    state,
+    children.map((child) => ({ block: processor, frame: child })),
+    concurrency === 0 ? MOST_CONCURRENT : Math.min(concurrency, MOST_CONCURRENT),
+    {
+      started: (index, previous) => {
+        const child = children[index];
+        const id = execution.emit('MapIterationStarted', previous, {
+          mapIterationStartedEventDetails: details(index),
+        });
+        if (child) child.previousEventId = id;
       },
-    );
-    frame.previousEventId = last;
-    execution.emit('MapStateSucceeded', last);
-    return outputs;
-  } catch (error) {
-    if (!block.signal.aborted) state.emit('MapStateFailed');
-    throw error;
-  }
+      succeeded: (index) => {
+        last = execution.emit('MapIterationSucceeded', frame.previousEventId, {
+          mapIterationSucceededEventDetails: details(index),
+        });
+      },
+      failed: (index) => {
+        execution.emit('MapIterationFailed', frame.previousEventId, {
+          mapIterationFailedEventDetails: details(index),
+        });
+      },
+      aborted: (index, previous) => {
+        execution.emit('MapIterationAborted', previous, {
+          mapIterationAbortedEventDetails: details(index),
+        });
+      },
+    },
+  );
+  frame.previousEventId = last;
+  execution.emit('MapStateSucceeded', last);
+  return outputs;
 }
 
 async function itemsOf(state: StateRun, input: Json): Promise<Json[]> {

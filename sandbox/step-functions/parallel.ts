@@ -18,12 +18,7 @@ export async function runParallel(state: StateRun): Promise<Json> {
     const child = children[index];
     return child ? [{ block, frame: child }] : [];
   });
-  try {
-    const outputs = await runBranches(state, branches, Infinity, {});
-    execution.emit('ParallelStateSucceeded', frame.previousEventId);
-    return outputs;
-  } catch (error) {
-    if (!state.block.signal.aborted) state.emit('ParallelStateFailed');
-    throw error;
-  }
+  const outputs = await runBranches(state, branches, Infinity, {});
+  execution.emit('ParallelStateSucceeded', frame.previousEventId);
+  return outputs;
 }

@@ -1,5 +1,5 @@
 import type { Catcher, Retrier } from './definition';
-import type { StatesError } from './errors';
+import { TaskTimeout, type StatesError } from './errors';
 
 /** Milliseconds to wait before the try number `tries` (0 for the first retry). */
 export function retryDelay(retrier: Retrier, tries: number, random: () => number): number {
@@ -10,7 +10,10 @@ export function retryDelay(retrier: Retrier, tries: number, random: () => number
 
 /** Whether a Retry or Catch names the error. */
 export function handles(handler: Retrier | Catcher, failure: StatesError): boolean {
-  return handler.ErrorEquals.some((name) => covers(name, failure.error));
+  const heartbeat = failure instanceof TaskTimeout && failure.heartbeat;
+  return handler.ErrorEquals.some(
+    (name) => covers(name, failure.error) || (heartbeat && name === 'States.HeartbeatTimeout'),
+  );
 }
 
 function covers(name: string, error: string | undefined): boolean {

@@ -17,10 +17,9 @@ export async function runTask(state: StateRun): Promise<Json> {
     throw new RuntimeError(`The resource ${definition.Resource ?? ''} is not one a Task can have.`);
   const taskToken = state.newTaskToken();
   const input = state.effectiveInput();
-  const timeout = await state.numberField('TimeoutSeconds', input);
-  const heartbeat = await state.numberField('HeartbeatSeconds', input);
-  const parameters = await state.parameters();
-  const roleArn = await credentials(state, input);
+  const { timeout, heartbeat, parameters, roleArn } = state.jsonata
+    ? await prepareWithExpressions(state, input)
+    : prepareWithPaths(state, input);
   const request: TaskRequest = {
     state: state.name,
     resource,
@@ -56,7 +55,7 @@ export async function runTask(state: StateRun): Promise<Json> {
     };
     timers.start(resource.kind === 'activity');
     const run = async (): Promise<Json> => {
-      // As on AWS, other branches schedule their tasks before this one starts.
+      // Other branches schedule their tasks before this one starts.
       await Promise.resolve();
       if (resource.kind !== 'activity') events.started();
       return tasks.run(request, report);
@@ -83,12 +82,39 @@ export async function runTask(state: StateRun): Promise<Json> {
   }
 }
 
-async function credentials(state: StateRun, input: Json): Promise<string | undefined> {
-  const template = state.definition.Credentials;
-  if (template === undefined) return undefined;
-  const filled = state.jsonata
-    ? await fill(template, 'Credentials', state.environment())
-    : fillTemplate(template, state.environment({ input }));
+interface Prepared {
+  readonly timeout: number | undefined;
+  readonly heartbeat: number | undefined;
+  readonly parameters: Json;
+  readonly roleArn: string | undefined;
+}
+
+async function prepareWithExpressions(state: StateRun, input: Json): Promise<Prepared> {
+  const { Credentials } = state.definition;
+  return {
+    timeout: await state.numberField('TimeoutSeconds', input),
+    heartbeat: await state.numberField('HeartbeatSeconds', input),
+    parameters: await state.parameters(),
+    roleArn: roleIn(
+      Credentials === undefined ? null : await fill(Credentials, 'Credentials', state.environment()),
+    ),
+  };
+}
+
+/** Without waiting: as on AWS, side by side, all iterations of a Map schedule their tasks before the first one starts. */
+function prepareWithPaths(state: StateRun, input: Json): Prepared {
+  const { Credentials } = state.definition;
+  return {
+    timeout: state.numberThroughPath('TimeoutSeconds', input),
+    heartbeat: state.numberThroughPath('HeartbeatSeconds', input),
+    parameters: state.parametersThroughPaths(),
+    roleArn: roleIn(
+      Credentials === undefined ? null : fillTemplate(Credentials, state.environment({ input })),
+    ),
+  };
+}
+
+function roleIn(filled: Json): string | undefined {
   const roleArn = isObject(filled) ? member(filled, 'RoleArn') : undefined;
   return typeof roleArn === 'string' ? roleArn : undefined;
 }
@@ -142,7 +168,7 @@ class TaskTimers {
     this.cancelHeartbeat = this.clock.schedule(
       new Date(this.clock.now().getTime() + this.heartbeat * 1000),
       () => {
-        this.expire(new TaskTimeout('States.HeartbeatTimeout'));
+        this.expire(new TaskTimeout('States.Timeout', true));
       },
       { background: !this.waiting },
     );

@@ -36,7 +36,7 @@ export function taskOutput(value: unknown, shape?: Shape): Json {
 }
 
 function convert(shape: Shape, value: Json, name: string, problems: string[]): unknown {
-  const unfit = (): undefined => {
+  const unfit = (): unknown => {
     problems.push(`The value of the field '${name}' has an invalid format`);
     return undefined;
   };
@@ -71,13 +71,20 @@ function convert(shape: Shape, value: Json, name: string, problems: string[]): u
           )
         : unfit();
     case 'timestamp': {
-      const instant = typeof value === 'number' ? new Date(value * 1000) : new Date(String(value));
+      const instant =
+        typeof value === 'number'
+          ? new Date(value * 1000)
+          : new Date(typeof value === 'string' ? value : NaN);
       return Number.isNaN(instant.getTime()) ? unfit() : instant;
     }
     case 'blob':
       return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value), 'utf8');
     case 'string':
-      return typeof value === 'string' ? value : isObject(value) ? unfit() : String(value);
+      return typeof value === 'string'
+        ? value
+        : typeof value === 'number' || typeof value === 'boolean'
+          ? String(value)
+          : unfit();
     case 'number': {
       const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
       return typeof number === 'number' && !Number.isNaN(number) ? number : unfit();

@@ -4,7 +4,15 @@ import { ruleMatches } from './choice';
 import type { Catcher, QueryLanguage, State } from './definition';
 import type { Environment } from './environment';
 import { fillTemplate, resolveExpression, resolveReference } from './environment';
-import { EvaluationError, Fatal, IntrinsicFailure, RuntimeError, StatesError, TaskTimeout } from './errors';
+import {
+  EvaluationError,
+  Fatal,
+  HistoryFull,
+  IntrinsicFailure,
+  RuntimeError,
+  StatesError,
+  TaskTimeout,
+} from './errors';
 import type { EventDetails } from './history';
 import { evaluateTyped, fill } from './jsonata';
 import type { Json, JsonObject } from './json';
@@ -21,6 +29,13 @@ export interface Transition {
   readonly next: string | undefined;
   readonly output: Json;
 }
+
+type NumberField =
+  | 'TimeoutSeconds'
+  | 'HeartbeatSeconds'
+  | 'MaxConcurrency'
+  | 'ToleratedFailureCount'
+  | 'ToleratedFailurePercentage';
 
 /** The most bytes of JSON text that may travel between states. */
 export const PAYLOAD_LIMIT = 262_144;
@@ -57,8 +72,9 @@ export class StateRun {
       } catch (thrown) {
         if (this.block.signal.aborted) throw thrown;
         const failure = this.locate(thrown);
+        if (!(failure instanceof Fatal) && (await this.retried(failure))) continue;
+        if (!(thrown instanceof RuntimeError || thrown instanceof HistoryFull)) this.branchesFailed();
         if (failure instanceof Fatal) throw failure;
-        if (await this.retried(failure)) continue;
         const caught = await this.caught(failure);
         if (!caught) throw failure;
         return caught;
@@ -72,11 +88,19 @@ export class StateRun {
   }
 
   environment(extra: Partial<Environment> = {}): Environment {
-    const context =
-      this.definition.Type === 'Task' && this.taskToken !== ''
-        ? this.block.contextObject({ Task: { Token: this.taskToken } })
-        : this.block.contextObject();
-    return { input: this.input, context, variables: this.block.variables(), ...extra };
+    return { input: this.input, context: this.contextObject(), variables: this.block.variables(), ...extra };
+  }
+
+  private contextObject(): JsonObject {
+    const context = this.block.contextObject();
+    const state = context['State'];
+    if (this.definition.Type !== 'Task' || !isObject(state)) return context;
+    const counted = {
+      ...context,
+      State: { ...state, RetryCount: this.block.frame.retryCount },
+    };
+    const waits = this.definition.Resource?.endsWith('.waitForTaskToken') === true;
+    return waits && this.taskToken !== '' ? { ...counted, Task: { Token: this.taskToken } } : counted;
   }
 
   /** Every try of a task has a token of its own. */
@@ -94,19 +118,22 @@ export class StateRun {
    * A field that is given as a value, as an expression (JSONata) or through its twin that ends in Path (JSONPath).
    * `input` is what paths are taken from.
    */
-  async numberField(
-    name:
-      | 'TimeoutSeconds'
-      | 'HeartbeatSeconds'
-      | 'MaxConcurrency'
-      | 'ToleratedFailureCount'
-      | 'ToleratedFailurePercentage',
-    input: Json,
-  ): Promise<number | undefined> {
+  async numberField(name: NumberField, input: Json): Promise<number | undefined> {
+    const integer = name !== 'ToleratedFailurePercentage';
+    if (!this.jsonata) return this.numberThroughPath(name, input);
+    const given = this.definition[name];
+    if (given === undefined || typeof given === 'number') return given;
+    const value = await evaluateTyped(given, name, this.environment(), integer ? 'integer' : 'number');
+    return typeof value === 'number' ? value : undefined;
+  }
+
+  /** As numberField, for JSONPath states. */
+  numberThroughPath(name: NumberField, input: Json): number | undefined {
     const path = this.definition[`${name}Path`];
     const integer = name !== 'ToleratedFailurePercentage';
     if (path !== undefined) {
-      const value = resolveReference(path, this.environment({ input }));
+      const found = resolveReference(path, this.environment({ input }));
+      const value = typeof found === 'string' && /^-?\d+$/.test(found) ? Number(found) : found;
       if (typeof value !== 'number' || (integer && !Number.isInteger(value))) {
         throw new RuntimeError(
           `The ${name}Path field refers to value "${typeof value === 'string' ? value : JSON.stringify(value)}" which is not a valid ${integer ? 'integer' : 'float'}: ${path}`,
@@ -115,9 +142,7 @@ export class StateRun {
       return value;
     }
     const given = this.definition[name];
-    if (given === undefined || typeof given === 'number') return given;
-    const value = await evaluateTyped(given, name, this.environment(), integer ? 'integer' : 'number');
-    return typeof value === 'number' ? value : undefined;
+    return typeof given === 'number' ? given : undefined;
   }
 
   /** Follows InputPath or OutputPath: null makes it empty, absent leaves it. */
@@ -129,10 +154,14 @@ export class StateRun {
 
   /** What Parameters (or Arguments) make of the input. */
   async parameters(): Promise<Json> {
-    const { Parameters, Arguments } = this.definition;
-    if (this.jsonata) {
-      return Arguments === undefined ? this.input : fill(Arguments, 'Arguments', this.environment());
-    }
+    const { Arguments } = this.definition;
+    if (!this.jsonata) return this.parametersThroughPaths();
+    return Arguments === undefined ? this.input : fill(Arguments, 'Arguments', this.environment());
+  }
+
+  /** As parameters, for JSONPath states. */
+  parametersThroughPaths(): Json {
+    const { Parameters } = this.definition;
     const input = this.effectiveInput();
     return Parameters === undefined ? input : fillTemplate(Parameters, this.environment({ input }));
   }
@@ -153,6 +182,7 @@ export class StateRun {
     // A redriven state goes on where it was; only a Fail state is entered again.
     if (frame.entered && this.definition.Type !== 'Fail') return;
     const at = this.block.execution.options.clock.now().toISOString();
+    const { previousEventId } = frame;
     const eventId = this.emit(`${this.definition.Type}StateEntered`, {
       stateEnteredEventDetails: {
         name: this.name,
@@ -160,7 +190,7 @@ export class StateRun {
         inputDetails: { truncated: false },
       },
     });
-    frame.entered = { eventId, at };
+    frame.entered = { eventId, at, previousEventId };
   }
 
   private assigned: JsonObject | undefined;
@@ -269,7 +299,7 @@ export class StateRun {
           ? input
           : await fill(rule['Output'], `Choices[${index}]/Output`, environment)
         : this.throughPath(definition.OutputPath, input);
-      return { next: String(rule['Next']), output };
+      return { next: typeof rule['Next'] === 'string' ? rule['Next'] : '', output };
     }
     if (definition.Default === undefined) {
       throw new NoChoice(
@@ -294,7 +324,8 @@ export class StateRun {
       }
       const given = this.definition[field];
       if (given === undefined || !this.jsonata) return given;
-      return String(await evaluateTyped(given, field, this.environment(), 'string'));
+      const value = await evaluateTyped(given, field, this.environment(), 'string');
+      return typeof value === 'string' ? value : JSON.stringify(value);
     };
     const error = await text('Error');
     return new StatesError(error, await text('Cause'));
@@ -305,14 +336,18 @@ export class StateRun {
     const place = `An error occurred while executing the state '${this.name}' (entered at the event id #${this.block.frame.entered?.eventId ?? 0}). `;
     if (thrown instanceof EvaluationError) {
       const cause = place + (thrown.reason ?? '');
-      this.block.frame.previousEventId = this.block.execution.emit('EvaluationFailed', 0, {
-        evaluationFailedEventDetails: {
-          ...(thrown.error !== undefined && { error: thrown.error }),
-          cause,
-          ...(thrown.location !== undefined && { location: thrown.location }),
-          state: this.name,
+      this.block.frame.previousEventId = this.block.execution.emit(
+        'EvaluationFailed',
+        this.beforeEvaluation(thrown),
+        {
+          evaluationFailedEventDetails: {
+            ...(thrown.error !== undefined && { error: thrown.error }),
+            cause,
+            ...(thrown.location !== undefined && { location: thrown.location }),
+            state: this.name,
+          },
         },
-      });
+      );
       return new StatesError(thrown.error, cause);
     }
     if (thrown instanceof RuntimeError) return new Fatal(thrown.error, place + (thrown.reason ?? ''));
@@ -320,6 +355,19 @@ export class StateRun {
       return new StatesError(thrown.error, place + (thrown.reason ?? ''));
     if (thrown instanceof StatesError) return thrown;
     return new Fatal('States.Runtime', place + (thrown instanceof Error ? thrown.message : String(thrown)));
+  }
+
+  /** A failed evaluation hangs from the event before the state was entered, unless the state has gone on since. */
+  private beforeEvaluation(failure: EvaluationError): number {
+    const { frame } = this.block;
+    if (failure.evaluated || frame.previousEventId !== frame.entered?.eventId) return frame.previousEventId;
+    return frame.entered.previousEventId;
+  }
+
+  private branchesFailed(): void {
+    const { Type } = this.definition;
+    if (Type === 'Parallel') this.emit('ParallelStateFailed');
+    if (Type === 'Map') this.emit('MapStateFailed');
   }
 
   /** Waits as the retrier for this error says; false where there is none or it has had its attempts. */
@@ -367,7 +415,8 @@ export class StateRun {
     }
     await this.assign(catcher.Assign, this.environment({ input: errorOutput }));
     const written = writeResult(catcher.ResultPath, this.input, errorOutput);
-    return this.throughPath(this.definition.OutputPath, written);
+    // OutputPath is for the state's own output only.
+    return written;
   }
 }
 

@@ -269,7 +269,8 @@ export class ApiTasks implements TaskRunner {
     report: TaskReport,
   ): Promise<Json> {
     report.submitted(started);
-    const executionArn = isObject(started) ? String(started['ExecutionArn']) : '';
+    const arn = isObject(started) ? started['ExecutionArn'] : undefined;
+    const executionArn = typeof arn === 'string' ? arn : '';
     await this.dependencies.executionEnded(executionArn);
     const described = await this.call(request, OPTIMISED_STATES, 'DescribeExecution', { executionArn });
     const result = executionResult(described, pattern === 'sync:2');

@@ -1,6 +1,7 @@
 import { resolveReference } from './environment';
 import { EvaluationError, RuntimeError } from './errors';
 import { evaluateTyped } from './jsonata';
+import type { Json } from './json';
 import type { StateRun } from './state';
 import { parseTimestamp } from './timestamp';
 
@@ -53,18 +54,22 @@ async function duration(state: StateRun, now: Date): Promise<number> {
   }
   if (Timestamp !== undefined) {
     const text = state.jsonata
-      ? String(await evaluateTyped(Timestamp, 'Timestamp', environment, 'string'))
+      ? asText(await evaluateTyped(Timestamp, 'Timestamp', environment, 'string'))
       : Timestamp;
     const instant = parseTimestamp(text);
     if (!instant) {
       const reason = `The Timestamp field cannot be parsed as ${UNREADABLE}: ${text}`;
-      throw state.jsonata ? new EvaluationError(reason) : new RuntimeError(reason);
+      throw state.jsonata ? new EvaluationError(reason, 'Timestamp', true) : new RuntimeError(reason);
     }
     return instant.getTime() - now.getTime();
   }
   const seconds =
     typeof Seconds === 'string' ? await evaluateTyped(Seconds, 'Seconds', environment, 'integer') : Seconds;
   return checked(typeof seconds === 'number' ? seconds : 0) * 1000;
+}
+
+function asText(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function checked(seconds: number): number {
