@@ -253,9 +253,13 @@ export class Modifications {
     if (!isIdle(instance)) {
       this.queues.get(instance.dbiResourceId)?.unshift(stage);
       const { clock } = rds.context;
-      clock.schedule(new Date(clock.now().getTime() + BUSY_RETRY), () => {
-        this.begin(instance);
-      });
+      clock.schedule(
+        new Date(clock.now().getTime() + BUSY_RETRY),
+        () => {
+          this.begin(instance);
+        },
+        { background: true },
+      );
       return;
     }
     const next = (): void => {
@@ -269,6 +273,7 @@ export class Modifications {
         if (stage.startsBackups) takeBaseBackup(rds, instance, 'firstBackup', next);
         else next();
       },
+      failed: () => this.queues.delete(instance.dbiResourceId),
     });
   }
 

@@ -124,7 +124,7 @@ export class Rds {
     instance: InstanceRecord,
     status: InstanceStatus,
     kind: OperationKind,
-    steps: Steps,
+    steps: Steps & { readonly failed?: () => void },
     failedStatus: InstanceStatus = 'failed',
   ): void {
     instance.status = status;
@@ -138,6 +138,7 @@ export class Rds {
       failed: (error) => {
         this.context.log(`rds: ${instance.identifier} is ${failedStatus}: ${messageOf(error)}`);
         if (instance.status === status) instance.status = failedStatus;
+        steps.failed?.();
       },
     });
   }

@@ -12,6 +12,7 @@ import {
   type DBSnapshot,
 } from '@aws-sdk/client-rds';
 import { Client } from 'pg';
+import { z } from 'zod';
 import { Callers, SANDBOX_ACCOUNT } from '../../../sandbox/core/account';
 import { Api } from '../../../sandbox/core/api';
 import { held, VirtualClock, type Clock } from '../../../sandbox/core/clock';
@@ -133,6 +134,30 @@ export class RdsSandbox {
       () => this.snapshot(id),
       ({ Status }) => Status === 'available',
     );
+  }
+
+  /**
+   * The statuses that an instance goes through on the virtual clock until `last`, with the minutes that each was seen; looks
+   * every five seconds of the clock.
+   */
+  async statuses(id: string, last: string): Promise<Map<string, number>> {
+    const seen = new Map<string, number>();
+    for (let look = 0; look < 5000; look++) {
+      const answer = await this.api.call(
+        'rds',
+        'DescribeDBInstances',
+        { DBInstanceIdentifier: id },
+        { arn: 'arn:aws:iam::123456789012:role/test' },
+      );
+      const { DBInstances } = z
+        .object({ DBInstances: z.array(z.object({ DBInstanceStatus: z.string() })).length(1) })
+        .parse(answer);
+      const status = DBInstances[0]?.DBInstanceStatus ?? '';
+      seen.set(status, (seen.get(status) ?? 0) + 5 / 60);
+      if (status === last && seen.size > 1) return seen;
+      await this.clock.sleep(5000);
+    }
+    throw new Error(`never ${last}: ${JSON.stringify([...seen])}`);
   }
 
   /** Asks again, as the clock goes on, until the answer is as wished. */
