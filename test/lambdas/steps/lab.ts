@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
+import { CreateDBInstanceCommand, DescribeDBInstancesCommand, type DBInstance } from '@aws-sdk/client-rds';
+import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { CreateStateMachineCommand } from '@aws-sdk/client-sfn';
+import type { PlanResult, PreMigrationSnapshotResult, Recovery } from '../../../lambdas/contract';
+import { readLogin } from '../../../lambdas/database-url';
+import { withConnection } from '../../../lambdas/postgres';
+import { currentSecret } from '../../../lambdas/secrets';
+import { applicationDatabase } from '../../../lambdas/steps/application-database';
+import { plan } from '../../../lambdas/steps/plan';
+import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
+import { RealClock } from '../../../sandbox/core/clock';
+import { durations } from '../../../sandbox/rds/durations';
+import { Sandbox } from '../../../sandbox/sandbox';
+
+const MASTER = { username: 'master', password: 'first-Password1' };
+
+/** A sandbox with one database as the stacks would make it, and what the functions get. */
+export class Lab {
+  readonly environment = 'production' as const;
+  readonly snapshotRetentionDays = 90;
+  readonly now = (): Date => new Date();
+
+  private constructor(
+    readonly sandbox: Sandbox,
+    readonly rds: ReturnType<Sandbox['clients']>['rds'],
+    readonly secrets: ReturnType<Sandbox['clients']>['secrets'],
+    readonly stepFunctions: ReturnType<Sandbox['clients']>['stepFunctions'],
+    readonly masterSecretId: string,
+    readonly databaseUrlSecretId: string,
+    readonly machineArn: string,
+    private readonly distrust: () => void,
+  ) {}
+
+  static async start(): Promise<Lab> {
+    const sandbox = await Sandbox.start({ clock: new RealClock(), durations: durations('quick') });
+    try {
+      const { rds, secrets, stepFunctions } = sandbox.clients();
+      const distrust = trust(sandbox.postgres.authority.caFile);
+      await rds.send(
+        new CreateDBInstanceCommand({
+          DBInstanceIdentifier: 'orders',
+          Engine: 'postgres',
+          DBInstanceClass: 'db.t4g.micro',
+          AllocatedStorage: 20,
+          MasterUsername: MASTER.username,
+          MasterUserPassword: MASTER.password,
+          DBName: 'orders',
+          BackupRetentionPeriod: 7,
+          DeletionProtection: true,
+          Tags: [{ Key: 'team', Value: 'orders' }],
+        }),
+      );
+      const master = await secrets.send(
+        new CreateSecretCommand({ Name: 'master', SecretString: JSON.stringify(MASTER) }),
+      );
+      const url = await secrets.send(new CreateSecretCommand({ Name: 'production/database-url' }));
+      const machine = await stepFunctions.send(
+        new CreateStateMachineCommand({
+          name: 'production-recovery',
+          roleArn: 'arn:aws:iam::123456789012:role/machine',
+          definition: JSON.stringify({ StartAt: 'Done', States: { Done: { Type: 'Succeed' } } }),
+        }),
+      );
+      const lab = new Lab(
+        sandbox,
+        rds,
+        secrets,
+        stepFunctions,
+        master.ARN ?? '',
+        url.ARN ?? '',
+        machine.stateMachineArn ?? '',
+        distrust,
+      );
+      const live = await until(
+        () => lab.instance('orders'),
+        (instance) => instance?.DBInstanceStatus === 'available',
+      );
+      await applicationDatabase(
+        {
+          host: live?.Endpoint?.Address ?? '',
+          port: live?.Endpoint?.Port ?? 0,
+          databaseName: 'orders',
+          applicationRole: 'orders_app',
+        },
+        lab,
+      );
+      return lab;
+    } catch (error) {
+      await sandbox.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.distrust();
+    await this.sandbox.stop();
+  }
+
+  async instance(id: string): Promise<DBInstance | undefined> {
+    const { DBInstances } = await this.rds.send(new DescribeDBInstancesCommand({}));
+    return DBInstances?.find(({ DBInstanceIdentifier }) => DBInstanceIdentifier === id);
+  }
+
+  /** Runs SQL as the application, with what the secret says now. */
+  async sql(text: string): Promise<Record<string, unknown>[]> {
+    const { value } = await currentSecret(this.secrets, this.databaseUrlSecretId);
+    return withConnection(readLogin(value), (connection) => connection.query(text));
+  }
+
+  async snapshot(deploymentId: string, ...migrations: string[]): Promise<PreMigrationSnapshotResult> {
+    return until(
+      () => preMigrationSnapshot({ deploymentId, migrations: migrations.map((name) => ({ name })) }, this),
+      ({ status }) => status !== 'creating',
+    );
+  }
+
+  async plan(input: unknown, name = 'test'): Promise<PlanResult> {
+    const execution = { arn: `${this.machineArn}:${name}`, name, startTime: new Date().toISOString() };
+    return plan({ execution, input }, this);
+  }
+
+  async planned(more: object = {}, name = 'test'): Promise<Recovery> {
+    const input = { mode: 'recover', reason: 'a test', requestedBy: 'jest', ...more };
+    return (await this.plan(input, name)).recovery;
+  }
+}
+
+/** Asks again until the answer is as wanted; at most a minute. */
+export async function until<T>(ask: () => Promise<T>, isDone: (answer: T) => boolean): Promise<T> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const answer = await ask();
+    if (isDone(answer)) return answer;
+    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(answer)} after a minute`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Calls a step as the state machine does: again while it throws its "not yet" error. */
+export async function again<T>(notYet: string, step: () => Promise<T>): Promise<T> {
+  const answer = await until(
+    () =>
+      step().then(
+        (result) => ({ result }),
+        (error: unknown) => {
+          if (error instanceof Error && error.name === notYet) return undefined;
+          throw error;
+        },
+      ),
+    (result) => result !== undefined,
+  );
+  if (!answer) throw new Error('unreachable');
+  return answer.result;
+}
+
+/** What NODE_EXTRA_CA_CERTS does for a function, for this process: it is read only when Node starts. */
+function trust(caFile: string): () => void {
+  const certificate = readFileSync(caFile, 'utf8');
+  const original = tls.createSecureContext;
+  tls.createSecureContext = (options) => original({ ...options, ca: [...tls.rootCertificates, certificate] });
+  return () => {
+    tls.createSecureContext = original;
+  };
+}
