@@ -22,6 +22,9 @@ import { StepFunctionsService } from './step-functions/service';
 import { StsService } from './sts/service';
 import { PortTaken, startServer } from './wire/server';
 
+// package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+
 export interface SandboxOptions {
   /** Port of the AWS API on 127.0.0.1. @default any free one below 32768 */
   readonly port?: number;

@@ -146,7 +146,7 @@ export const SCENARIOS: readonly Scenario[] = [
       return [
         check(
           'The recovery ended FAILED with the first error',
-          run.status === 'FAILED' && run.error === 'CutoverNotProven',
+          run.status === 'FAILED' && run.error === 'ProofFailed',
           `${run.status}, ${run.error ?? 'no error'}`,
         ),
         check(
