@@ -46,7 +46,11 @@ export class RdsSandbox {
     const api = new Api();
     api.intercept((_call, next) => held(clock, next));
     const callers = new Callers(SANDBOX_ACCOUNT);
-    const postgres = await startPostgres({ directory: join(directory, 'postgres'), log });
+    const postgres = await startPostgres({
+      directory: join(directory, 'postgres'),
+      removeDirectoryOnExit: directory,
+      log,
+    });
     const server = await serve({ api, callers, log });
     const endpoint = `http://127.0.0.1:${server.port}`;
     const context = { account: SANDBOX_ACCOUNT, clock, callers, api, directory, endpoint, log };
