@@ -13,6 +13,8 @@ export async function synthesise(directory: string, environments: readonly strin
     cwd: ROOT,
     env: {
       ...process.env,
+      // The checks of the templates are CI's, and take seconds.
+      CDK_VALIDATION: 'false',
       CDK_OUTDIR: directory,
       CDK_CONTEXT_JSON: JSON.stringify({
         '@aws-cdk/core:target-partitions': ['aws'],

@@ -5,7 +5,7 @@ import type { Deployment } from './resource';
 const REFERENCE =
   /\{\{resolve:secretsmanager:((?:arn:[^:}]+:secretsmanager:[^:}]*:[^:}]*:secret:)?[^:}]+)(?::SecretString(?::([^:}]*))?(?::([^:}]*))?(?::([^:}]*))?)?\}\}/g;
 const Value = z.object({ SecretString: z.string() });
-const Fields = z.record(z.string(), z.unknown());
+const Fields = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 
 /**
  * Puts the values of secrets in the place of `{{resolve:secretsmanager:…}}`, as CloudFormation does right before it makes

@@ -57,7 +57,8 @@ export function references(value: Json, template: Template): Set<string> {
       if (name === 'Fn::GetAtt') add(attributeParts(argument)[0]);
       if (name === 'Fn::Sub') {
         const pattern = Array.isArray(argument) ? argument[0] : argument;
-        for (const [, variable = ''] of String(pattern).matchAll(VARIABLE)) add(variable.split('.')[0]);
+        for (const [, variable = ''] of text(pattern, 'Fn::Sub').matchAll(VARIABLE))
+          add(variable.split('.')[0]);
       }
       visit(argument);
     }
@@ -98,7 +99,7 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   'Fn::Select': (argument, scope) => {
     const [index, items] = list(argument, 'Fn::Select', scope);
     const item = list(items, 'Fn::Select', scope)[Number(index)];
-    if (item === undefined) throw new Error(`Fn::Select: there is no item ${String(index)}.`);
+    if (item === undefined) throw new Error(`Fn::Select: there is no item ${JSON.stringify(index)}.`);
     return item;
   },
   'Fn::Split': (argument, scope) => {
@@ -112,9 +113,7 @@ const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   },
   'Fn::Equals': (argument, scope) => {
     const [left, right] = list(argument, 'Fn::Equals', scope);
-    return isObject(left) || isObject(right)
-      ? JSON.stringify(left) === JSON.stringify(right)
-      : String(left) === String(right);
+    return comparable(left) === comparable(right);
   },
   'Fn::And': (argument, scope) => items(argument).every((item) => truth(item, scope)),
   'Fn::Or': (argument, scope) => items(argument).some((item) => truth(item, scope)),
@@ -147,7 +146,14 @@ function reference(name: string, scope: Scope): Json | undefined {
 }
 
 function attributeParts(argument: Json): string[] {
-  return Array.isArray(argument) ? argument.map(String) : String(argument).split('.');
+  return Array.isArray(argument)
+    ? argument.map((part) => text(part, 'Fn::GetAtt'))
+    : text(argument, 'Fn::GetAtt').split('.');
+}
+
+/** A number or a truth equals its text. */
+function comparable(value: Json | undefined): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 function items(argument: Json): Json[] {

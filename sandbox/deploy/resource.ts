@@ -50,7 +50,7 @@ export function provider<Shape extends z.ZodRawShape>(
   const schema = z.strictObject(shape);
   return async (properties, request) => {
     const parsed = schema.safeParse(properties);
-    if (parsed.success) return create(parsed.data as z.output<z.ZodObject<Shape>>, request);
+    if (parsed.success) return create(parsed.data, request);
     const unknown = parsed.error.issues.flatMap((issue) =>
       issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key].join('.')) : [],
     );

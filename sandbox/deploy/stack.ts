@@ -160,8 +160,9 @@ function templateParameters({ template, name }: StackArtifact): JsonObject {
       if (Default === undefined)
         throw new Error(`The parameter ${parameter} of ${name} has no default value.`);
       if (!Type.startsWith('AWS::SSM::Parameter::Value')) return [parameter, Default];
-      const value = SSM_PARAMETERS[String(Default)];
-      if (value === undefined) throw new NotInSandbox(`the Systems Manager parameter ${String(Default)}`);
+      const key = typeof Default === 'string' ? Default : JSON.stringify(Default);
+      const value = SSM_PARAMETERS[key];
+      if (value === undefined) throw new NotInSandbox(`the Systems Manager parameter ${key}`);
       return [parameter, value];
     }),
   );

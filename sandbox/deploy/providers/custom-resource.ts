@@ -65,5 +65,5 @@ function asTexts(value: JsonObject): JsonObject {
 }
 
 function flattened(data: Record<string, unknown>): Record<string, Json> {
-  return z.record(z.string(), z.json() as z.ZodType<Json>).parse(data);
+  return z.record(z.string(), z.json()).parse(data);
 }

@@ -34,9 +34,9 @@ const Egress = z.array(
 const Tags = tags.optional();
 
 /** A provider that records the resource, with an id of AWS's form. */
-function recorded<Shape extends z.ZodRawShape>(
+function recorded(
   prefix: string,
-  shape: Shape,
+  shape: z.ZodRawShape,
   attributes: (
     id: string,
     properties: JsonObject,
