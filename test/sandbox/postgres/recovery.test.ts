@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises';
 import type { Client } from 'pg';
+import { z } from 'zod';
 import type { Backup, Server } from '../../../sandbox/postgres/contract';
 import { RestoreTimeOutOfRange } from '../../../sandbox/postgres/errors';
 import { makePlayground, type Playground } from './playground';
 
 const ACCOUNTS = 50;
+const progressSchema = z.object({ number: z.number(), count: z.number() });
 
 /** Moves money between accounts and counts its acknowledged commits in a table, until it is told to stop. */
 function startWriter(client: Client, writer: number): { stop(): Promise<number> } {
@@ -65,8 +67,14 @@ describe('backups and restores', () => {
     const writers = await Promise.all(
       [1, 2, 3].map(async (writer) => startWriter(await playground.login(source.address), writer)),
     );
+    // The backup begins only when every writer has written.
+    const written = async (): Promise<number> => {
+      const { rows: busy } = await client.query('SELECT DISTINCT writer FROM transfer');
+      return busy.length;
+    };
+    while ((await written()) < writers.length);
     const { rows: before } = await client.query(
-      'SELECT writer, max(number) AS number FROM transfer GROUP BY writer ORDER BY writer',
+      'SELECT writer, max(number) AS number, count(*)::int FROM transfer GROUP BY writer ORDER BY writer',
     );
     const taking = source.backup(playground.backupDirectory('under-load'));
     await client.query('DROP TABLE soon_gone');
@@ -78,19 +86,14 @@ describe('backups and restores', () => {
       { count: ACCOUNTS, sum: ACCOUNTS * 1000 },
     ]);
     // Every writer's commits up to one of them, without a gap.
-    const kept = await client
-      .query('SELECT 1')
-      .then(() =>
-        rows(
-          copy,
-          'SELECT writer, max(number) AS number, count(*)::int FROM transfer GROUP BY writer ORDER BY writer',
-        ),
-      );
+    const kept = await rows(
+      copy,
+      'SELECT writer, max(number) AS number, count(*)::int FROM transfer GROUP BY writer ORDER BY writer',
+    );
     for (const [index, total] of acknowledged.entries()) {
-      const [atStart, inCopy] = [before[index] as { number: number } | undefined, kept[index] as never];
-      const { number, count } = inCopy as { number: number; count: number };
+      const { number, count } = progressSchema.parse(kept[index]);
       expect(count).toBe(number);
-      expect(number).toBeGreaterThanOrEqual(atStart?.number ?? 0);
+      expect(number).toBeGreaterThanOrEqual(progressSchema.parse(before[index]).number);
       expect(number).toBeLessThanOrEqual(total);
     }
     expect(backup.bytes).toBeGreaterThan(20_000_000);
