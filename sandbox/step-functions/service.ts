@@ -48,7 +48,7 @@ import { parseJson } from './json';
 import { page } from './paging';
 import { PAYLOAD_LIMIT } from './state';
 import { TaskTokens } from './task-tokens';
-import { validateDefinition } from './validate';
+import { notInSandbox, validateDefinition } from './validate';
 
 /** Step Functions: state machines of type STANDARD, their executions and task tokens. */
 export class StepFunctionsService implements Service {
@@ -102,6 +102,7 @@ export class StepFunctionsService implements Service {
     checkDefinition(definition, type);
     if (type === 'EXPRESS') throw new NotInSandbox('state machines of type EXPRESS');
     refuseUnsupported(input);
+    refuseUnsupportedStates(definition);
     const stateMachineArn = arn(this.context.account, 'states', `stateMachine:${name}`);
     const existing = this.machines.get(stateMachineArn);
     if (existing?.deleting) {
@@ -153,7 +154,10 @@ export class StepFunctionsService implements Service {
       );
     }
     if (roleArn !== undefined) checkRole(roleArn);
-    if (definition !== undefined) checkDefinition(definition, 'STANDARD');
+    if (definition !== undefined) {
+      checkDefinition(definition, 'STANDARD');
+      refuseUnsupportedStates(definition);
+    }
     const updateDate = this.context.clock.now();
     const revisionId = randomUUID();
     Object.assign(machine, {
@@ -421,6 +425,11 @@ function checkDefinition(definition: string, type: 'STANDARD' | 'EXPRESS'): void
     'InvalidDefinition',
     `Invalid State Machine Definition: '${code}: ${message}${location === undefined || code === 'INVALID_JSON_DESCRIPTION' ? '' : ` at ${location}`}'`,
   );
+}
+
+function refuseUnsupportedStates(definition: string): void {
+  const [first] = notInSandbox(definition);
+  if (first !== undefined) throw new NotInSandbox(`${first} in state machines`);
 }
 
 function refuseUnsupported(input: CreateStateMachineInput | UpdateStateMachineInput): void {
