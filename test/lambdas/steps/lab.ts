@@ -95,6 +95,7 @@ export class Lab {
 
   async stop(): Promise<void> {
     this.distrust();
+    for (const client of [this.rds, this.secrets, this.stepFunctions]) client.destroy();
     await this.sandbox.stop();
   }
 

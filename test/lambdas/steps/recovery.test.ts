@@ -19,6 +19,9 @@ import { swapBack } from '../../../lambdas/steps/swap-back';
 import { verify } from '../../../lambdas/steps/verify';
 import { Lab, again } from './lab';
 
+// Real servers are made, restored and deleted; on a busy machine that takes its time.
+jest.setTimeout(180_000);
+
 let lab: Lab;
 beforeEach(async () => {
   lab = await Lab.start();
