@@ -44,7 +44,7 @@ export async function runTask(state: StateRun): Promise<Json> {
         events.started(worker);
       },
       submitted: (output) => {
-        if (block.signal.aborted) return;
+        if (controller.signal.aborted) return;
         events.submitted(output);
         timers.waitFromNow();
       },
@@ -60,12 +60,12 @@ export async function runTask(state: StateRun): Promise<Json> {
       if (resource.kind !== 'activity') events.started();
       return tasks.run(request, report);
     };
-    run()
-      .then(resolve, reject)
-      .finally(() => {
-        block.signal.removeEventListener('abort', giveUp);
-        timers.stop();
-      });
+    // A limit or an end from outside comes before the task's own answer, which nobody waits for then.
+    controller.signal.addEventListener('abort', () => {
+      block.signal.removeEventListener('abort', giveUp);
+      timers.stop();
+    });
+    run().then(resolve, reject);
   });
   try {
     const output = await result;
