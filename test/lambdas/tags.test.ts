@@ -22,7 +22,7 @@ test('every tag is one that RDS takes, whatever CI sends', () => {
       expect(tags.length).toBeLessThanOrEqual(30);
       for (const { Key = '', Value = '' } of tags) {
         expect(Key.length).toBeLessThanOrEqual(128);
-        expect([...Value].length).toBeLessThanOrEqual(256);
+        expect(Array.from(Value).length).toBeLessThanOrEqual(256);
         expect(Value).toMatch(ALLOWED);
       }
     }),
