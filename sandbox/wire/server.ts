@@ -55,7 +55,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         return plainText(500, 'The sandbox failed to answer: see its log.');
       })
       .then((reply) => {
-        send(response, reply);
+        send(response, reply, request);
       })
       .catch((error: unknown) => {
         // The client has gone away.
@@ -191,11 +191,22 @@ function plainText(status: number, body: string): WireReply {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body };
 }
 
-function send(response: ServerResponse, reply: WireReply): void {
+/**
+ * The date of an answer is that of its request. Callers live in different times, a function in the sandbox's and a person in
+ * the real one, and an SDK that sees another date than its own takes every error for a clock gone wrong and tries again.
+ */
+function dateFor({ headers }: IncomingMessage): Record<string, string> {
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(headers['x-amz-date'])) ?? [];
+  if (second === undefined) return {};
+  return { date: new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`).toUTCString() };
+}
+
+function send(response: ServerResponse, reply: WireReply, request: IncomingMessage): void {
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
   // 204 has no body and so no length.
   const length = reply.status === 204 ? {} : { 'content-length': String(body.byteLength) };
-  response.writeHead(reply.status, { ...reply.headers, ...length });
+  response.writeHead(reply.status, { ...dateFor(request), ...reply.headers, ...length });
   response.end(body);
 }
 

@@ -63,6 +63,18 @@ describe('the wire server', () => {
   });
   afterAll(() => served.close());
 
+  test('a caller who lives in another time asks once: the answer carries the date of its request', async () => {
+    const now = Date.now.bind(Date);
+    const anHourAhead = jest.spyOn(Date, 'now').mockImplementation(() => now() + 60 * 60 * 1000);
+    const client = new RDSClient({ ...served.client, maxAttempts: 3 });
+    const before = served.log.length;
+    const refusal = client.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'gone' }));
+    await expect(refusal).rejects.toThrow('not found');
+    expect(served.log.slice(before)).toHaveLength(1);
+    anHourAhead.mockRestore();
+    client.destroy();
+  });
+
   /** A request as a client without an SDK would make it. */
   async function raw(
     service: string,
