@@ -242,7 +242,7 @@ export const FUNCTIONS = [
 ] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
-/** Errors that mean "not yet": the state machine waits and asks again. Every other RollbackError is final. */
+/** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these and PASSING_ERRORS is final. */
 export const NOT_YET_ERRORS = {
   'check-restored-instance': 'InstanceNotReady',
   'match-settings': 'SettingsNotMatched',
@@ -251,6 +251,12 @@ export const NOT_YET_ERRORS = {
   retire: 'RetirementNotFinished',
   discard: 'DiscardNotFinished',
 } as const satisfies Partial<Record<FunctionName, string>>;
+
+/**
+ * Errors that pass by themselves: the state machine asks again, with backoff. AWS is busy, a server restarts, a rotation is
+ * half done.
+ */
+export const PASSING_ERRORS = ['AwsUnavailable', 'DatabaseUnreachable', 'OldInstanceUnreachable'] as const;
 
 /** The functions inside the VPC: they talk to PostgreSQL, and of AWS to Secrets Manager only (its endpoint is the one we pay for). */
 export const DATABASE_FUNCTIONS = [

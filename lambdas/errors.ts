@@ -46,6 +46,23 @@ export class DiscardNotFinished extends RollbackError {
   override readonly name = 'DiscardNotFinished';
 }
 
+// --- Passing (PASSING_ERRORS in the contract): the state machine asks again, with backoff. ---
+
+/** An AWS API could not be asked, after every retry of the SDK: throttled, timed out or out of order. */
+export class AwsUnavailable extends RollbackError {
+  override readonly name = 'AwsUnavailable';
+}
+
+/** A database cannot be reached, or its certificate cannot be trusted. */
+export class DatabaseUnreachable extends RollbackError {
+  override readonly name = 'DatabaseUnreachable';
+}
+
+/** The old instance cannot be asked who is connected to it. */
+export class OldInstanceUnreachable extends RollbackError {
+  override readonly name = 'OldInstanceUnreachable';
+}
+
 // --- Final: asking again changes nothing. ---
 
 /** An event, an input or a setting of the function is not what it must be. */
@@ -93,11 +110,6 @@ export class ApplicationRoleMissing extends RollbackError {
   override readonly name = 'ApplicationRoleMissing';
 }
 
-/** A database cannot be reached, or its certificate cannot be trusted. */
-export class DatabaseUnreachable extends RollbackError {
-  override readonly name = 'DatabaseUnreachable';
-}
-
 /** A database refuses a user or a password. */
 export class LoginRefused extends RollbackError {
   override readonly name = 'LoginRefused';
@@ -128,11 +140,6 @@ export class ProofFailed extends RollbackError {
   override readonly name = 'ProofFailed';
 }
 
-/** The old instance cannot be asked who is connected to it. */
-export class OldInstanceUnreachable extends RollbackError {
-  override readonly name = 'OldInstanceUnreachable';
-}
-
 /** One of the proofs that must come before deleting the old instance is missing. */
 export class RetirementRefused extends RollbackError {
   override readonly name = 'RetirementRefused';
@@ -141,11 +148,6 @@ export class RetirementRefused extends RollbackError {
 /** One of the proofs that must come before deleting the recovery instance is missing. */
 export class DiscardRefused extends RollbackError {
   override readonly name = 'DiscardRefused';
-}
-
-/** An AWS API could not be asked, after every retry of the SDK: throttled, timed out or out of order. */
-export class AwsUnavailable extends RollbackError {
-  override readonly name = 'AwsUnavailable';
 }
 
 /** Anything else: a refusal by AWS that no step expects, or a mistake in this system. */

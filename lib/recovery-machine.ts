@@ -6,7 +6,7 @@ import type * as sns from 'aws-cdk-lib/aws-sns';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
-import type { EnvironmentName, FunctionName, NOT_YET_ERRORS } from '../lambdas/contract';
+import type { EnvironmentName, FunctionName, NOT_YET_ERRORS, PASSING_ERRORS } from '../lambdas/contract';
 import { allow } from './permission';
 import type { RollbackFunction } from './rollback-function';
 
@@ -73,18 +73,8 @@ const NO_ANSWER = [
   'States.Timeout',
 ];
 
-/** AWS asked the step to slow down, or failed inside. */
-const AWS_BUSY = [
-  'Throttling',
-  'ThrottlingException',
-  'ThrottledException',
-  'RequestLimitExceeded',
-  'TooManyRequestsException',
-  'InternalFailure',
-  'InternalServiceError',
-  'ServiceUnavailable',
-  'TimeoutError',
-];
+/** What a step could not ask for the moment: AWS, or a database that restarts. Functions give errors these names. */
+const PASSING: typeof PASSING_ERRORS = ['AwsUnavailable', 'DatabaseUnreachable', 'OldInstanceUnreachable'];
 
 /**
  * A machine-level timeout cannot be caught and would leave a recovery half done, so it is longer than every limit together;
@@ -433,7 +423,7 @@ export class RecoveryMachine extends Construct {
       });
     }
     state.addRetry({
-      errors: AWS_BUSY,
+      errors: [...PASSING],
       interval: Duration.seconds(2),
       backoffRate: 2,
       maxDelay: Duration.minutes(1),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { FUNCTIONS, NOT_YET_ERRORS } from '../../lambdas/contract';
+import { FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
 import { ENVIRONMENTS } from '../../lib/environments';
 import { onlyOf, readable, synthesise, templateOf } from './synthesis';
 
@@ -201,6 +201,18 @@ test('"not yet" is asked again first, steadily, for a limited time', () => {
       });
       expect(Retry[0]?.MaxAttempts).toBeGreaterThan(1);
     }
+  }
+});
+
+test('what passes by itself is asked again, with backoff', () => {
+  for (const [name, { Retry }] of steps) {
+    const retried = Retry.filter(({ BackoffRate }) => BackoffRate > 1).flatMap(
+      ({ ErrorEquals }) => ErrorEquals,
+    );
+    expect({ name, missing: PASSING_ERRORS.filter((error) => !retried.includes(error)) }).toEqual({
+      name,
+      missing: [],
+    });
   }
 });
 
