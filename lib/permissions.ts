@@ -98,12 +98,19 @@ export function functionPermissions(
       describeSnapshots,
       {
         sid: 'CreateSnapshot',
-        actions: ['rds:CreateDBSnapshot', 'rds:AddTagsToResource'],
+        actions: ['rds:CreateDBSnapshot'],
         resources: [rds('db'), rds('snapshot', '*-pre-migration-*')],
         conditions: tagging('pre-migration'),
         wildcardReason:
           'The live instance is found out at run time, and deployments name the snapshot. The condition allows nothing but ' +
           'snapshots with the tags of this system.',
+      },
+      {
+        sid: 'TagSnapshot',
+        actions: ['rds:AddTagsToResource'],
+        resources: [rds('snapshot', '*-pre-migration-*')],
+        conditions: tagging('pre-migration'),
+        wildcardReason: 'Deployments name the snapshot. The condition allows no other marks than its own.',
       },
     ],
     plan: [
@@ -134,24 +141,30 @@ export function functionPermissions(
       describeInstances,
       describeSnapshots,
       {
-        sid: 'Restore',
-        actions: [
-          'rds:RestoreDBInstanceFromDBSnapshot',
-          'rds:RestoreDBInstanceToPointInTime',
-          'rds:AddTagsToResource',
-        ],
-        resources: [
-          rds('db', RECOVERY_INSTANCE_NAMES),
-          rds('snapshot'),
-          rds('auto-backup'),
-          rds('pg'),
-          rds('og'),
-          rds('subgrp'),
-        ],
+        sid: 'RestoreSnapshot',
+        actions: ['rds:RestoreDBInstanceFromDBSnapshot'],
+        resources: [rds('snapshot'), rds('db', RECOVERY_INSTANCE_NAMES), rds('pg'), rds('og'), rds('subgrp')],
         conditions: tagging('recovery-instance'),
         wildcardReason:
           'The new instance is named after the recovery and takes the groups that the live one has at that moment. ' +
           'The condition allows nothing but a new instance tagged as a recovery instance.',
+      },
+      {
+        sid: 'RestoreToTime',
+        actions: ['rds:RestoreDBInstanceToPointInTime'],
+        resources: [rds('db'), rds('pg'), rds('og'), rds('subgrp')],
+        conditions: tagging('recovery-instance'),
+        wildcardReason:
+          'IAM asks for the live instance, whatever its name, as for the new one, and cannot tell which is which. ' +
+          'The condition allows nothing but a new instance tagged as a recovery instance; the live one is only read.',
+      },
+      {
+        sid: 'TagRecoveryInstance',
+        actions: ['rds:AddTagsToResource'],
+        resources: [rds('db', RECOVERY_INSTANCE_NAMES)],
+        conditions: tagging('recovery-instance'),
+        wildcardReason:
+          'The new instance is named after the recovery. The condition allows no other marks than its own.',
       },
     ],
     'check-restored-instance': [describeInstances],
@@ -179,6 +192,15 @@ export function functionPermissions(
         wildcardReason:
           'The recovery instance gets the parameter and option group that the live one has at that moment. This lets them be ' +
           'used, not changed.',
+      },
+      {
+        sid: 'UseMonitoringRole',
+        actions: ['iam:PassRole'],
+        resources: [stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: '*' })],
+        conditions: { StringEquals: { 'iam:PassedToService': 'monitoring.rds.amazonaws.com' } },
+        wildcardReason:
+          'A live instance with Enhanced Monitoring has a role for it that the recovery instance gets, too. The condition ' +
+          'allows roles to be handed to that monitoring and to nothing else.',
       },
     ],
     'match-credentials': [readUrl, readMaster],
@@ -219,9 +241,10 @@ export function functionPermissions(
         sid: 'MarkFinalSnapshot',
         actions: ['rds:AddTagsToResource'],
         resources: [rds('snapshot', '*-final-*')],
-        conditions: tagging('final'),
+        // No condition on the tags: the delete call copies those of the instance, whatever they are.
         wildcardReason:
-          'The snapshot is named after the recovery. The condition allows this mark and no other.',
+          'The snapshot is named after the recovery. The delete call makes it with the tags of the instance where that one has ' +
+          'CopyTagsToSnapshot; then it gets the marks of a final snapshot.',
       },
       changeInstance('TakeFinalSnapshot', 'retired', '*', ['rds:CreateDBSnapshot']),
       {

@@ -10,7 +10,8 @@ import { Callers, SANDBOX_ACCOUNT, type Credentials } from './core/account';
 import { Api, type Caller } from './core/api';
 import { held, type Clock } from './core/clock';
 import type { SandboxContext } from './core/context';
-import { deployAssembly, type DeployedStacks } from './deploy/deploy';
+import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
+import { Authorisation } from './iam/authorisation';
 import { LambdaService } from './lambda/service';
 import type { Postgres } from './postgres/contract';
 import { startPostgres } from './postgres/postgres';
@@ -46,6 +47,8 @@ export class Sandbox {
     readonly stepFunctions: StepFunctionsService,
     readonly lambda: LambdaService,
     readonly sns: SnsService,
+    /** Every call is authorised by it; reports which permissions have been used. */
+    readonly iam: Authorisation,
     private readonly closeServer: () => Promise<void>,
   ) {}
 
@@ -70,6 +73,14 @@ export class Sandbox {
         endpoint,
         log,
       };
+      const iam = new Authorisation({
+        api,
+        account: context.account,
+        registry: deployedTo(context).iam,
+        administrator: callers.administrator(),
+        log,
+      });
+      api.intercept(iam.interceptor);
       const postgres = await startPostgres({
         directory: join(directory, 'postgres'),
         removeDirectoryOnExit: directory,
@@ -77,12 +88,15 @@ export class Sandbox {
       });
       const rds = new RdsService(context, { postgres, durations });
       const stepFunctions = new StepFunctionsService(context);
-      const lambda = new LambdaService(context, { caFile: postgres.authority.caFile });
+      const lambda = new LambdaService(context, {
+        caFile: postgres.authority.caFile,
+        checkRole: (settings) => iam.checkFunctionRole(settings),
+      });
       const sns = new SnsService(context);
       const others = [SecretsManagerService, StsService];
       for (const service of [rds, stepFunctions, lambda, sns, ...others.map((Other) => new Other(context))])
         api.register(service);
-      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, server.close);
+      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, iam, () => server.close());
     } catch (error) {
       await server.close();
       await rm(directory, { recursive: true, force: true });

@@ -103,18 +103,25 @@ export class Api {
     return this.handle({ context, input: input as Record<string, unknown> });
   }
 
+  /** Asks a service past every interceptor: for parts of the sandbox that have to know something about a call. */
+  async ask(service: ServiceName, operation: string, input: object, caller: Caller): Promise<Output> {
+    const context: RequestContext = { service, operation, caller, requestId: randomUUID() };
+    return this.atService({ context, input: input as Record<string, unknown> });
+  }
+
   async handle(call: ApiCall): Promise<Output> {
-    const { service, operation } = call.context;
-    const run = this.services.get(service)?.operations[operation];
-    const atService = async (): Promise<Output> => {
-      if (!run) throw new NotInSandbox(`${service}:${operation}`);
-      return (await run(call.input as never, call.context)) as Output;
-    };
     const chain = this.interceptors.reduceRight<() => Promise<Output>>(
       (next, interceptor) => () => interceptor(call, next),
-      atService,
+      () => this.atService(call),
     );
     return chain();
+  }
+
+  private async atService({ context, input }: ApiCall): Promise<Output> {
+    const { service, operation } = context;
+    const run = this.services.get(service)?.operations[operation];
+    if (!run) throw new NotInSandbox(`${service}:${operation}`);
+    return (await run(input as never, context)) as Output;
   }
 
   async stop(): Promise<void> {

@@ -79,6 +79,13 @@ export class DeployedStacks {
 /** What each sandbox has been given so far: a later deployment goes on from there. */
 const deployed = new WeakMap<SandboxContext, DeployedStacks>();
 
+/** What has been deployed to a sandbox so far; later deployments add to it. */
+export function deployedTo(context: SandboxContext): DeployedStacks {
+  const state = deployed.get(context) ?? new DeployedStacks();
+  deployed.set(context, state);
+  return state;
+}
+
 /**
  * Deploys stacks as CloudFormation does. A resource that is there already and has not changed is left alone; one that has
  * changed is refused, since the sandbox does not update resources.
@@ -87,8 +94,7 @@ const deployed = new WeakMap<SandboxContext, DeployedStacks>();
  */
 export async function deployAssembly(options: DeployOptions): Promise<DeployedStacks> {
   const { assemblyDirectory, context, lambda, authority, onProgress = () => undefined } = options;
-  const state = deployed.get(context) ?? new DeployedStacks();
-  deployed.set(context, state);
+  const state = deployedTo(context);
   const artifacts = await readAssembly(assemblyDirectory, options.stacks);
   let responses: Promise<ResponseEndpoint> | undefined;
   const administrator = context.callers.administrator();

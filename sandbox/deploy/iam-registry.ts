@@ -30,6 +30,11 @@ export class IamRegistry {
     this.managed.set(arn, policy);
   }
 
+  /** A managed policy that was deployed. */
+  managedPolicy(arn: string): NamedPolicy | undefined {
+    return this.managed.get(arn);
+  }
+
   role(arn: string): RoleRecord | undefined {
     return this.roles.get(arn);
   }

@@ -22,7 +22,13 @@ import { ApiError, NotInSandbox, type Operation, type Service } from '../core/ap
 import { held } from '../core/clock';
 import type { SandboxContext } from '../core/context';
 import type { EnvironmentOptions, Outcome, Route } from './environment';
-import { configurationOf, refuseOtherMembers, settingsFrom, type LambdaFunction } from './function';
+import {
+  configurationOf,
+  refuseOtherMembers,
+  settingsFrom,
+  type FunctionSettings,
+  type LambdaFunction,
+} from './function';
 import { FunctionLog } from './log';
 import { EnvironmentPool } from './pool';
 import { unzip } from './zip';
@@ -32,6 +38,8 @@ export interface LambdaOptions {
   readonly caFile: string;
   /** Idle execution environments that are kept for the next invocation, of all functions together. @default 3 */
   readonly maxIdleEnvironments?: number;
+  /** Refuses a role that Lambda could not use for a function with these settings. @default any role will do */
+  readonly checkRole?: (settings: FunctionSettings) => Promise<void>;
 }
 
 /** Where Lambda's Node.js runtime keeps Amazon's certificate authorities. */
@@ -101,12 +109,14 @@ export class LambdaService implements Service {
       );
     if (this.functions.has(name))
       throw new ApiError('ResourceConflictException', `Function already exist: ${name}`, 409);
+    const settings = settingsFrom(name, request);
+    await this.options.checkRole?.(settings);
     const lambda: LambdaFunction = {
       name,
       arn: this.arnOf(name),
       codeDirectory,
       ...(await measure(codeDirectory)),
-      settings: settingsFrom(name, request),
+      settings,
       lastModified: this.context.clock.now(),
       revisionId: randomUUID(),
       tags: new Map(Object.entries(request.Tags ?? {})),
@@ -179,7 +189,9 @@ export class LambdaService implements Service {
     refuseOtherMembers('UpdateFunctionConfiguration', request, ['FunctionName', 'RevisionId']);
     const lambda = this.find(request.FunctionName);
     this.checkRevision(lambda, request.RevisionId);
-    lambda.settings = settingsFrom(lambda.name, request, lambda.settings);
+    const settings = settingsFrom(lambda.name, request, lambda.settings);
+    await this.options.checkRole?.(settings);
+    lambda.settings = settings;
     return this.changed(lambda);
   };
 

@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import type { Account } from '../core/account';
+import { ApiError, type Api, type ApiCall, type Caller, type Interceptor } from '../core/api';
+import type { IamRegistry, RoleRecord } from '../deploy/iam-registry';
+import { Evaluator, type Principal } from './evaluate';
+import type { FunctionSettings } from '../lambda/function';
+import type { GrantedPermission } from './granted-permission';
+import { Lookup } from './lookup';
+import type { PermissionRequest } from './permission-request';
+import { refusal } from './refusal';
+import { requestsOf } from './requests';
+import {
+  isTrusted,
+  LOG_DELIVERY_REQUESTS,
+  logRequests,
+  machineRoleNotAssumable,
+  NETWORK_INTERFACE_REQUESTS,
+  noLogDestination,
+  noNetworkInterfaces,
+  roleNotAssumable,
+} from './service-roles';
+import { grantedPermissions, neverUsed, type UsageReport } from './usage';
+
+export interface AuthorisationOptions {
+  readonly api: Api;
+  readonly account: Account;
+  /** The roles that have been deployed. */
+  readonly registry: IamRegistry;
+  /** In whose name resources are looked at. */
+  readonly administrator: Caller;
+  readonly log: (line: string) => void;
+}
+
+/**
+ * Allows an API call only if the policies of the caller's role do, as IAM would. The account's administrator and services of
+ * AWS pass; so does a role that no stack has deployed here, since nobody knows its policies (the log says so once).
+ */
+export class Authorisation {
+  private readonly evaluator: Evaluator;
+  private readonly lookup: Lookup;
+  private readonly used = new Set<string>();
+  private readonly unknownRoles = new Set<string>();
+
+  constructor(private readonly options: AuthorisationOptions) {
+    this.evaluator = new Evaluator(options.registry);
+    this.lookup = new Lookup(options.api, options.administrator);
+  }
+
+  /** @throws ApiError as the service of the call refuses it */
+  readonly interceptor: Interceptor = async (call, next) => {
+    await this.check(call);
+    await this.checkRolesHandedOver(call);
+    return next();
+  };
+
+  /** What the roles may do, and what of it they did. */
+  async usage(): Promise<UsageReport> {
+    return { granted: await grantedPermissions(this.options.registry), used: new Set(this.used) };
+  }
+
+  /** The permissions that were granted and have not been used so far. */
+  async unused(): Promise<GrantedPermission[]> {
+    return neverUsed(await this.usage());
+  }
+
+  /** What Lambda looks at when a function is made or gets another role. @throws ApiError as Lambda refuses the role */
+  async checkFunctionRole({
+    role: roleArn,
+    logGroup,
+    network,
+  }: Pick<FunctionSettings, 'role' | 'logGroup' | 'network'>): Promise<void> {
+    const role = this.deployedRole(roleArn);
+    if (!role) return;
+    const { account } = this.options;
+    if (!(await isTrusted(account, role, { service: 'lambda.amazonaws.com' }))) throw roleNotAssumable();
+    const principal = this.principalOf(role, { arn: roleArn });
+    if (network)
+      for (const request of NETWORK_INTERFACE_REQUESTS)
+        if (!(await this.isAllowed(role, principal, request))) throw noNetworkInterfaces();
+    // Without them a function runs and leaves no log.
+    for (const request of logRequests(account, logGroup))
+      if (!(await this.isAllowed(role, principal, request)))
+        this.options.log(
+          `iam: ${roleArn} does not allow ${request.action} on ${request.resource}: no log on AWS`,
+        );
+  }
+
+  private async check(call: ApiCall): Promise<void> {
+    const { service, caller } = call.context;
+    const role = this.deployedRole(caller.arn);
+    if (!role) return;
+    const principal = this.principalOf(role, caller);
+    for (const request of await requestsOf(call, this.options.account, this.lookup)) {
+      const decision = await this.evaluator.decide(role, principal, request);
+      if (!decision.allowed) throw refusal(service, principal.arn, request, decision.because);
+      for (const key of decision.by) this.used.add(key);
+    }
+  }
+
+  /** Services look at the roles that they are given, whoever gives them. */
+  private async checkRolesHandedOver({ context, input }: ApiCall): Promise<void> {
+    const { account } = this.options;
+    switch (`${context.service}:${context.operation}`) {
+      case 'states:CreateStateMachine':
+      case 'states:UpdateStateMachine': {
+        const { roleArn, loggingConfiguration } = Machine.parse(input);
+        const role = roleArn === undefined ? undefined : this.deployedRole(roleArn);
+        if (!role) return;
+        if (!(await isTrusted(account, role, { service: 'states.amazonaws.com' })))
+          throw machineRoleNotAssumable(account);
+        if (!loggingConfiguration?.destinations?.length) return;
+        const principal = this.principalOf(role, { arn: role.arn });
+        for (const request of LOG_DELIVERY_REQUESTS)
+          if (!(await this.isAllowed(role, principal, request))) throw noLogDestination();
+        return;
+      }
+      case 'sts:AssumeRole': {
+        const { RoleArn } = AssumeRole.parse(input);
+        const role = RoleArn === undefined ? undefined : this.deployedRole(RoleArn);
+        if (!role) return;
+        const { caller } = context;
+        const own = this.deployedRole(caller.arn);
+        const arn = own ? this.principalOf(own, caller).arn : caller.arn;
+        if (!(await isTrusted(account, role, { arn })))
+          throw new ApiError(
+            'AccessDenied',
+            `User: ${arn} is not authorized to perform: sts:AssumeRole on resource: ${role.arn}`,
+            403,
+          );
+      }
+    }
+  }
+
+  private async isAllowed(
+    role: RoleRecord,
+    principal: Principal,
+    request: PermissionRequest,
+  ): Promise<boolean> {
+    const decision = await this.evaluator.decide(role, principal, request);
+    if (decision.allowed) for (const key of decision.by) this.used.add(key);
+    return decision.allowed;
+  }
+
+  private deployedRole(arn: string): RoleRecord | undefined {
+    const role = this.options.registry.role(arn);
+    if (!role && arn.includes(':role/') && !this.unknownRoles.has(arn)) {
+      this.unknownRoles.add(arn);
+      this.options.log(`iam: ${arn} has not been deployed here: it may do everything`);
+    }
+    return role;
+  }
+
+  private principalOf(role: RoleRecord, { functionName }: Caller): Principal {
+    const { partition, accountId, region } = this.options.account;
+    return {
+      arn: `arn:${partition}:sts::${accountId}:assumed-role/${role.name}/${functionName ?? 'sandbox'}`,
+      context: {
+        'aws:PrincipalArn': role.arn,
+        'aws:PrincipalAccount': accountId,
+        'aws:PrincipalType': 'AssumedRole',
+        'aws:RequestedRegion': region,
+        'aws:ResourceAccount': accountId,
+        // The sandbox listens without TLS, but stands for endpoints that do not.
+        'aws:SecureTransport': 'true',
+        ...(functionName !== undefined && {
+          'lambda:SourceFunctionArn': `arn:${partition}:lambda:${region}:${accountId}:function:${functionName}`,
+        }),
+      },
+    };
+  }
+}
+
+const Machine = z.object({
+  roleArn: z.string().optional(),
+  loggingConfiguration: z.object({ destinations: z.array(z.unknown()).optional() }).optional(),
+});
+const AssumeRole = z.object({ RoleArn: z.string().optional() });

@@ -1,0 +1,231 @@
+import { z } from 'zod';
+import { arn, type Account } from '../core/account';
+import { NotInSandbox, type ApiCall } from '../core/api';
+import type { Lookup } from './lookup';
+import { passRole } from './pass-role';
+import type { PermissionRequest } from './permission-request';
+import { rdsRequests } from './rds-requests';
+
+const text = z.string().optional();
+
+/** What an API call needs to be allowed: every one of the answer. @throws NotInSandbox when the sandbox does not know */
+export async function requestsOf(
+  { context: { service, operation }, input }: ApiCall,
+  account: Account,
+  lookup: Lookup,
+): Promise<PermissionRequest[]> {
+  switch (service) {
+    case 'rds':
+      return rdsRequests(operation, input, account, lookup);
+    case 'secretsmanager':
+      return secretRequests(operation, input, account, lookup);
+    case 'lambda':
+      return lambdaRequests(operation, input, account);
+    case 'states':
+      return statesRequests(operation, input, account);
+    case 'sns':
+      return snsRequests(operation, input, account, lookup);
+    case 'sts':
+      return stsRequests(operation, input);
+    case 'events':
+      return eventsRequests(operation, input, account);
+    case 'scheduler':
+      return schedulerRequests(operation, input, account);
+    case 'monitoring':
+      return monitoringRequests(operation, input);
+    case 'ecs':
+      throw new NotInSandbox(`the authorisation of ecs:${operation}`);
+  }
+}
+
+const listed = z.array(z.object({ Key: z.string(), Value: z.string().default('') })).default([]);
+const tagMap = (tags: z.infer<typeof listed>): Record<string, string> =>
+  Object.fromEntries(tags.map(({ Key, Value }) => [Key, Value]));
+
+const SecretInput = z.object({
+  SecretId: text,
+  Name: text,
+  VersionId: text,
+  VersionStage: text,
+  Tags: listed,
+});
+
+async function secretRequests(
+  operation: string,
+  given: unknown,
+  account: Account,
+  lookup: Lookup,
+): Promise<PermissionRequest[]> {
+  const input = SecretInput.parse(given);
+  const action = `secretsmanager:${operation}`;
+  if (operation === 'ListSecrets' || operation === 'GetRandomPassword') return [{ action, resource: '*' }];
+  const id = input.SecretId ?? input.Name ?? '';
+  const secret = operation === 'CreateSecret' ? undefined : await lookup.secret(id);
+  const resource =
+    secret?.arn ?? (id.startsWith('arn:') ? id : arn(account, 'secretsmanager', `secret:${id}`));
+  const request: PermissionRequest = {
+    action,
+    resource,
+    ...(secret && { resourceTags: secret.tags }),
+    ...(secret?.policy !== undefined && { resourcePolicy: secret.policy }),
+    requestTags: tagMap(input.Tags),
+    context: {
+      'secretsmanager:SecretId': resource,
+      ...(input.VersionId !== undefined && { 'secretsmanager:VersionId': input.VersionId }),
+      ...(input.VersionStage !== undefined && { 'secretsmanager:VersionStage': input.VersionStage }),
+    },
+  };
+  return operation === 'CreateSecret' && input.Tags.length > 0
+    ? [request, { ...request, action: 'secretsmanager:TagResource' }]
+    : [request];
+}
+
+const LambdaInput = z.object({ FunctionName: text, Resource: text, Qualifier: text, Role: text });
+
+function lambdaRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const input = LambdaInput.parse(given);
+  const action = operation === 'Invoke' ? 'lambda:InvokeFunction' : `lambda:${operation}`;
+  if (operation === 'ListFunctions') return [{ action, resource: '*' }];
+  const reference = input.FunctionName ?? input.Resource ?? '';
+  const [, name = reference, inArn] = /(?:^|function:)([a-zA-Z0-9-_]+)(?::([^:]+))?$/.exec(reference) ?? [];
+  const qualifier = inArn ?? input.Qualifier;
+  const resource = arn(
+    account,
+    'lambda',
+    `function:${name}${qualifier === undefined ? '' : `:${qualifier}`}`,
+  );
+  return [{ action, resource }, ...passRole(input.Role, 'lambda.amazonaws.com')];
+}
+
+const StatesInput = z.object({
+  stateMachineArn: text,
+  executionArn: text,
+  resourceArn: text,
+  name: text,
+  roleArn: text,
+});
+
+function statesRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const input = StatesInput.parse(given);
+  const action = `states:${operation}`;
+  if (/^(ListStateMachines|SendTask|ValidateStateMachineDefinition)/.test(operation))
+    return [{ action, resource: '*' }];
+  const resource =
+    input.executionArn ??
+    input.stateMachineArn ??
+    input.resourceArn ??
+    arn(account, 'states', `stateMachine:${input.name ?? ''}`);
+  return [{ action, resource }, ...passRole(input.roleArn, 'states.amazonaws.com')];
+}
+
+const SnsInput = z.object({
+  TopicArn: text,
+  TargetArn: text,
+  ResourceArn: text,
+  SubscriptionArn: text,
+  Name: text,
+  Tags: listed,
+});
+
+async function snsRequests(
+  operation: string,
+  given: unknown,
+  account: Account,
+  lookup: Lookup,
+): Promise<PermissionRequest[]> {
+  const input = SnsInput.parse(given);
+  const action = `sns:${operation}`;
+  if (operation === 'ListTopics') return [{ action, resource: '*' }];
+  const topicOfSubscription = input.SubscriptionArn?.split(':').slice(0, 6).join(':');
+  const resource =
+    input.TopicArn ??
+    input.TargetArn ??
+    input.ResourceArn ??
+    topicOfSubscription ??
+    arn(account, 'sns', input.Name ?? '');
+  const resourcePolicy = await lookup.topicPolicy(resource);
+  return [
+    {
+      action,
+      resource,
+      requestTags: tagMap(input.Tags),
+      ...(resourcePolicy !== undefined && { resourcePolicy }),
+    },
+  ];
+}
+
+const StsInput = z.object({ RoleArn: text });
+
+function stsRequests(operation: string, given: unknown): PermissionRequest[] {
+  // Anybody may ask who they are, whatever their policies say.
+  if (operation === 'GetCallerIdentity') return [];
+  return [{ action: `sts:${operation}`, resource: StsInput.parse(given).RoleArn ?? '*' }];
+}
+
+const EventsInput = z.object({
+  Name: text,
+  Rule: text,
+  EventBusName: text,
+  RoleArn: text,
+  Entries: z.array(z.object({ EventBusName: text, Source: text, DetailType: text })).default([]),
+  Targets: z.array(z.object({ RoleArn: text })).default([]),
+});
+
+function eventsRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const input = EventsInput.safeParse(given).data ?? EventsInput.parse({ ...asRecord(given), Targets: [] });
+  const action = `events:${operation}`;
+  const bus = (name = 'default'): string =>
+    name.startsWith('arn:') ? name : arn(account, 'events', `event-bus/${name}`);
+  if (operation === 'PutEvents')
+    return input.Entries.map(({ EventBusName, Source, DetailType }) => ({
+      action,
+      resource: bus(EventBusName),
+      context: {
+        ...(Source !== undefined && { 'events:source': Source }),
+        ...(DetailType !== undefined && { 'events:detail-type': DetailType }),
+      },
+    }));
+  const rule = input.Rule ?? input.Name;
+  const onBus =
+    input.EventBusName === undefined || input.EventBusName === 'default' ? '' : `${input.EventBusName}/`;
+  return [
+    { action, resource: arn(account, 'events', `rule/${onBus}${rule ?? '*'}`) },
+    ...[input.RoleArn, ...input.Targets.map(({ RoleArn }) => RoleArn)].flatMap((roleArn) =>
+      passRole(roleArn, 'events.amazonaws.com'),
+    ),
+  ];
+}
+
+/** RemoveTargets names its targets where PutTargets describes them. */
+function asRecord(given: unknown): Record<string, unknown> {
+  return z.record(z.string(), z.unknown()).parse(given);
+}
+
+const SchedulerInput = z.object({
+  Name: text,
+  GroupName: text,
+  Target: z.object({ RoleArn: text }).optional(),
+});
+
+function schedulerRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const input = SchedulerInput.parse(given);
+  const action = `scheduler:${operation}`;
+  const resource = arn(account, 'scheduler', `schedule/${input.GroupName ?? 'default'}/${input.Name ?? '*'}`);
+  return [
+    { action, resource: operation === 'ListSchedules' ? '*' : resource },
+    ...passRole(input.Target?.RoleArn, 'scheduler.amazonaws.com'),
+  ];
+}
+
+const MonitoringInput = z.object({ Namespace: text });
+
+function monitoringRequests(operation: string, given: unknown): PermissionRequest[] {
+  const { Namespace: namespace } = MonitoringInput.parse(given);
+  return [
+    {
+      action: `cloudwatch:${operation}`,
+      resource: '*',
+      ...(namespace !== undefined && { context: { 'cloudwatch:namespace': namespace } }),
+    },
+  ];
+}
