@@ -21,7 +21,7 @@ export interface RecoveryRun {
 interface OpenState {
   readonly name: string;
   readonly enteredAt: Date;
-  readonly line: ReturnType<Timeline['start']>;
+  readonly line: ReturnType<Timeline['start']> | undefined;
 }
 
 const ENDS = new Set(['ExecutionSucceeded', 'ExecutionFailed', 'ExecutionAborted', 'ExecutionTimedOut']);
@@ -47,8 +47,8 @@ export async function runRecovery(options: {
       enteredAt: state.enteredAt,
       milliseconds: at.getTime() - state.enteredAt.getTime(),
     });
-    if (problem === undefined) state.line.succeed();
-    else state.line.fail(problem);
+    if (problem === undefined) state.line?.succeed();
+    else state.line?.fail(problem);
   };
   let failure: string | undefined;
   const ended = new Promise<Date>((resolve) => {
@@ -57,12 +57,14 @@ export async function runRecovery(options: {
       if (event.stateEnteredEventDetails?.name !== undefined) {
         failure = undefined;
         attempts = 0;
-        const entered = event.stateEnteredEventDetails.name;
-        open.push({ name: entered, enteredAt: at, line: timeline.start(entered) });
+        const { name: entered } = event.stateEnteredEventDetails;
+        // A choice takes no time and tells a person nothing.
+        const line = event.type === 'ChoiceStateEntered' ? undefined : timeline.start(entered);
+        open.push({ name: entered, enteredAt: at, line });
       } else if (event.taskFailedEventDetails) {
         failure = event.taskFailedEventDetails.error ?? 'failed';
         attempts++;
-        open.at(-1)?.line.update(`${failure}, asked ${attempts} times`);
+        open.at(-1)?.line?.update(`${failure}, asked ${attempts} times`);
       } else if (event.type === 'TaskSucceeded') {
         failure = undefined;
       } else if (event.stateExitedEventDetails) {

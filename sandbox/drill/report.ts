@@ -42,16 +42,17 @@ export interface DrillReport {
   };
 }
 
+const NO_LINES = Object.fromEntries(
+  ['top', 'bottom', 'left', 'right', 'mid', 'middle'].flatMap((side) =>
+    ['', '-mid', '-left', '-right'].map((corner) => [`${side}${corner}`, '']),
+  ),
+);
+
 /** The report for a person. */
 export function summary(report: DrillReport): string {
-  const checks = new Table({
-    head: ['', 'what must be true', 'what was found'],
-    wordWrap: true,
-    colWidths: [3, 44, 58],
-    style: { head: [] },
-  });
+  const checks = new Table({ chars: NO_LINES, style: { 'padding-left': 2, 'padding-right': 0 } });
   for (const check of report.checks)
-    checks.push([check.ok ? colors.green('✔') : colors.red('✖'), check.name, check.detail]);
+    checks.push([check.ok ? colors.green('✔') : colors.red('✖'), check.name, colors.dim(check.detail)]);
   const { timings, data, secret } = report;
   const verdict = report.asExpected
     ? colors.green(colors.bold('As expected.'))

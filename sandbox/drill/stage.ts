@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-rds';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { Client } from 'pg';
-import type { PreMigrationSnapshotResult } from '../../lambdas/contract';
+import { z } from 'zod';
 import { arn } from '../core/account';
 import { prisma } from '../prisma/cli';
 import { TaskTracker } from '../sample-app/app';
@@ -17,7 +17,7 @@ import { badMigration, type BadMigrationName } from '../sample-app/bad-migration
 import { digest, type DatabaseDigest } from '../sample-app/digest';
 import { fill } from '../sample-app/fill';
 import { prepareProject, type Project } from '../sample-app/project';
-import { Sandbox } from '../sandbox';
+import type { Sandbox } from '../sandbox';
 import { synthesise } from '../synthesise';
 import { runRecovery, type RecoveryRun } from './recovery';
 import type { Timeline } from './timeline';
@@ -25,6 +25,13 @@ import type { Timeline } from './timeline';
 export const ENVIRONMENT = 'production';
 const STACKS = ['Production-Database', 'Production-Rollback'];
 const SECRET_NAME = `${ENVIRONMENT}/database-url`;
+
+/** What a pipeline looks at in the answer of the pre-migration function. */
+const GateAnswer = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('creating'), progressPercent: z.number() }),
+  z.object({ status: z.literal('available'), snapshotId: z.string() }),
+  z.object({ status: z.enum(['skipped', 'refused']), reason: z.string() }),
+]);
 
 /** What DATABASE_URL names: an instance of RDS, and the version of the secret that says so. */
 export interface LiveDatabase {
@@ -58,9 +65,7 @@ export class Stage {
   /** Deploys the stacks, migrates the app's database with Prisma, fills it and starts the app. */
   static async set(sandbox: Sandbox, timeline: Timeline, rows: number): Promise<Stage> {
     const assembly = join(sandbox.context.directory, 'assembly');
-    await timeline.step('Synthesise the CDK app', () =>
-      synthesise(assembly, [ENVIRONMENT]),
-    );
+    await timeline.step('Synthesise the CDK app', () => synthesise(assembly, [ENVIRONMENT]));
     await timeline.step(`Deploy ${STACKS.join(' and ')}`, (update) =>
       sandbox.deploy(assembly, STACKS, update),
     );
@@ -178,7 +183,7 @@ export class Stage {
     }
   }
 
-  private async invokeGate(event: object): Promise<PreMigrationSnapshotResult> {
+  private async invokeGate(event: object): Promise<z.infer<typeof GateAnswer>> {
     const { Payload, FunctionError } = await this.sandbox.clients().lambda.send(
       new InvokeCommand({
         FunctionName: `${ENVIRONMENT}-pre-migration-snapshot`,
@@ -187,7 +192,7 @@ export class Stage {
     );
     const text = Buffer.from(Payload ?? []).toString();
     if (FunctionError !== undefined) throw new Error(`The pre-migration function failed: ${text}`);
-    return JSON.parse(text) as PreMigrationSnapshotResult;
+    return GateAnswer.parse(JSON.parse(text));
   }
 
   /** Starts `production-recovery` as the console does and waits for its end. */

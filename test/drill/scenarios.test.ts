@@ -1,0 +1,178 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import { SCENARIOS } from '../../sandbox/drill/scenarios';
+
+const ROOT = join(__dirname, '..', '..');
+
+const Report = z.strictObject({
+  scenario: z.string(),
+  asExpected: z.boolean(),
+  executionStatus: z.string(),
+  states: z.array(
+    z.strictObject({ name: z.string(), enteredAt: z.iso.datetime(), milliseconds: z.number() }),
+  ),
+  timings: z.strictObject({
+    totalMs: z.number(),
+    restoreMs: z.number(),
+    cutoverMs: z.number(),
+    drillMs: z.number(),
+  }),
+  instances: z.array(z.strictObject({ id: z.string(), role: z.string(), status: z.string() })),
+  secret: z.strictObject({
+    instanceId: z.string(),
+    host: z.string(),
+    port: z.number(),
+    versionId: z.string(),
+  }),
+  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+  data: z.strictObject({
+    rowsBefore: z.number(),
+    rowsAfter: z.number(),
+    digestBefore: z.string(),
+    digestAfter: z.string(),
+  }),
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Temporary files of the drills that are run here, and of nobody else. */
+const temporary = mkdtempSync(join(tmpdir(), 'drill-test-'));
+// PostgreSQL runs as another user when this runs as root.
+chmodSync(temporary, 0o755);
+afterAll(() => {
+  rmSync(temporary, { recursive: true, force: true });
+});
+
+function start(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
+  return spawn(process.execPath, ['--import', 'tsx', 'sandbox/drill/main.ts', ...args], {
+    cwd: ROOT,
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+/** Runs the drill as a person does, in a process of its own. */
+async function drill(args: readonly string[]): Promise<Ended> {
+  const child = start(args);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, stdout, stderr };
+}
+
+/** What is left of the sandboxes: their directories, and the processes that work in them. */
+function leftovers(): string[] {
+  const directories = readdirSync(temporary).filter((name) => name.startsWith('migration-rollback-'));
+  const processes = existsSync('/proc')
+    ? readdirSync('/proc')
+        .filter((pid) => /^\d+$/.test(pid))
+        .map(commandOf)
+    : [];
+  return [...directories, ...processes.filter((command) => command.includes(temporary))];
+}
+
+/** A process may end while we look. */
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+const namesOf = (report: z.infer<typeof Report>): string[] => report.states.map(({ name }) => name);
+
+const FORWARD = [
+  'Plan',
+  'PlanOnly?',
+  'StartRestore',
+  'CheckRestoredInstance',
+  'RecordPosition',
+  'MatchSettings',
+  'MatchCredentials',
+  'Verify',
+];
+
+/** The states that each scenario runs through, in order. */
+const WAYS: Record<string, readonly string[]> = {
+  'bad-migration': [...FORWARD, 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
+  'point-in-time': [...FORWARD, 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
+  'failed-verification': [...FORWARD, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
+  'swap-proof-fails': [
+    ...FORWARD,
+    'Swap',
+    'Prove',
+    'SwapBack',
+    'WasItSwapped?',
+    'NotifySwappedBack',
+    'SwappedBack',
+  ],
+};
+
+describe('npm run drill', () => {
+  test.each(SCENARIOS.map(({ name }) => name))(
+    '%s ends as it should, by the states it should, and says so in one JSON document',
+    async (name) => {
+      const { code, stdout, stderr } = await drill(['--scenario', name, '--rows', '2000', '--json']);
+      const report = Report.parse(JSON.parse(stdout));
+      const failed = report.checks.filter(({ ok }) => !ok);
+      expect({ code, failed, stderr: failed.length > 0 ? stderr : '' }).toEqual({
+        code: 0,
+        failed: [],
+        stderr: '',
+      });
+      expect(report.scenario).toBe(name);
+      expect(report.asExpected).toBe(true);
+      expect(namesOf(report)).toEqual(WAYS[name]);
+      const live = report.instances.filter(({ role }) => role === 'live');
+      expect(live).toEqual([{ id: report.secret.instanceId, role: 'live', status: 'available' }]);
+      expect(report.data.rowsBefore).toBe(2000);
+      const recovered = report.executionStatus === 'SUCCEEDED';
+      expect(report.data.digestAfter === report.data.digestBefore).toBe(recovered);
+      expect(leftovers()).toEqual([]);
+    },
+    300_000,
+  );
+
+  test('lists the scenarios, for programs too', async () => {
+    const { code, stdout } = await drill(['--list', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual(SCENARIOS.map(({ name, shows }) => ({ name, shows })));
+  });
+
+  test.each([
+    [['--scenario', 'no-such'], 'bad-migration, point-in-time, failed-verification, swap-proof-fails'],
+    [['--rows', '-5'], 'whole number'],
+    [['--rows', 'many'], 'whole number'],
+    [['--bogus'], "unknown option '--bogus'"],
+  ])('refuses %j and says what is allowed', async (args, text) => {
+    const { code, stdout, stderr } = await drill(args);
+    expect(code).not.toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(text);
+  });
+
+  test('leaves nothing behind when it is killed in the middle', async () => {
+    const child = start(['--json']);
+    let progress = '';
+    child.stderr.on('data', (chunk: Buffer) => (progress += chunk.toString()));
+    await until(() => progress.includes('Migrate the task tracker'));
+    expect(leftovers()).not.toEqual([]);
+    child.kill('SIGKILL');
+    await until(() => leftovers().length === 0);
+  }, 120_000);
+});
