@@ -1,0 +1,376 @@
+import { CreateDBInstanceCommand } from '@aws-sdk/client-rds';
+import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import type { FunctionName } from '../../../lambdas/contract';
+import { ApiError, type ServiceName } from '../../../sandbox/core/api';
+import { RealClock } from '../../../sandbox/core/clock';
+import { deployedTo } from '../../../sandbox/deploy/deploy';
+import { durations } from '../../../sandbox/rds/durations';
+import { Sandbox } from '../../../sandbox/sandbox';
+import { productionPermissions, roleWith } from './roles';
+
+// GIVEN a sandbox with a live, a recovery and a retired instance, and the permissions of the functions as they are synthesised
+let sandbox: Sandbox;
+let permissions: ReturnType<typeof productionPermissions>;
+let secretArns: { databaseUrl: string; master: string };
+
+const arn = (resource: string): string => `arn:aws:rds:eu-central-1:123456789012:${resource}`;
+const marks = (role: string): { Key: string; Value: string }[] => [
+  { Key: 'migration-rollback:role', Value: role },
+  { Key: 'migration-rollback:environment', Value: 'production' },
+];
+
+beforeAll(async () => {
+  sandbox = await Sandbox.start({ clock: new RealClock(), durations: durations('quick') });
+  const { rds, secrets } = sandbox.clients();
+  const instances = { live: [], 'live-rec-1': marks('recovery-instance'), old: marks('retired') };
+  for (const [id, tags] of Object.entries(instances))
+    await rds.send(
+      new CreateDBInstanceCommand({
+        DBInstanceIdentifier: id,
+        Engine: 'postgres',
+        DBInstanceClass: 'db.t4g.micro',
+        AllocatedStorage: 20,
+        MasterUsername: 'master',
+        MasterUserPassword: 'first-Password1',
+        CopyTagsToSnapshot: true,
+        Tags: [{ Key: 'team', Value: 'orders' }, ...tags],
+      }),
+    );
+  const [url, master] = await Promise.all(
+    ['production/database-url', 'master'].map((Name) =>
+      secrets.send(new CreateSecretCommand({ Name, SecretString: '{}' })),
+    ),
+  );
+  secretArns = { databaseUrl: url?.ARN ?? '', master: master?.ARN ?? '' };
+  permissions = productionPermissions(secretArns);
+}, 120_000);
+
+afterAll(async () => {
+  await sandbox.stop();
+});
+
+/** Whether a function with its permissions, less one, may make a call: nothing happens when it may. */
+async function attempt(call: Call, without?: string): Promise<void> {
+  const role = roleWith(
+    `${call.function}${without ?? ''}`,
+    permissions[call.function],
+    without ? { without } : {},
+  );
+  deployedTo(sandbox.context).iam.add(role);
+  const input = typeof call.input === 'function' ? call.input() : call.input;
+  await sandbox.iam.interceptor(
+    {
+      context: {
+        service: call.service,
+        operation: call.operation,
+        caller: { arn: role.arn, functionName: `production-${call.function}` },
+        requestId: 'test',
+      },
+      input: { ...input },
+    },
+    async () => ({}),
+  );
+}
+
+interface Call {
+  readonly function: FunctionName;
+  readonly service: ServiceName;
+  readonly operation: string;
+  readonly input: object | (() => object);
+}
+
+/** A call, and for each statement that it rests on the action and resource that are refused without it. */
+interface Case extends Call {
+  readonly needs: Readonly<
+    Record<string, { readonly action: string; readonly resource: string | (() => string) }>
+  >;
+}
+
+const describeInstances = (name: FunctionName): Case => ({
+  function: name,
+  service: 'rds',
+  operation: 'DescribeDBInstances',
+  input: {},
+  needs: { DescribeInstances: { action: 'rds:DescribeDBInstances', resource: arn('db:*') } },
+});
+const describeSnapshot = (name: FunctionName): Case => ({
+  function: name,
+  service: 'rds',
+  operation: 'DescribeDBSnapshots',
+  input: { DBSnapshotIdentifier: 'some' },
+  needs: { DescribeSnapshots: { action: 'rds:DescribeDBSnapshots', resource: arn('snapshot:some') } },
+});
+const readSecret = (name: FunctionName, sid: string, secret: 'databaseUrl' | 'master'): Case => ({
+  function: name,
+  service: 'secretsmanager',
+  operation: 'GetSecretValue',
+  input: () => ({ SecretId: secretArns[secret], VersionStage: 'AWSCURRENT' }),
+  needs: { [sid]: { action: 'secretsmanager:GetSecretValue', resource: () => secretArns[secret] } },
+});
+const secretCall = (name: FunctionName, sid: string, operation: string, input: object): Case => ({
+  function: name,
+  service: 'secretsmanager',
+  operation,
+  input: () => ({ SecretId: secretArns.databaseUrl, ...input }),
+  needs: { [sid]: { action: `secretsmanager:${operation}`, resource: () => secretArns.databaseUrl } },
+});
+const rdsCall = (name: FunctionName, operation: string, input: object, needs: Case['needs']): Case => ({
+  function: name,
+  service: 'rds',
+  operation,
+  input,
+  needs,
+});
+const groups = {
+  DBParameterGroupName: 'own',
+  OptionGroupName: 'default:postgres-17',
+  DBSubnetGroupName: 'own',
+};
+
+const CASES: readonly Case[] = [
+  ...(
+    [
+      'pre-migration-snapshot',
+      'plan',
+      'start-restore',
+      'check-restored-instance',
+      'match-settings',
+      'retire',
+      'discard',
+    ] as const
+  ).map(describeInstances),
+  ...(['pre-migration-snapshot', 'plan', 'start-restore', 'retire'] as const).map(describeSnapshot),
+  ...(
+    [
+      'pre-migration-snapshot',
+      'plan',
+      'record-position',
+      'match-credentials',
+      'verify',
+      'prove',
+      'drain',
+      'retire',
+      'discard',
+    ] as const
+  ).map((name) => readSecret(name, 'ReadDatabaseUrl', 'databaseUrl')),
+  ...(['record-position', 'match-settings', 'match-credentials', 'drain'] as const).map((name) =>
+    readSecret(name, 'ReadMasterUser', 'master'),
+  ),
+  rdsCall(
+    'pre-migration-snapshot',
+    'CreateDBSnapshot',
+    {
+      DBInstanceIdentifier: 'live',
+      DBSnapshotIdentifier: 'live-pre-migration-1',
+      Tags: [...marks('pre-migration'), { Key: 'migration-rollback:commit', Value: 'abc' }],
+    },
+    {
+      CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') },
+      TagSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:live-pre-migration-1') },
+    },
+  ),
+  rdsCall(
+    'plan',
+    'DescribeAccountAttributes',
+    {},
+    {
+      ReadQuota: { action: 'rds:DescribeAccountAttributes', resource: '*' },
+    },
+  ),
+  rdsCall(
+    'plan',
+    'DescribeDBInstanceAutomatedBackups',
+    { DbiResourceId: 'db-ABC' },
+    {
+      ReadBackupWindow: { action: 'rds:DescribeDBInstanceAutomatedBackups', resource: arn('auto-backup:*') },
+    },
+  ),
+  {
+    function: 'plan',
+    service: 'states',
+    operation: 'ListExecutions',
+    input: {
+      stateMachineArn: 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery',
+      statusFilter: 'RUNNING',
+    },
+    needs: {
+      ListRecoveries: {
+        action: 'states:ListExecutions',
+        resource: 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery',
+      },
+    },
+  },
+  rdsCall(
+    'start-restore',
+    'RestoreDBInstanceFromDBSnapshot',
+    {
+      DBInstanceIdentifier: 'live-rec-2',
+      DBSnapshotIdentifier: 'live-pre-migration-1',
+      Tags: marks('recovery-instance'),
+      ...groups,
+    },
+    {
+      RestoreSnapshot: {
+        action: 'rds:RestoreDBInstanceFromDBSnapshot',
+        resource: arn('snapshot:live-pre-migration-1'),
+      },
+      TagRecoveryInstance: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-2') },
+    },
+  ),
+  rdsCall(
+    'start-restore',
+    'RestoreDBInstanceToPointInTime',
+    {
+      SourceDBInstanceIdentifier: 'live',
+      TargetDBInstanceIdentifier: 'live-rec-2',
+      RestoreTime: new Date(),
+      Tags: marks('recovery-instance'),
+      ...groups,
+    },
+    {
+      RestoreToTime: { action: 'rds:RestoreDBInstanceToPointInTime', resource: arn('db:live') },
+      TagRecoveryInstance: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-2') },
+    },
+  ),
+  rdsCall(
+    'match-settings',
+    'ModifyDBInstance',
+    {
+      DBInstanceIdentifier: 'live-rec-1',
+      DBParameterGroupName: 'own',
+      OptionGroupName: 'default:postgres-17',
+      MonitoringRoleArn: 'arn:aws:iam::123456789012:role/monitoring',
+    },
+    {
+      MatchInstance: { action: 'rds:ModifyDBInstance', resource: arn('db:live-rec-1') },
+      UseGroups: { action: 'rds:ModifyDBInstance', resource: arn('pg:own') },
+      UseMonitoringRole: { action: 'iam:PassRole', resource: 'arn:aws:iam::123456789012:role/monitoring' },
+    },
+  ),
+  rdsCall(
+    'match-settings',
+    'RebootDBInstance',
+    { DBInstanceIdentifier: 'live-rec-1' },
+    {
+      MatchInstance: { action: 'rds:RebootDBInstance', resource: arn('db:live-rec-1') },
+    },
+  ),
+  rdsCall(
+    'match-settings',
+    'AddTagsToResource',
+    {
+      ResourceName: arn('db:live-rec-1'),
+      Tags: [{ Key: 'migration-rollback:master-password-version', Value: 'v1' }],
+    },
+    { MarkPasswordVersion: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
+  ),
+  secretCall('swap', 'MoveDatabaseUrl', 'GetSecretValue', {}),
+  secretCall('swap', 'MoveDatabaseUrl', 'PutSecretValue', { SecretString: 'x', VersionStages: ['staged'] }),
+  secretCall('swap', 'MoveDatabaseUrl', 'UpdateSecretVersionStage', { VersionStage: 'AWSCURRENT' }),
+  secretCall('swap-back', 'MoveDatabaseUrlBack', 'GetSecretValue', {}),
+  secretCall('swap-back', 'MoveDatabaseUrlBack', 'UpdateSecretVersionStage', { VersionStage: 'AWSCURRENT' }),
+  rdsCall(
+    'retire',
+    'AddTagsToResource',
+    { ResourceName: arn('db:live'), Tags: marks('retired') },
+    {
+      MarkRetired: { action: 'rds:AddTagsToResource', resource: arn('db:live') },
+    },
+  ),
+  rdsCall(
+    'retire',
+    'ModifyDBInstance',
+    { DBInstanceIdentifier: 'old', DeletionProtection: false },
+    {
+      DeleteRetired: { action: 'rds:ModifyDBInstance', resource: arn('db:old') },
+    },
+  ),
+  rdsCall(
+    'retire',
+    'DeleteDBInstance',
+    { DBInstanceIdentifier: 'old', SkipFinalSnapshot: false, FinalDBSnapshotIdentifier: 'old-final-1' },
+    {
+      DeleteRetired: { action: 'rds:DeleteDBInstance', resource: arn('db:old') },
+      TakeFinalSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:old') },
+      NameFinalSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('snapshot:old-final-1') },
+      MarkFinalSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:old-final-1') },
+    },
+  ),
+  rdsCall(
+    'discard',
+    'ModifyDBInstance',
+    { DBInstanceIdentifier: 'live-rec-1', DeletionProtection: false },
+    {
+      DeleteRecoveryInstance: { action: 'rds:ModifyDBInstance', resource: arn('db:live-rec-1') },
+    },
+  ),
+  rdsCall(
+    'discard',
+    'DeleteDBInstance',
+    { DBInstanceIdentifier: 'live-rec-1', SkipFinalSnapshot: true },
+    {
+      DeleteRecoveryInstance: { action: 'rds:DeleteDBInstance', resource: arn('db:live-rec-1') },
+    },
+  ),
+];
+
+test('every statement of every function is taken away from some call below', () => {
+  const taken = CASES.flatMap(({ function: name, needs }) =>
+    Object.keys(needs).map((sid) => `${name} ${sid}`),
+  );
+  const granted = Object.entries(permissions).flatMap(([name, list]) =>
+    list.map(({ sid }) => `${name} ${sid}`),
+  );
+  expect([...new Set(taken)].sort()).toEqual(granted.sort());
+});
+
+test.each(CASES)('$function may call $operation, and not without each statement it needs', async (call) => {
+  await attempt(call);
+  for (const [sid, { action, resource }] of Object.entries(call.needs)) {
+    const on = typeof resource === 'function' ? resource() : resource;
+    const refused = await attempt(call, sid).catch((error: unknown) => error);
+    if (!(refused instanceof ApiError)) throw new Error(`${call.operation} is not refused without ${sid}.`);
+    expect(refused.message).toBe(
+      `User: arn:aws:sts::123456789012:assumed-role/${call.function}${sid}/production-${call.function} is not authorized ` +
+        `to perform: ${action} on resource: ${on} because no identity-based policy allows the ${action} action`,
+    );
+    expect(refused.code).toBe(call.service === 'rds' ? 'AccessDenied' : 'AccessDeniedException');
+  }
+});
+
+/** What must never be allowed, however a function is led astray. */
+const NEVER: readonly (readonly [FunctionName, string, object])[] = [
+  ['discard', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
+  ['discard', 'DeleteDBInstance', { DBInstanceIdentifier: 'old', SkipFinalSnapshot: true }],
+  ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', FinalDBSnapshotIdentifier: 'live-final-1' }],
+  ['retire', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', DeletionProtection: false }],
+  ['retire', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('recovery-instance') }],
+  ['match-settings', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', MasterUserPassword: 'x' }],
+  ['match-settings', 'AddTagsToResource', { ResourceName: arn('db:live-rec-1'), Tags: marks('retired') }],
+  [
+    'start-restore',
+    'RestoreDBInstanceToPointInTime',
+    { SourceDBInstanceIdentifier: 'live', TargetDBInstanceIdentifier: 'live-rec-2', ...groups },
+  ],
+  [
+    'start-restore',
+    'RestoreDBInstanceFromDBSnapshot',
+    { DBInstanceIdentifier: 'other', DBSnapshotIdentifier: 's', Tags: marks('recovery-instance'), ...groups },
+  ],
+  [
+    'pre-migration-snapshot',
+    'AddTagsToResource',
+    { ResourceName: arn('db:live'), Tags: marks('pre-migration') },
+  ],
+  [
+    'pre-migration-snapshot',
+    'CreateDBSnapshot',
+    { DBInstanceIdentifier: 'live', DBSnapshotIdentifier: 'live-pre-migration-1' },
+  ],
+];
+
+test.each(NEVER)('%s may not call %s with %j', async (name, operation, input) => {
+  await expect(attempt({ function: name, service: 'rds', operation, input })).rejects.toMatchObject({
+    code: 'AccessDenied',
+  });
+});
