@@ -1,0 +1,367 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import {
+  DescribeDBInstancesCommand,
+  paginateDescribeDBInstances,
+  paginateDescribeDBSnapshots,
+  type DBInstance,
+} from '@aws-sdk/client-rds';
+import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import {
+  DescribeExecutionCommand,
+  DescribeStateMachineCommand,
+  StartExecutionCommand,
+} from '@aws-sdk/client-sfn';
+import { z } from 'zod';
+import type { Api } from '../../sandbox/core/api';
+import { VirtualClock } from '../../sandbox/core/clock';
+import { durations } from '../../sandbox/rds/durations';
+import { Sandbox } from '../../sandbox/sandbox';
+import { synthesise } from '../../sandbox/synthesise';
+import { AwsCommand } from './aws-cli';
+import { sectionsOf } from './markdown';
+
+/**
+ * The commands of the runbook, run as they are written, by a real shell: `aws` there is the SDK's real clients, talking to a
+ * sandbox with the production stacks. The operator's day: a snapshot, a plan, a recovery that is stopped and redriven, back to
+ * the final snapshot, back by hand, and the instance that was kept is deleted.
+ */
+const sections = sectionsOf('docs/runbook.md');
+const executed = new Set<string>();
+
+const Variables = z.record(z.string(), z.string());
+
+class Operator {
+  private constructor(
+    readonly sandbox: Sandbox,
+    readonly aws: AwsCommand,
+    private readonly directory: string,
+  ) {}
+
+  static async start(): Promise<Operator> {
+    const sandbox = await Sandbox.start({ clock: new VirtualClock(), durations: durations('quick') });
+    const directory = mkdtempSync(join(tmpdir(), 'runbook-'));
+    try {
+      const assembly = join(directory, 'assembly');
+      await synthesise(assembly, ['production']);
+      await sandbox.deploy(assembly, ['Production-Database', 'Production-Rollback']);
+      const bin = join(directory, 'bin');
+      const aws = await AwsCommand.install(bin, sandbox);
+      // The sandbox jumps over waiting, so the operator need not wait as long either.
+      writeFileSync(join(bin, 'sleep'), '#!/bin/sh\nexec /bin/sleep 0.3\n');
+      chmodSync(join(bin, 'sleep'), 0o755);
+      writeFileSync(join(directory, 'variables'), '');
+      return new Operator(sandbox, aws, directory);
+    } catch (error) {
+      await sandbox.stop();
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Runs the blocks under a heading in the operator's shell; variables live on. Answers with what was printed. */
+  async does(heading: string): Promise<string> {
+    const section = sections.find((candidate) => candidate.heading === heading);
+    const blocks = section?.blocks.filter(({ language }) => language === 'sh') ?? [];
+    if (blocks.length === 0) throw new Error(`The runbook has nothing to execute under "${heading}".`);
+    let printed = '';
+    for (const block of blocks) {
+      printed += await this.shell(block.text);
+      executed.add(block.text);
+    }
+    return printed;
+  }
+
+  /** Sets a variable that the runbook leaves to the operator. */
+  async sets(name: string, value: string): Promise<void> {
+    await this.shell(`${name}=${value}`);
+  }
+
+  async variables(): Promise<Record<string, string>> {
+    return Variables.parse(
+      JSON.parse(await this.shell(`"${process.execPath}" -p 'JSON.stringify(process.env)'`)),
+    );
+  }
+
+  async execution(): Promise<{
+    status: string | undefined;
+    error: string | undefined;
+    cause: string | undefined;
+  }> {
+    const { EXECUTION } = await this.variables();
+    const { status, error, cause } = await this.sandbox
+      .clients()
+      .stepFunctions.send(new DescribeExecutionCommand({ executionArn: EXECUTION }));
+    return { status, error, cause };
+  }
+
+  /** Instance by instance, what is its status. */
+  async instances(): Promise<Record<string, string>> {
+    return Object.fromEntries(
+      (await this.describe()).map(({ DBInstanceIdentifier = '', DBInstanceStatus = '' }) => [
+        DBInstanceIdentifier,
+        DBInstanceStatus,
+      ]),
+    );
+  }
+
+  /** `host:port` of an instance. */
+  async address(instanceId: string): Promise<string> {
+    const found = (await this.describe()).find(
+      ({ DBInstanceIdentifier }) => DBInstanceIdentifier === instanceId,
+    );
+    return `${found?.Endpoint?.Address ?? ''}:${found?.Endpoint?.Port ?? 0}`;
+  }
+
+  private async describe(): Promise<DBInstance[]> {
+    const found: DBInstance[] = [];
+    for await (const page of paginateDescribeDBInstances({ client: this.sandbox.clients().rds }, {}))
+      found.push(...(page.DBInstances ?? []));
+    return found;
+  }
+
+  /** Manual snapshots that are available, with their tags. */
+  async snapshots(): Promise<Record<string, Record<string, string>>> {
+    const found: Record<string, Record<string, string>> = {};
+    const pages = paginateDescribeDBSnapshots(
+      { client: this.sandbox.clients().rds },
+      { SnapshotType: 'manual' },
+    );
+    for await (const page of pages)
+      for (const { DBSnapshotIdentifier = '', Status, TagList = [] } of page.DBSnapshots ?? [])
+        if (Status === 'available')
+          found[DBSnapshotIdentifier] = Object.fromEntries(
+            TagList.map(({ Key = '', Value = '' }) => [Key.replace('migration-rollback:', ''), Value]),
+          );
+    return found;
+  }
+
+  /** `host:port` in DATABASE_URL. */
+  async databaseAddress(): Promise<string> {
+    const { SecretString = '' } = await this.sandbox
+      .clients()
+      .secrets.send(new GetSecretValueCommand({ SecretId: 'production/database-url' }));
+    return new URL(SecretString).host;
+  }
+
+  async stop(): Promise<void> {
+    await this.aws.stop();
+    await this.sandbox.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private async shell(commands: string): Promise<string> {
+    const shell = spawn('sh', ['-eu', '-c', `set -a; . ./variables\n${commands}\nexport -p > variables`], {
+      cwd: this.directory,
+      env: { PATH: [join(this.directory, 'bin'), process.env.PATH].join(delimiter) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [stdout, stderr, code] = await Promise.all([
+      text(shell.stdout),
+      text(shell.stderr),
+      new Promise<number | null>((resolve) => shell.once('close', resolve)),
+    ]);
+    const { misunderstood } = this.aws;
+    if (code !== 0 || misunderstood.length > 0)
+      throw new Error(
+        [`Exit code ${code ?? 'none'} of:`, commands, stdout, stderr, ...misunderstood].join('\n'),
+      );
+    return stdout;
+  }
+}
+
+// Recoveries take some seconds each, and more on a busy machine.
+jest.setTimeout(240_000);
+
+describe('an operator who follows it', () => {
+  let operator: Operator;
+  beforeAll(async () => {
+    operator = await Operator.start();
+  });
+  afterAll(() => operator.stop());
+
+  test('finds the machine', async () => {
+    await operator.does('Set up the shell');
+    expect((await operator.variables()).MACHINE).toMatch(
+      /^arn:aws:states:.*:stateMachine:production-recovery$/,
+    );
+  });
+
+  test('has a snapshot before the migration', async () => {
+    await operator.does('Before a migration');
+    const { 'deployment-id': deployment, role } = Object.values(await operator.snapshots())[0] ?? {};
+    expect({ deployment, role }).toEqual({ deployment: 'build-4711', role: 'pre-migration' });
+  });
+
+  test('gets a plan, and nothing is made', async () => {
+    await operator.does('Make a plan');
+    const printed = await operator.does('Wait for the end');
+    expect(printed).toMatch(/^SUCCEEDED\tNone\tNone\t\{/);
+    const { recovery, plan } = z
+      .object({
+        recovery: z.object({ live: z.object({ instanceId: z.string() }) }),
+        plan: z.object({ summary: z.array(z.string()), inputToRecover: z.object({ mode: z.string() }) }),
+      })
+      .parse(JSON.parse(printed.split('\t')[3] ?? ''));
+    expect(recovery.live.instanceId).toBe('production-database');
+    expect(plan.inputToRecover.mode).toBe('recover');
+    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+  });
+
+  test('stops a recovery while it restores, redrives it, and watches it recover', async () => {
+    // Stopped and redriven while the function that asked for the restore still waits for the answer.
+    const restore = holdAnswer(operator.sandbox.context.api, 'RestoreDBInstanceFromDBSnapshot');
+    await operator.does('Recover');
+    await restore.reached;
+    await operator.does('Stop');
+    expect(await operator.execution()).toMatchObject({ status: 'ABORTED' });
+    await operator.does('Redrive');
+    restore.release();
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
+    const watched = await operator.does('Watch it');
+    expect(statesIn(watched)).toEqual(
+      expect.arrayContaining(['Plan', 'StartRestore', 'Swap', 'Prove', 'Drain', 'Retire', 'Recovered']),
+    );
+
+    await operator.does('What it decided');
+    const { OLD, NEW = '', FINAL = '' } = await operator.variables();
+    expect(OLD).toBe('production-database');
+    expect(await operator.databaseAddress()).toBe(await operator.address(NEW));
+    expect(await operator.instances()).toEqual({ [NEW]: 'available' });
+    expect((await operator.snapshots())[FINAL]).toMatchObject({ role: 'final' });
+  });
+
+  test('goes back to the final snapshot, then by hand to the instance before, and deletes what was kept', async () => {
+    const { FINAL, NEW: first = '' } = await operator.variables();
+    await operator.does('Go back when the old instance is deleted');
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
+    await operator.does('What it decided');
+    const { OLD, NEW: second = '', BEFORE } = await operator.variables();
+    expect(OLD).toBe(first);
+    expect(await operator.databaseAddress()).toBe(await operator.address(second));
+    expect(await operator.instances()).toEqual({ [first]: 'available', [second]: 'available' });
+
+    const seen = await operator.does('See what there is');
+    expect(seen.trim().split('\n').slice(-2)).toEqual([
+      await operator.address(second),
+      await operator.address(first),
+    ]);
+    expect(seen).not.toContain('postgresql:');
+
+    await operator.does('Move the secret back');
+    expect(await operator.databaseAddress()).toBe(await operator.address(first));
+    expect((await operator.variables()).CURRENT).not.toBe(BEFORE);
+    const old = await operator.sandbox
+      .clients()
+      .rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: first }));
+    expect(old.DBInstances?.[0]?.TagList?.map(({ Key }) => Key)).not.toContain('migration-rollback:role');
+
+    await operator.sets('KEPT', second);
+    const printed = await operator.does('Delete an instance that was kept');
+    expect(printed.trim().split('\n').at(-1)).toBe('available');
+    expect(await operator.instances()).toEqual({ [first]: 'available' });
+    expect(Object.keys(await operator.snapshots())).toEqual(
+      expect.arrayContaining([FINAL, `${second}-by-hand`]),
+    );
+  });
+
+  test('gets nothing from the redrive of an execution that ended FAILED', async () => {
+    const { stepFunctions } = operator.sandbox.clients();
+    const { executionArn = '' } = await stepFunctions.send(
+      new StartExecutionCommand({
+        stateMachineArn: (await operator.variables()).MACHINE,
+        input: JSON.stringify({ restore: { to: 'snapshot', snapshotId: 'none-such' } }),
+      }),
+    );
+    await operator.sets('EXECUTION', executionArn);
+    await operator.does('Wait for the end');
+    const failed = await operator.execution();
+    expect(failed).toMatchObject({ status: 'FAILED', error: 'RestorePointNotFound' });
+    await operator.does('Redrive');
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toEqual(failed);
+    const watched = await operator.does('Watch it');
+    expect(statesIn(watched)).toEqual(['Plan', 'NotifyPlanFailed', 'PlanFailed', 'PlanFailed']);
+  });
+
+  test('finds every end of the machine and every state that can fail', async () => {
+    const { stepFunctions } = operator.sandbox.clients();
+    const { definition = '' } = await stepFunctions.send(
+      new DescribeStateMachineCommand({ stateMachineArn: (await operator.variables()).MACHINE }),
+    );
+    const { States } = z
+      .object({ States: z.record(z.string(), z.object({ Type: z.string() })) })
+      .parse(JSON.parse(definition));
+    const named = (...types: string[]): string[] =>
+      Object.keys(States).filter((name) => types.includes(States[name]?.Type ?? ''));
+    expect(
+      table('How it ended')
+        .map(([end, status]) => `${end ?? ''} ${status ?? ''}`)
+        .sort(),
+    ).toEqual(
+      [
+        ...named('Succeed').map((end) => `${end} SUCCEEDED`),
+        ...named('Fail').map((end) => `${end} FAILED`),
+      ].sort(),
+    );
+    expect(
+      table('If it failed at')
+        .map(([state]) => state)
+        .sort(),
+    ).toEqual(
+      named('Task')
+        .filter((name) => !name.startsWith('Notify'))
+        .sort(),
+    );
+  });
+
+  test('has executed every command of it', () => {
+    const blocks = sections.flatMap((section) => section.blocks).filter(({ language }) => language === 'sh');
+    expect(
+      blocks.map(({ text: commands }) => commands).filter((commands) => !executed.has(commands)),
+    ).toEqual([]);
+  });
+});
+
+/** Holds back the answer of the next call of an operation, which has had its effect by then. */
+function holdAnswer(api: Api, operation: string): { readonly reached: Promise<void>; release(): void } {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = () => {
+      resolve();
+    };
+  });
+  const reached = new Promise<void>((resolve) => {
+    const unhook = api.intercept(async ({ context }, next) => {
+      const output = await next();
+      if (context.operation !== operation) return output;
+      unhook();
+      resolve();
+      await released;
+      return output;
+    });
+  });
+  return {
+    reached,
+    release: () => {
+      release();
+    },
+  };
+}
+
+/** Names of the states in what `Watch it` prints. */
+function statesIn(watched: string): (string | undefined)[] {
+  return watched
+    .trim()
+    .split('\n')
+    .map((line) => line.split('\t')[1]);
+}
+
+function table(heading: string): readonly (readonly string[])[] {
+  return sections.find((section) => section.heading === heading)?.rows ?? [];
+}
