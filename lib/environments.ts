@@ -58,6 +58,8 @@ export interface EnvironmentSettings {
   readonly recovery: boolean;
   /** Days that logs are kept. */
   readonly logDays: RetentionDays;
+  /** Who is told by mail how recoveries end; each address has to confirm once. Put your own here. */
+  readonly notify: readonly string[];
   /** The database that is made, or the one that exists. */
   readonly database: DatabaseSettings | { readonly existing: ExistingDatabase };
   /**
@@ -76,6 +78,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     preMigrationSnapshotDays: 90,
     recovery: true,
     logDays: RetentionDays.ONE_YEAR,
+    notify: [],
     database: {
       instanceType: 't4g.medium',
       allocatedStorageGiB: 100,
@@ -93,6 +96,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     preMigrationSnapshotDays: 7,
     recovery: true,
     logDays: RetentionDays.ONE_MONTH,
+    notify: [],
     database: {
       instanceType: 't4g.small',
       allocatedStorageGiB: 20,
@@ -110,6 +114,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     preMigrationSnapshotDays: 0,
     recovery: false,
     logDays: RetentionDays.ONE_WEEK,
+    notify: [],
     database: {
       instanceType: 't4g.micro',
       allocatedStorageGiB: 20,
@@ -165,6 +170,8 @@ export function checkSettings(settings: EnvironmentSettings): void {
       preMigrationSnapshotDays,
       'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to false.',
     );
+  for (const address of settings.notify)
+    if (!/^[^@\s]+@[^@\s]+$/.test(address)) refuse('notify', address, 'Write mail addresses.');
   if ('existing' in database) {
     if (vpc) refuse('vpc', vpc.vpcId, 'The VPC of an existing database is given inside database.existing.');
     checkVpc(database.existing.vpc, refuse);

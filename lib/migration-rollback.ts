@@ -7,6 +7,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import type * as rds from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { EnvironmentName, FunctionName } from '../lambdas/contract';
@@ -45,6 +46,11 @@ export interface MigrationRollbackProps {
    * @default RetentionDays.ONE_YEAR
    */
   readonly logDays?: logs.RetentionDays;
+  /**
+   * Mail addresses that are told how recoveries end.
+   * @default - nobody is told until somebody subscribes to the topic
+   */
+  readonly notify?: readonly string[];
 }
 
 /** Everything that takes snapshots before migrations and brings a database back: functions, machine, topic, alarms. */
@@ -67,7 +73,7 @@ export class MigrationRollback extends Construct {
     const functions = this.functions(props, snapshotRetentionDays, logDays);
     const { 'pre-migration-snapshot': preMigrationSnapshot, ...steps } = functions;
     this.preMigrationSnapshot = preMigrationSnapshot;
-    this.topic = this.eventsTopic(props.environment);
+    this.topic = this.eventsTopic(props);
     this.machine = new RecoveryMachine(this, 'Recovery', {
       environment: props.environment,
       functions: steps,
@@ -173,13 +179,14 @@ export class MigrationRollback extends Construct {
     return securityGroup;
   }
 
-  private eventsTopic(environment: EnvironmentName): sns.Topic {
+  private eventsTopic({ environment, notify = [] }: MigrationRollbackProps): sns.Topic {
     const topic = new sns.Topic(this, 'Events', {
       topicName: `${environment}-database-events`,
       displayName: `${environment} database`,
       enforceSSL: true,
     });
     topic.applyRemovalPolicy(RemovalPolicy.DESTROY);
+    for (const address of notify) topic.addSubscription(new EmailSubscription(address));
     Validations.of(topic).acknowledge({
       id: 'AwsSolutions-SNS2',
       reason:

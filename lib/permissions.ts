@@ -230,6 +230,14 @@ export function functionPermissions(
       describeInstances,
       describeSnapshots,
       {
+        ...changeInstance('MarkLive', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
+          'rds:AddTagsToResource',
+        ]),
+        conditions: {
+          StringEquals: { ...tagged('recovery-instance').StringEquals, ...tagging('live').StringEquals },
+        },
+      },
+      {
         sid: 'MarkRetired',
         actions: ['rds:AddTagsToResource'],
         resources: [rds('db')],

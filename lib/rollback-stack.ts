@@ -23,6 +23,7 @@ export class RollbackStack extends Stack {
         environment: settings.name,
         snapshotRetentionDays: settings.preMigrationSnapshotDays,
         logDays: settings.logDays,
+        notify: settings.notify,
         ...('instanceId' in database ? importDatabase(this, database) : fromStack(database)),
       });
     else this.answerSkipped(settings);

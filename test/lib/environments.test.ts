@@ -56,6 +56,11 @@ test.each<[string, EnvironmentSettings, string[]]>([
     ['preMigrationSnapshotDays is 0', 'set recovery to false'],
   ],
   [
+    'a mail address that is none',
+    { ...production, notify: ['nobody'] },
+    ['notify is "nobody"', 'mail addresses'],
+  ],
+  [
     'storage that cannot grow',
     withDatabase({ maxAllocatedStorageGiB: 100 }),
     ['maxAllocatedStorageGiB is 100', '10 %'],

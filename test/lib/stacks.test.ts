@@ -197,6 +197,12 @@ describe('functions', () => {
     expect(new Set(days('Staging-Rollback'))).toEqual(new Set(['7']));
   });
 
+  test('people in the table are told by mail', () => {
+    const told = synthesise([{ ...ENVIRONMENTS.staging, notify: ['night@example.com'] }]);
+    const subscription = onlyOf(templateOf(told, 'Staging-Rollback'), 'AWS::SNS::Subscription');
+    expect(subscription.Properties).toMatchObject({ Protocol: 'email', Endpoint: 'night@example.com' });
+  });
+
   test('outputs say what people and CI need', () => {
     const outputs = Object.keys(stack('Production-Rollback').Outputs).join(' ');
     for (const output of ['RecoveryMachineArn', 'PreMigrationSnapshotFunction', 'DatabaseUrlSecretArn'])
