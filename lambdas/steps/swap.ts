@@ -65,16 +65,25 @@ async function stage(
   }
 }
 
-/** Moves the label that keeps the version before the swap from being purged. */
+/**
+ * Moves the label that keeps the version before the swap from being purged. A retry of a call that took effect is refused,
+ * since the label is not where it was: so it is read back.
+ */
 async function pin(secrets: SecretsManagerClient, secretId: string, versionId: string): Promise<void> {
-  const pinned = await findSecretVersion(secrets, secretId, { stage: BEFORE_SWAP_LABEL });
-  if (pinned?.versionId === versionId) return;
-  await secrets.send(
-    new UpdateSecretVersionStageCommand({
-      SecretId: secretId,
-      VersionStage: BEFORE_SWAP_LABEL,
-      MoveToVersionId: versionId,
-      RemoveFromVersionId: pinned?.versionId,
-    }),
-  );
+  const holder = async (): Promise<string | undefined> =>
+    (await findSecretVersion(secrets, secretId, { stage: BEFORE_SWAP_LABEL }))?.versionId;
+  const before = await holder();
+  if (before === versionId) return;
+  try {
+    await secrets.send(
+      new UpdateSecretVersionStageCommand({
+        SecretId: secretId,
+        VersionStage: BEFORE_SWAP_LABEL,
+        MoveToVersionId: versionId,
+        RemoveFromVersionId: before,
+      }),
+    );
+  } catch (error) {
+    if ((await holder()) !== versionId) throw error;
+  }
 }
