@@ -15,6 +15,7 @@ export const ROLES = [
   'safety',
   'final',
   'recovery-instance',
+  'live',
   'retired',
 ] as const;
 export type Role = (typeof ROLES)[number];

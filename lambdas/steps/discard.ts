@@ -2,7 +2,7 @@ import { DeleteDBInstanceCommand, ModifyDBInstanceCommand, type RDSClient } from
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DiscardResult, Recovery } from '../contract';
 import { readLogin } from '../database-url';
-import { DiscardNotFinished, DiscardRefused, isAwsError } from '../errors';
+import { DiscardNotFinished, DiscardRefused, isDeletionForLater } from '../errors';
 import { addressOf, findInstance } from '../rds';
 import { currentSecret } from '../secrets';
 import { swapVersionId } from '../swap-version';
@@ -10,7 +10,8 @@ import { readMarks } from '../tags';
 
 /**
  * Deletes the recovery instance of a recovery that failed before the swap: only if its tags say that this recovery made it
- * and the secret does not name it. It holds nothing that its restore point does not, so it gets no final snapshot.
+ * and the secret does not name it. It holds nothing that its restore point does not, so it gets no final snapshot
+ * and leaves no automated backups.
  * Throws DiscardNotFinished until it is gone, DiscardRefused.
  */
 export async function discard(
@@ -49,17 +50,11 @@ export async function discard(
         new DeleteDBInstanceCommand({
           DBInstanceIdentifier: instanceId,
           SkipFinalSnapshot: true,
-          DeleteAutomatedBackups: false,
+          DeleteAutomatedBackups: true,
         }),
       );
     } catch (error) {
-      const ended = [
-        'InvalidDBInstanceStateFault',
-        'InvalidDBInstanceState',
-        'DBInstanceNotFoundFault',
-        'DBInstanceNotFound',
-      ];
-      if (!isAwsError(error, ...ended)) throw error;
+      if (!isDeletionForLater(error, instance.DeletionProtection ?? false)) throw error;
     }
   }
   throw new DiscardNotFinished(

@@ -9,8 +9,14 @@ import {
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Recovery, RetireResult } from '../contract';
 import { readLogin } from '../database-url';
-import { RetirementNotFinished, RetirementRefused, SnapshotQuotaExceeded, isAwsError } from '../errors';
-import { addressOf, findInstance, findSnapshot, isUp } from '../rds';
+import {
+  RetirementNotFinished,
+  RetirementRefused,
+  SnapshotQuotaExceeded,
+  isAwsError,
+  isDeletionForLater,
+} from '../errors';
+import { addressOf, findInstance, findSnapshot, isTerminal, isUp } from '../rds';
 import { currentSecret } from '../secrets';
 import { readMarks, writeMarks, type Marks } from '../tags';
 
@@ -23,13 +29,14 @@ export interface RetireDeps {
 }
 
 /**
- * Marks the old instance retired and, when asked to, deletes it with a final snapshot, its automated backups kept. Every
- * proof is made anew at every call. Throws RetirementNotFinished until done, RetirementRefused, SnapshotQuotaExceeded.
+ * Marks the recovery instance live, so that nothing takes it for one that may be discarded; marks the old instance retired
+ * and, when asked to, deletes it with a final snapshot, its automated backups kept. Every proof is made anew at every call.
+ * Throws RetirementNotFinished until done, RetirementRefused, SnapshotQuotaExceeded.
  */
 export async function retire({ recovery }: { recovery: Recovery }, deps: RetireDeps): Promise<RetireResult> {
   const { rds } = deps;
   const { instanceId, resourceId } = recovery.live;
-  await refuseUnlessReplaced(recovery, deps);
+  await mark(rds, await replacementOf(recovery, deps), 'live', recovery);
 
   const old = await findInstance(rds, instanceId);
   if (old && old.DbiResourceId !== resourceId)
@@ -43,7 +50,7 @@ export async function retire({ recovery }: { recovery: Recovery }, deps: RetireD
         `Instance ${instanceId}, which was to be kept, is gone.`,
         'See CloudTrail for who deleted it.',
       );
-    await markRetired(rds, recovery, old);
+    await mark(rds, old, 'retired', recovery);
     return { retired: 'kept', instanceId };
   }
 
@@ -62,8 +69,8 @@ export async function retire({ recovery }: { recovery: Recovery }, deps: RetireD
   );
 }
 
-/** The secret names the recovery instance, which is this recovery's own, is up, and is not the old one. */
-async function refuseUnlessReplaced(recovery: Recovery, deps: RetireDeps): Promise<void> {
+/** The instance that the secret names: this recovery's own, up, and not the old one. */
+async function replacementOf(recovery: Recovery, deps: RetireDeps): Promise<DBInstance> {
   const { host, port } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
   const replacement = await findInstance(deps.rds, recovery.recoveryInstanceId);
   const address = replacement && addressOf(replacement);
@@ -72,10 +79,9 @@ async function refuseUnlessReplaced(recovery: Recovery, deps: RetireDeps): Promi
       fact,
       `Instance ${recovery.live.instanceId} is kept. Look at which database the secret names.`,
     );
-  if (!replacement || !address || !isUp(replacement.DBInstanceStatus))
-    throw refuse(
-      `Instance ${recovery.recoveryInstanceId}, which replaces it, is ${replacement?.DBInstanceStatus ?? 'gone'}.`,
-    );
+  const status = replacement?.DBInstanceStatus ?? 'gone';
+  if (!replacement || !address || isTerminal(status))
+    throw refuse(`Instance ${recovery.recoveryInstanceId}, which replaces it, is ${status}.`);
   if (
     readMarks(replacement.TagList)['recovery-id'] !== recovery.id ||
     address.resourceId === recovery.live.resourceId
@@ -87,6 +93,12 @@ async function refuseUnlessReplaced(recovery: Recovery, deps: RetireDeps): Promi
     throw refuse(
       `The secret names ${host}:${port}, not ${address.host}:${address.port} of the recovery instance.`,
     );
+  if (!isUp(status))
+    throw new RetirementNotFinished(
+      `Instance ${recovery.recoveryInstanceId}, which replaces ${recovery.live.instanceId}, is "${status}".`,
+      'Wait: the old one is kept until the new one is up.',
+    );
+  return replacement;
 }
 
 async function remove(
@@ -96,12 +108,15 @@ async function remove(
   { rds }: RetireDeps,
 ): Promise<void> {
   const { instanceId } = recovery.live;
+  // Another call of this step, slower than its timeout, may have begun the deletion between our two looks.
+  const now = snapshot && (await findInstance(rds, instanceId));
+  if (snapshot && (!now || now.DBInstanceStatus === 'deleting')) return;
   if (snapshot)
     throw new RetirementRefused(
       `Final snapshot ${recovery.finalSnapshotId} exists (${snapshot.Status ?? 'unknown'}) while instance ${instanceId} is ${old.DBInstanceStatus ?? 'unknown'}: it does not hold what was written since.`,
       'Delete the instance by hand with a final snapshot of another name.',
     );
-  await markRetired(rds, recovery, old);
+  await mark(rds, old, 'retired', recovery);
   try {
     if (old.DeletionProtection)
       await rds.send(
@@ -126,14 +141,7 @@ async function remove(
         'The instance is kept. Delete snapshots that nobody needs, then redrive the execution.',
         { cause: error },
       );
-    // Busy (a backup, the change of deletion protection) or deleted by a call whose answer was lost: the next look tells.
-    const ended = [
-      'InvalidDBInstanceStateFault',
-      'InvalidDBInstanceState',
-      'DBInstanceNotFoundFault',
-      'DBInstanceNotFound',
-    ];
-    if (!isAwsError(error, ...ended)) throw error;
+    if (!isDeletionForLater(error, old.DeletionProtection ?? false)) throw error;
     throw new RetirementNotFinished(`RDS does not delete ${instanceId} now.`, 'Wait.', { cause: error });
   }
 }
@@ -153,11 +161,16 @@ async function finished(recovery: Recovery, snapshot: DBSnapshot | undefined): P
   return { retired: 'deleted', instanceId, finalSnapshotId: recovery.finalSnapshotId };
 }
 
-async function markRetired(rds: RDSClient, recovery: Recovery, old: DBInstance): Promise<void> {
-  const marks = readMarks(old.TagList);
-  if (marks.role === 'retired' && marks['recovery-id'] === recovery.id) return;
-  await tag(rds, old.DBInstanceArn, {
-    role: 'retired',
+async function mark(
+  rds: RDSClient,
+  instance: DBInstance,
+  role: 'live' | 'retired',
+  recovery: Recovery,
+): Promise<void> {
+  const marks = readMarks(instance.TagList);
+  if (marks.role === role && marks['recovery-id'] === recovery.id) return;
+  await tag(rds, instance.DBInstanceArn, {
+    role,
     environment: recovery.environment,
     'recovery-id': recovery.id,
   });
