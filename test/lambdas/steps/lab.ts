@@ -128,6 +128,11 @@ export class Lab {
   }
 }
 
+/** Prisma's own table, as the sample app's first deployment makes it. */
+export const migrationTable = `create table _prisma_migrations (
+  id text primary key, checksum text not null, finished_at timestamptz, migration_name text not null, logs text,
+  rolled_back_at timestamptz, started_at timestamptz not null default now(), applied_steps_count int not null default 0)`;
+
 /** Asks again until the answer is as wanted; at most a minute. */
 export async function until<T>(ask: () => Promise<T>, isDone: (answer: T) => boolean): Promise<T> {
   const deadline = Date.now() + 60_000;

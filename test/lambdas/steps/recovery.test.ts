@@ -17,7 +17,7 @@ import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
 import { swapBack } from '../../../lambdas/steps/swap-back';
 import { verify } from '../../../lambdas/steps/verify';
-import { Lab, again } from './lab';
+import { Lab, again, migrationTable } from './lab';
 
 // Real servers are made, restored and deleted; on a busy machine that takes its time.
 jest.setTimeout(180_000);
@@ -25,9 +25,7 @@ jest.setTimeout(180_000);
 let lab: Lab;
 beforeEach(async () => {
   lab = await Lab.start();
-  await lab.sql(`create table _prisma_migrations (
-    id text primary key, checksum text not null, finished_at timestamptz, migration_name text not null, logs text,
-    rolled_back_at timestamptz, started_at timestamptz not null default now(), applied_steps_count int not null default 0)`);
+  await lab.sql(migrationTable);
   await migrate('1_start');
   await lab.sql(`create table task (id int primary key)`);
   await lab.sql(`insert into task values (1), (2)`);

@@ -1,0 +1,186 @@
+import {
+  DeleteDBInstanceCommand,
+  DescribeDBSnapshotsCommand,
+  ModifyDBInstanceCommand,
+} from '@aws-sdk/client-rds';
+import type { Recovery } from '../../lambdas/contract';
+import { findLiveInstance } from '../../lambdas/live-instance';
+import { listInstances } from '../../lambdas/rds';
+import { readMarks } from '../../lambdas/tags';
+import { carryOut, type Ending, type Guide } from './steps/carry-out';
+import { FAULTS, Faults, type Fault, type StepCall } from './steps/faults';
+import { Lab, migrationTable, until } from './steps/lab';
+
+/**
+ * Whole recoveries, one after the other on the same database, while every API call that the steps make fails in one of the
+ * ways in which calls fail, and functions die between any two of them. After each, the design's invariants hold.
+ *
+ * CHAOS_CASES=200 adds that many recoveries with one fault each, at call after call.
+ */
+jest.setTimeout(600_000);
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.start();
+  await lab.sql(migrationTable);
+  await migrate('1_start');
+  await lab.sql('create table task (id int primary key)');
+  await lab.sql('insert into task values (1), (2)');
+  await lab.snapshot('run-1', '2_bad');
+});
+afterAll(() => lab.stop());
+
+const migrate = (name: string): Promise<unknown> =>
+  lab.sql(
+    `insert into _prisma_migrations (id, checksum, finished_at, migration_name) values ('${name}', 'x', now(), '${name}')`,
+  );
+
+/** The bad migration, unless it is there (after a recovery that was given up). */
+async function harm(): Promise<void> {
+  const [found] = await lab.sql(`select 1 from _prisma_migrations where migration_name = '2_bad'`);
+  if (found) return;
+  await lab.sql('drop table task');
+  await migrate('2_bad');
+}
+
+/** Every call fails once, the first time that a step makes it. */
+function everyCallOnce(fault: Fault): (call: StepCall) => Fault | undefined {
+  const seen = new Set<string>();
+  return ({ key }) => {
+    if (seen.has(key)) return undefined;
+    seen.add(key);
+    return fault;
+  };
+}
+
+let number = 0;
+
+async function recoverWith(
+  choose: (call: StepCall) => Fault | undefined,
+  tell: NonNullable<Guide['tell']> = (_step, recovery) => recovery,
+): Promise<{ recovery: Recovery; ending: Ending; failed: readonly StepCall[]; calls: number }> {
+  await harm();
+  const recovery = await lab.planned({}, `chaos-${++number}`);
+  let calls = 0;
+  const faults = new Faults(lab, (call) => {
+    calls = call.index + 1;
+    return choose(call);
+  });
+  try {
+    const around: Guide['around'] = async (step, call) => {
+      const answer = await faults.around(step, call);
+      // At every moment the secret names a database that is up and lets the application in.
+      await lab.sql('select 1');
+      return answer;
+    };
+    const ending = await carryOut(lab, recovery, { around, tell });
+    return { recovery, ending, failed: faults.failed, calls };
+  } finally {
+    faults.end();
+  }
+}
+
+/** Told that a migration of the restored database must be absent, a step finds its check failed. */
+const contradict = (recovery: Recovery): Recovery => ({
+  ...recovery,
+  restorePoint: { kind: 'snapshot', snapshotId: '', databaseTime: '', pendingMigrations: ['1_start'] },
+});
+
+async function expectRecovered({ recovery, ending }: { recovery: Recovery; ending: Ending }): Promise<void> {
+  expect(ending).toMatchObject({ state: 'Recovered' });
+  const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+  expect(live.instance).toMatchObject({
+    DBInstanceIdentifier: recovery.recoveryInstanceId,
+    DBInstanceStatus: 'available',
+    DeletionProtection: true,
+  });
+  expect(readMarks(live.instance.TagList).role).toBe('live');
+  expect(await lab.sql('select id from task order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+  expect((await listInstances(lab.rds)).map(({ DBInstanceIdentifier }) => DBInstanceIdentifier)).toEqual([
+    recovery.recoveryInstanceId,
+  ]);
+  const { DBSnapshots } = await lab.rds.send(
+    new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: recovery.finalSnapshotId }),
+  );
+  expect(DBSnapshots?.[0]).toMatchObject({ Status: 'available', DbiResourceId: recovery.live.resourceId });
+  expect(readMarks(DBSnapshots?.[0]?.TagList)).toMatchObject({ role: 'final', 'recovery-id': recovery.id });
+}
+
+/** The old instance is live as before; `kept` is what else there is. */
+async function expectUnchanged(recovery: Recovery, kept: string[]): Promise<void> {
+  const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+  expect(live.secretVersionId).toBe(recovery.secretVersionId);
+  expect(live.instance).toMatchObject({
+    DbiResourceId: recovery.live.resourceId,
+    DBInstanceStatus: 'available',
+    DeletionProtection: true,
+  });
+  const ids = (await listInstances(lab.rds)).map(({ DBInstanceIdentifier }) => DBInstanceIdentifier);
+  expect(ids.sort()).toEqual([recovery.live.instanceId, ...kept].sort());
+}
+
+async function remove(instanceId: string): Promise<void> {
+  const change = { DBInstanceIdentifier: instanceId, DeletionProtection: false, ApplyImmediately: true };
+  await lab.rds.send(new ModifyDBInstanceCommand(change));
+  await until(
+    () => lab.instance(instanceId),
+    (instance) => instance?.DBInstanceStatus === 'available',
+  );
+  await lab.rds.send(
+    new DeleteDBInstanceCommand({ DBInstanceIdentifier: instanceId, SkipFinalSnapshot: true }),
+  );
+  await until(
+    () => lab.instance(instanceId),
+    (instance) => instance === undefined,
+  );
+}
+
+test.each(FAULTS)('a recovery in which every call was %s once', async (fault) => {
+  const run = await recoverWith(everyCallOnce(fault));
+  await expectRecovered(run);
+  const failed = new Set(run.failed.map(({ operation }) => operation));
+  expect([...failed]).toEqual(
+    expect.arrayContaining([
+      'RestoreDBInstanceFromDBSnapshot',
+      'PutSecretValue',
+      'UpdateSecretVersionStage',
+      'DeleteDBInstance',
+    ]),
+  );
+});
+
+test.each(['killed after', 'outage'] as const)(
+  'a failed verification, every call %s once: the recovery instance goes, nothing else changes',
+  async (fault) => {
+    const { recovery, ending } = await recoverWith(everyCallOnce(fault), (step, planned) =>
+      step === 'verify' ? contradict(planned) : planned,
+    );
+    expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'VerificationFailed' });
+    await expectUnchanged(recovery, []);
+  },
+);
+
+test.each(['killed after', 'outage'] as const)(
+  'a failed proof, every call %s once: swapped back to the very version, both instances kept',
+  async (fault) => {
+    const { recovery, ending } = await recoverWith(everyCallOnce(fault), (step, planned) =>
+      step === 'prove' ? contradict(planned) : planned,
+    );
+    expect(ending).toMatchObject({ state: 'SwappedBack', error: 'ProofFailed' });
+    await expectUnchanged(recovery, [recovery.recoveryInstanceId]);
+    await remove(recovery.recoveryInstanceId);
+  },
+);
+
+const more = Number(process.env['CHAOS_CASES'] ?? 0);
+if (more > 0)
+  test(`${more} recoveries with one fault each`, async () => {
+    let length = 1;
+    for (let index = 0; index < more; index++) {
+      const fault = FAULTS[index % FAULTS.length] ?? 'lost';
+      const at = Math.floor(index / FAULTS.length) % length;
+      const run = await recoverWith((call) => (call.index === at ? fault : undefined));
+      length = Math.max(length, run.calls);
+      await expectRecovered(run);
+    }
+  }, 3_600_000);
