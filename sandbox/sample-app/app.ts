@@ -185,21 +185,27 @@ async function beatOn(pool: pg.Pool, instance: string): Promise<void> {
 
 /** @throws Error without the URL in it, where it cannot be read */
 function clientConfig(url: string, caFile: string | undefined): pg.ClientConfig {
-  let config: pg.ClientConfig;
-  try {
-    config = parseIntoClientConfig(url);
-  } catch {
-    throw new Error('DATABASE_URL is not a valid PostgreSQL URL.');
-  }
-  const { ssl } = config;
-  const trusted = caFile !== undefined && ssl !== undefined && ssl !== false;
+  const { config, mode } = parsed(url);
+  // What pg makes of sslmode today, without its warning that this will change: every mode with TLS checks the server.
+  const ssl = mode === null ? config.ssl : mode !== 'disable';
+  const given = typeof config.ssl === 'object' ? config.ssl : {};
+  const ca = caFile === undefined ? {} : { ca: readFileSync(caFile, 'utf8') };
   return {
     ...config,
-    ...(trusted
-      ? { ssl: { ...(ssl === true ? {} : ssl), ca: readFileSync(caFile, 'utf8'), rejectUnauthorized: true } }
-      : {}),
+    ssl: ssl === undefined || ssl === false ? false : { ...given, ...ca, rejectUnauthorized: true },
     application_name: APPLICATION_NAME,
     connectionTimeoutMillis: PATIENCE,
     query_timeout: PATIENCE,
   };
+}
+
+function parsed(text: string): { config: pg.ClientConfig; mode: string | null } {
+  try {
+    const url = new URL(text);
+    const mode = url.searchParams.get('sslmode');
+    url.searchParams.delete('sslmode');
+    return { config: parseIntoClientConfig(url.href), mode };
+  } catch {
+    throw new Error('DATABASE_URL is not a valid PostgreSQL URL.');
+  }
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { z } from 'zod/mini';
 
 export interface FillOptions {
   /** Rows to make, over all logged tables together; exact. */
@@ -66,7 +67,10 @@ export async function fill(client: pg.ClientBase, { rows, seed = 1 }: FillOption
     if (rowCount)
       throw new Error('The sample database holds rows already; fill wants a freshly migrated one.');
     for (const sql of FUNCTIONS) await client.query(sql);
+    const foreignKeys = ForeignKeys.parse((await client.query(FOREIGN_KEYS)).rows);
+    for (const { drop } of foreignKeys) await client.query(drop);
     for (const sql of statements(tables, sessions, seed)) await client.query(sql);
+    for (const { add } of foreignKeys) await client.query(add);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
@@ -97,6 +101,16 @@ function countsFor(rows: number): Record<Table, number> {
   const others = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return { ...counts, Comment: rows - others };
 }
+
+/**
+ * Every foreign key of the application, as statements that take it away and bring the very same one back. PostgreSQL then
+ * checks it for all rows at once when it comes back, which is several times cheaper than row by row.
+ */
+const FOREIGN_KEYS = `
+  SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS drop,
+    format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS add
+  FROM pg_constraint WHERE contype = 'f' ORDER BY oid`;
+const ForeignKeys = z.array(z.object({ drop: z.string(), add: z.string() }));
 
 /** Helpers that live as long as the session: a number below `n`, a UUID, a word and a text for the row's number. */
 const FUNCTIONS = [
