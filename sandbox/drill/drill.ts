@@ -22,9 +22,16 @@ export async function runDrill(
   try {
     const played = await scenario.play(stage);
     timeline.heading('What is true now');
-    const checks = await timeline.step('Ask the databases and the APIs', () => scenario.check(stage, played));
     const { run, before } = played;
-    const [live, after, instances] = await Promise.all([stage.live(), stage.digest(), stage.instances()]);
+    const { after, checks, live, instances } = await timeline.step(
+      'Ask the databases and the APIs',
+      async () => {
+        const after = await stage.digest();
+        const checks = await scenario.check(stage, { ...played, after });
+        const [live, instances] = await Promise.all([stage.live(), stage.instances()]);
+        return { after, checks, live, instances };
+      },
+    );
     return {
       scenario: scenario.name,
       asExpected: checks.length > 0 && checks.every(({ ok }) => ok),

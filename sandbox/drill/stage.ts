@@ -65,7 +65,10 @@ export class Stage {
   /** Deploys the stacks, migrates the app's database with Prisma, fills it and starts the app. */
   static async set(sandbox: Sandbox, timeline: Timeline, rows: number): Promise<Stage> {
     const assembly = join(sandbox.context.directory, 'assembly');
-    await timeline.step('Synthesise the CDK app', () => synthesise(assembly, [ENVIRONMENT]));
+    await timeline.step('Synthesise the CDK app', () =>
+      // PostgreSQL's initdb on the other core meanwhile.
+      Promise.all([synthesise(assembly, [ENVIRONMENT]), sandbox.postgres.prepare()]),
+    );
     await timeline.step(`Deploy ${STACKS.join(' and ')}`, (update) =>
       sandbox.deploy(assembly, STACKS, update),
     );

@@ -85,6 +85,8 @@ export interface Postgres {
   /** An address that nothing uses now, with the wished port where possible. */
   reserveAddress(port: number): Promise<Address>;
   releaseAddress(address: Address): void;
+  /** Makes ahead of time what the first `create` would have to make. */
+  prepare(): Promise<void>;
   create(options: NewServerOptions): Promise<Server>;
   restore(options: RestoreOptions): Promise<Server>;
   restoreToTime(options: RestoreToTimeOptions): Promise<Server>;

@@ -85,12 +85,12 @@ class SandboxPostgres implements Postgres {
     this.context.addresses.release(address);
   }
 
+  async prepare(): Promise<void> {
+    await this.clusterTemplate();
+  }
+
   async create(options: NewServerOptions): Promise<RunningServer> {
-    this.template ??= createClusterTemplate({
-      ...this.context,
-      directory: join(this.directory, 'template'),
-    });
-    const template = await this.template;
+    const template = await this.clusterTemplate();
     return this.inNewDirectory(options, async () => {
       await copyTree(template, dataDirectory(options.directory), { owner: this.context.account });
       const server = this.keep(await RunningServer.start(this.context, options));
@@ -133,6 +133,14 @@ class SandboxPostgres implements Postgres {
   async stop(): Promise<void> {
     await Promise.all([...this.servers].map((server) => server.stop()));
     await this.context.guardian.stop();
+  }
+
+  private clusterTemplate(): Promise<string> {
+    this.template ??= createClusterTemplate({
+      ...this.context,
+      directory: join(this.directory, 'template'),
+    });
+    return this.template;
   }
 
   private async recover(options: RestoreOptions, parameters: readonly string[]): Promise<RunningServer> {
