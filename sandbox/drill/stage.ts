@@ -47,6 +47,7 @@ const BEAT = 250;
 /** The scene of a drill: the production stacks in a sandbox, and the sample app with its database in them. */
 export class Stage {
   private readonly application: TaskTracker;
+  private readonly clients: ReturnType<Sandbox['clients']>;
   private executions = 0;
 
   private constructor(
@@ -54,6 +55,7 @@ export class Stage {
     readonly project: Project,
     readonly timeline: Timeline,
   ) {
+    this.clients = sandbox.clients();
     this.application = new TaskTracker({
       databaseUrl: async () => (await this.databaseUrl()).url,
       caFile: sandbox.postgres.authority.caFile,
@@ -97,9 +99,9 @@ export class Stage {
 
   /** The value of DATABASE_URL, as an application reads it. */
   async databaseUrl(): Promise<{ url: string; versionId: string }> {
-    const { SecretString, VersionId } = await this.sandbox
-      .clients()
-      .secrets.send(new GetSecretValueCommand({ SecretId: SECRET_NAME }));
+    const { SecretString, VersionId } = await this.clients.secrets.send(
+      new GetSecretValueCommand({ SecretId: SECRET_NAME }),
+    );
     if (SecretString === undefined || VersionId === undefined)
       throw new Error(`The secret ${SECRET_NAME} has no value.`);
     return { url: SecretString, versionId: VersionId };
@@ -138,7 +140,7 @@ export class Stage {
 
   async instances(): Promise<DBInstance[]> {
     const found: DBInstance[] = [];
-    for await (const page of paginateDescribeDBInstances({ client: this.sandbox.clients().rds }, {}))
+    for await (const page of paginateDescribeDBInstances({ client: this.clients.rds }, {}))
       found.push(...(page.DBInstances ?? []));
     return found;
   }
@@ -150,7 +152,7 @@ export class Stage {
   async snapshots(): Promise<DBSnapshot[]> {
     const found: DBSnapshot[] = [];
     for await (const page of paginateDescribeDBSnapshots(
-      { client: this.sandbox.clients().rds },
+      { client: this.clients.rds },
       { SnapshotType: 'manual' },
     ))
       found.push(...(page.DBSnapshots ?? []));
@@ -187,7 +189,7 @@ export class Stage {
   }
 
   private async invokeGate(event: object): Promise<z.infer<typeof GateAnswer>> {
-    const { Payload, FunctionError } = await this.sandbox.clients().lambda.send(
+    const { Payload, FunctionError } = await this.clients.lambda.send(
       new InvokeCommand({
         FunctionName: `${ENVIRONMENT}-pre-migration-snapshot`,
         Payload: JSON.stringify(event),
@@ -203,7 +205,7 @@ export class Stage {
     const { account } = this.sandbox.context;
     this.executions++;
     return runRecovery({
-      client: this.sandbox.clients().stepFunctions,
+      client: this.clients.stepFunctions,
       service: this.sandbox.stepFunctions,
       timeline: this.timeline,
       stateMachineArn: arn(account, 'states', `stateMachine:${ENVIRONMENT}-recovery`),

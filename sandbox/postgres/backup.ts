@@ -118,7 +118,7 @@ async function copySegments(
       hint: 'More was written during the backup than max_slot_wal_keep_size allows to keep.',
     });
   let bytes = 0;
-  for (const name of names) bytes += await copyStillFile(join(wal.from, name), join(wal.to, name), owner);
+  for (const name of names) bytes += copyStillFile(join(wal.from, name), join(wal.to, name), owner);
   return bytes;
 }
 
