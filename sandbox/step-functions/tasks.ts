@@ -255,8 +255,11 @@ export class ApiTasks implements TaskRunner {
       return await this.dependencies.api.call(service, operation, input, caller);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      // What a service's model does not have (a refusal, say) comes under the name of its client: Lambda.AWSLambdaException.
+      const modelled = serviceModel(service)?.errors.has(error.code) === true;
+      const name = modelled ? error.code : client;
       throw new StatesError(
-        `${prefix}.${error.code.endsWith('Exception') ? error.code : `${error.code}Exception`}`,
+        `${prefix}.${name.endsWith('Exception') ? name : `${name}Exception`}`,
         `${error.message} (Service: ${client}; Status Code: ${error.status}; Error Code: ${error.code}; Request ID: ${randomUUID()}; Proxy: null)`,
       );
     }

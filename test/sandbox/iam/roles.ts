@@ -1,7 +1,7 @@
 import { App, Stack } from 'aws-cdk-lib';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
-import type { FunctionName } from '../../../lambdas/contract';
 import { functionPermissions } from '../../../lib/permissions';
+import { z } from 'zod';
 import type { Permission } from '../../../lib/permission';
 import { SANDBOX_ACCOUNT } from '../../../sandbox/core/account';
 import type { RoleRecord } from '../../../sandbox/deploy/iam-registry';
@@ -14,7 +14,7 @@ const { accountId, region } = SANDBOX_ACCOUNT;
 export function productionPermissions(secrets: {
   readonly databaseUrl: string;
   readonly master: string;
-}): Readonly<Record<FunctionName, readonly Permission[]>> {
+}): ReadonlyMap<string, readonly Permission[]> {
   const stack = new Stack(new App(), 'Stack', { env: { account: accountId, region } });
   const permissions = functionPermissions(stack, {
     environment: 'production',
@@ -22,15 +22,16 @@ export function productionPermissions(secrets: {
     masterSecret: Secret.fromSecretCompleteArn(stack, 'Master', secrets.master),
     machineName: 'production-recovery',
   });
-  const resolved = (permission: Permission): Permission => ({
-    ...permission,
-    resources: permission.resources.map((resource) =>
-      readable(stack.resolve(resource)).replaceAll('<AWS::Partition>', 'aws'),
-    ),
-  });
-  return Object.fromEntries(
-    Object.entries(permissions).map(([name, list]) => [name, list.map(resolved)]),
-  ) as Record<FunctionName, readonly Permission[]>;
+  const resolved = ([name, list]: [string, readonly Permission[]]): [string, Permission[]] => [
+    name,
+    list.map((permission) => ({
+      ...permission,
+      resources: permission.resources.map((resource) =>
+        readable(stack.resolve(resource)).replaceAll('<AWS::Partition>', 'aws'),
+      ),
+    })),
+  ];
+  return new Map(Object.entries(permissions).map(resolved));
 }
 
 /** A role as the stacks make it, with some permissions; left out are those with the Sids in `without`. */
@@ -54,7 +55,7 @@ export function roleWith(
               Effect: 'Allow',
               Action: [...actions],
               Resource: [...resources],
-              ...(conditions && { Condition: JSON.parse(JSON.stringify(conditions)) as Json }),
+              ...(conditions && { Condition: z.json().parse(conditions) }),
             })),
         ),
       },

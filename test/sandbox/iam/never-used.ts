@@ -1,0 +1,38 @@
+import type { Explanation } from '../../../sandbox/iam/usage';
+
+/** Permissions that the stacks grant and no scenario of the drill uses, each with its reason. All others have to be used. */
+export const NEVER_USED: readonly Explanation[] = [
+  {
+    sid: 'DescribeSnapshots',
+    resourceKind: 'db',
+    reason:
+      'IAM knows two kinds of resources for rds:DescribeDBSnapshots and AWS does not say which one a call without names, or with ' +
+      'a filter, is checked against. The sandbox takes the snapshots.',
+  },
+  {
+    sid: 'ReadBackupWindow',
+    resourceKind: 'db',
+    reason:
+      'The same for rds:DescribeDBInstanceAutomatedBackups by DbiResourceId. The sandbox takes the automated backups.',
+  },
+  {
+    sid: 'MatchInstance',
+    actions: ['rds:RebootDBInstance'],
+    reason:
+      'Only when a parameter group waits for a restart on the recovery instance, which RDS does not promise to do by itself.',
+  },
+  {
+    sid: 'UseGroups',
+    reason:
+      'Only when the live instance was given another group between the restore and the matching of its settings.',
+  },
+  {
+    sid: 'UseMonitoringRole',
+    reason: 'Only for a live instance with Enhanced Monitoring, which the database stack does not switch on.',
+  },
+  {
+    sid: 'CallHandler',
+    actions: ['lambda:GetFunction'],
+    reason: 'The CDK asks for the state of the handler only while Lambda still prepares it.',
+  },
+];
