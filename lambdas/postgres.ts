@@ -61,6 +61,12 @@ export async function canLogIn(login: Login): Promise<boolean> {
   }
 }
 
+/** The first of the logins that the server accepts, or undefined. Throws when the database cannot be asked. */
+export async function firstAccepted(logins: readonly Login[]): Promise<Login | undefined> {
+  for (const login of logins) if (await canLogIn(login)) return login;
+  return undefined;
+}
+
 /** What a step may do with a connection. */
 export class Connection {
   constructor(

@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
 import { InvalidInput, SecretUnclear, isAwsError } from './errors';
+import type { Login } from './postgres';
 
 export interface SecretVersion {
   readonly versionId: string;
@@ -57,6 +58,25 @@ export function readMasterCredentials(value: string): MasterCredentials {
       'Store the master user of the instance in it.',
     );
   return parsed.data;
+}
+
+/**
+ * How the master user logs in: with the current password, then with the one before the last rotation. A server that was
+ * restored, or that a rotation has not reached, still has that one.
+ */
+export async function masterLogins(
+  secrets: SecretsManagerClient,
+  secretId: string,
+  where: { host: string; port: number; database: string },
+): Promise<[Login, ...Login[]]> {
+  const { host, port, database } = where;
+  const login = ({ value }: SecretVersion): Login => {
+    const { username, password } = readMasterCredentials(value);
+    return { host, port, database, user: username, password };
+  };
+  const current = await currentSecret(secrets, secretId);
+  const previous = await findSecretVersion(secrets, secretId, { stage: 'AWSPREVIOUS' });
+  return previous ? [login(current), login(previous)] : [login(current)];
 }
 
 /** A setting that this function cannot do without; throws InvalidInput. */

@@ -8,8 +8,8 @@ import {
   QueryFailed,
   StillConnected,
 } from '../errors';
-import { APPLICATION_NAME, withConnection } from '../postgres';
-import { currentSecret, readMasterCredentials } from '../secrets';
+import { APPLICATION_NAME, firstAccepted, withConnection } from '../postgres';
+import { currentSecret, masterLogins } from '../secrets';
 
 /**
  * Looks who is connected to the old instance, this system and RDS itself left out. Throws StillConnected while anybody is,
@@ -21,12 +21,10 @@ export async function drain(
 ): Promise<DrainResult> {
   const { host, port, instanceId } = recovery.live;
   const { database } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
-  const { username, password } = readMasterCredentials(
-    (await currentSecret(deps.secrets, deps.masterSecretId)).value,
-  );
+  const masters = await masterLogins(deps.secrets, deps.masterSecretId, { host, port, database });
   let sessions: Record<string, unknown>[];
   try {
-    sessions = await withConnection({ host, port, user: username, password, database }, (connection) =>
+    sessions = await withConnection((await firstAccepted(masters)) ?? masters[0], (connection) =>
       // Of sessions that may not be looked into, backend_type is null: they count.
       connection.query(
         `select coalesce(usename, '?') as role, coalesce(application_name, '') as application, count(*)::int as sessions

@@ -2,13 +2,14 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { InstanceAddress, MatchCredentialsResult, Recovery } from '../contract';
 import { readLogin } from '../database-url';
 import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused } from '../errors';
-import { canLogIn, identifier, withConnection } from '../postgres';
+import { canLogIn, firstAccepted, identifier, withConnection, type Login } from '../postgres';
 import { scramVerifier } from '../scram';
-import { currentSecret, readMasterCredentials } from '../secrets';
+import { currentSecret, masterLogins } from '../secrets';
 
 /**
- * Makes the application's current password work on the recovery instance: the backup may be older than the last rotation.
- * Throws CredentialsNotReady until the master user's password is there, ApplicationRoleMissing, LoginRefused.
+ * Makes the current passwords of the application and of the master user work on the recovery instance: the backup may be
+ * older than the last rotation, and the master user's may have been rotated since MatchSettings.
+ * Throws CredentialsNotReady until a master user's password is accepted, ApplicationRoleMissing, LoginRefused.
  */
 export async function matchCredentials(
   { instance }: { recovery: Recovery; instance: InstanceAddress },
@@ -20,15 +21,18 @@ export async function matchCredentials(
     host,
     port,
   };
-  const { username, password } = readMasterCredentials(
-    (await currentSecret(deps.secrets, deps.masterSecretId)).value,
-  );
   const role = application.user;
-
-  const master = { host, port, user: username, password, database: application.database };
-  if (!(await canLogIn(master)))
-    throw new CredentialsNotReady(`${host}:${port} refuses the master user "${username}" so far.`, 'Wait.');
+  const where = { host, port, database: application.database };
+  const masters = await masterLogins(deps.secrets, deps.masterSecretId, where);
+  const master = await firstAccepted(masters);
+  if (!master)
+    throw new CredentialsNotReady(
+      `${host}:${port} refuses the master user "${masters[0].user}" so far.`,
+      'Wait.',
+    );
   const changed = await withConnection(master, async (connection) => {
+    if (master !== masters[0] && master.user === masters[0].user)
+      await connection.query(setPassword(masters[0]));
     const [found] = await connection.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);
     if (!found)
       throw new ApplicationRoleMissing(
@@ -36,10 +40,7 @@ export async function matchCredentials(
         'Was the role made after the restore point? Choose a later one, or make the role and recover from a snapshot with it.',
       );
     if (await canLogIn(application)) return false;
-    // A verifier, not the password: ALTER ROLE may be logged. Its characters need no quoting.
-    await connection.query(
-      `alter role ${identifier(role)} password '${scramVerifier(application.password)}'`,
-    );
+    await connection.query(setPassword(application));
     return true;
   });
   if (changed && !(await canLogIn(application)))
@@ -51,4 +52,9 @@ export async function matchCredentials(
     applicationRole: role,
     applicationPassword: changed ? 'set to the current one' : 'already current',
   };
+}
+
+/** A verifier, not the password: ALTER ROLE may be logged. Its characters need no quoting. */
+function setPassword({ user, password }: Login): string {
+  return `alter role ${identifier(user)} password '${scramVerifier(password)}'`;
 }

@@ -4,7 +4,7 @@ import type { InstanceAddress, Recovery, RecordPositionResult } from '../contrac
 import { readLogin } from '../database-url';
 import { LoginRefused } from '../errors';
 import { withConnection, type Login } from '../postgres';
-import { findSecretVersion, readMasterCredentials } from '../secrets';
+import { findSecretVersion, masterLogins } from '../secrets';
 
 export interface RecordPositionDeps {
   readonly secrets: SecretsManagerClient;
@@ -60,26 +60,13 @@ export async function recordPosition(
 
 async function possibleLogins(deps: RecordPositionDeps, { host, port }: InstanceAddress): Promise<Login[]> {
   const { secrets, masterSecretId, databaseUrlSecretId } = deps;
-  const versions = async (secretId: string): Promise<string[]> => {
-    const found = await Promise.all(
-      ['AWSCURRENT', 'AWSPREVIOUS'].map((stage) => findSecretVersion(secrets, secretId, { stage })),
-    );
-    return found.flatMap((version) => version?.value ?? []);
-  };
-  const [masters, applications] = await Promise.all([
-    versions(masterSecretId),
-    versions(databaseUrlSecretId),
-  ]);
-  const applicationLogins = applications.map(readLogin);
-  const database = applicationLogins[0]?.database ?? 'postgres';
+  const versions = await Promise.all(
+    ['AWSCURRENT', 'AWSPREVIOUS'].map((stage) => findSecretVersion(secrets, databaseUrlSecretId, { stage })),
+  );
+  const applications = versions.flatMap((version) => (version ? [readLogin(version.value)] : []));
+  const database = applications[0]?.database ?? 'postgres';
   return [
-    ...masters.map(readMasterCredentials).map(({ username, password }) => ({
-      host,
-      port,
-      user: username,
-      password,
-      database,
-    })),
-    ...applicationLogins.map((login) => ({ ...login, host, port })),
+    ...(await masterLogins(secrets, masterSecretId, { host, port, database })),
+    ...applications.map((login) => ({ ...login, host, port })),
   ];
 }

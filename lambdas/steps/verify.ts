@@ -4,10 +4,13 @@ import { check, isWritable, noFailedMigration, noInvalidIndex, pendingAreAbsent 
 import { readLogin } from '../database-url';
 import { RollbackError, VerificationFailed } from '../errors';
 import { readMigrationTable } from '../migrations';
-import { withConnection, type Login } from '../postgres';
+import { canLogIn, withConnection, type Login } from '../postgres';
 import { currentSecret } from '../secrets';
 
-/** Looks at the recovery instance as the application will. Every check runs; VerificationFailed names those that say no. */
+/**
+ * Looks at the recovery instance as the application will. Every check runs; VerificationFailed names those that say no.
+ * Throws DatabaseUnreachable while the instance restarts: that says nothing about its data.
+ */
 export async function verify(
   { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
   deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
@@ -17,6 +20,7 @@ export async function verify(
   const on = <T>(login: Login, work: Parameters<typeof withConnection<T>>[1]): Promise<T> =>
     withConnection(login, work);
 
+  await canLogIn(restored);
   const login = await check('application login over verified TLS', () =>
     on(restored, async (connection) => {
       await connection.query('select 1');

@@ -1,0 +1,250 @@
+import { DeleteDBSnapshotCommand, RebootDBInstanceCommand } from '@aws-sdk/client-rds';
+import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { CreateStateMachineCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import type { Recovery } from '../../../lambdas/contract';
+import { readLogin } from '../../../lambdas/database-url';
+import { findLiveInstance } from '../../../lambdas/live-instance';
+import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres';
+import { scramVerifier } from '../../../lambdas/scram';
+import { currentSecret, readMasterCredentials } from '../../../lambdas/secrets';
+import { drain } from '../../../lambdas/steps/drain';
+import { plan } from '../../../lambdas/steps/plan';
+import { readMarks } from '../../../lambdas/tags';
+import { carryOut, type Ending, type Guide } from './carry-out';
+import { Lab, migrationTable, until } from './lab';
+
+/** What people, rotations and RDS itself do in the middle of a recovery; one database, recovered again and again. */
+jest.setTimeout(180_000);
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.start();
+  await lab.sql(migrationTable);
+  await lab.sql('create table task (id int primary key)');
+  await lab.sql('insert into task values (1)');
+  await lab.snapshot('run-1', '2_bad');
+});
+afterAll(() => lab.stop());
+
+let number = 0;
+const planned = (more: object = {}): Promise<Recovery> => lab.planned(more, `interference-${++number}`);
+/** What happens when the machine comes to the step named. */
+const when = (at: string, act: () => Promise<unknown>): Guide => ({
+  before: async (step) => {
+    if (step === at) await act();
+  },
+});
+
+async function expectRecovered(recovery: Recovery, ending: Ending): Promise<void> {
+  expect(ending).toMatchObject({ state: 'Recovered' });
+  const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+  expect(live.instance.DBInstanceIdentifier).toBe(recovery.recoveryInstanceId);
+  expect(readMarks(live.instance.TagList).role).toBe('live');
+  expect(await lab.sql('select id from task')).toEqual([{ id: 1 }]);
+}
+
+async function rotateMaster(password: string): Promise<void> {
+  const { value } = await currentSecret(lab.secrets, lab.masterSecretId);
+  const { username } = readMasterCredentials(value);
+  await lab.secrets.send(
+    new PutSecretValueCommand({
+      SecretId: lab.masterSecretId,
+      SecretString: JSON.stringify({ username, password }),
+    }),
+  );
+}
+
+test('the master password rotated between MatchSettings and MatchCredentials works afterwards', async () => {
+  const recovery = await planned();
+  const ending = await carryOut(
+    lab,
+    recovery,
+    when('match-credentials', () => rotateMaster('second-Password2')),
+  );
+  await expectRecovered(recovery, ending);
+  const { host, port } = readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value);
+  const login = { host, port, user: 'master', password: 'second-Password2', database: 'orders' };
+  expect(await canLogIn(login)).toBe(true);
+});
+
+test('the recovery instance restarts before it is verified, and while the old one is being retired', async () => {
+  const recovery = await planned();
+  const reboot = (): Promise<unknown> =>
+    lab.rds.send(new RebootDBInstanceCommand({ DBInstanceIdentifier: recovery.recoveryInstanceId }));
+  const ending = await carryOut(lab, recovery, {
+    before: async (step) => {
+      if (step === 'verify' || step === 'retire') await reboot();
+    },
+  });
+  await expectRecovered(recovery, ending);
+});
+
+test('a rotation right after the swap names the new instance: the recovery goes on', async () => {
+  const recovery = await planned();
+  const password = 'it is new';
+  const ending = await carryOut(
+    lab,
+    recovery,
+    when('prove', async () => {
+      await lab.sql(`alter role orders_app password '${password}'`);
+      const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+      await lab.secrets.send(
+        new PutSecretValueCommand({
+          SecretId: lab.databaseUrlSecretId,
+          SecretString: value.replace(/:[^:@]*@/, `:${encodeURIComponent(password)}@`),
+        }),
+      );
+    }),
+  );
+  await expectRecovered(recovery, ending);
+});
+
+test('while somebody is connected to the old instance it is neither drained nor deleted', async () => {
+  const recovery = await planned();
+  const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  let stopped = 0;
+  const ending = await carryOut(lab, recovery, {
+    before: async (step) => {
+      if (step !== 'drain') return;
+      // A session that does not call itself this system's, as an application's pool holds it.
+      await withConnection(readLogin(value), async (connection) => {
+        await connection.query(`set application_name to 'orders-web'`);
+        const sessions: unknown = expect.stringContaining('1 of role orders_app (orders-web)');
+        await expect(drain({ recovery }, lab)).rejects.toMatchObject({
+          name: 'StillConnected',
+          message: sessions,
+        });
+        stopped++;
+      });
+    },
+  });
+  expect(stopped).toBe(1);
+  await expectRecovered(recovery, ending);
+});
+
+test('the old instance to be kept is marked retired and stays', async () => {
+  const recovery = await planned({ retire: 'keep' });
+  const ending = await carryOut(lab, recovery);
+  await expectRecovered(recovery, ending);
+  const old = await lab.instance(recovery.live.instanceId);
+  expect(old).toMatchObject({ DBInstanceStatus: 'available', DeletionProtection: true });
+  expect(readMarks(old?.TagList)).toMatchObject({ role: 'retired', 'recovery-id': recovery.id });
+});
+
+test('an old instance that cannot be asked is not taken for drained', async () => {
+  const recovery = await planned();
+  const unreachable = { ...recovery, live: { ...recovery.live, port: 1 } };
+  await expect(drain({ recovery: unreachable }, lab)).rejects.toMatchObject({
+    name: 'OldInstanceUnreachable',
+  });
+});
+
+test('a snapshot that is gone between plan and restore ends the recovery, and nothing is made', async () => {
+  await lab.snapshot('run-2');
+  const recovery = await planned();
+  const { restorePoint } = recovery;
+  if (restorePoint.kind !== 'snapshot') throw new Error('planned from a snapshot');
+  const ending = await carryOut(
+    lab,
+    recovery,
+    when('start-restore', () =>
+      lab.rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: restorePoint.snapshotId })),
+    ),
+  );
+  expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'RestorePointNotFound' });
+  expect(await lab.instance(recovery.recoveryInstanceId)).toBeUndefined();
+});
+
+test('somebody gave the name of the old instance to another one: that one is left alone', async () => {
+  const recovery = await planned();
+  const ending = await carryOut(lab, recovery, {
+    tell: (step, told) =>
+      step === 'retire' ? { ...told, live: { ...told.live, resourceId: 'db-ANOTHER' } } : told,
+  });
+  expect(ending).toMatchObject({ state: 'OldInstanceKept', error: 'RetirementRefused' });
+  expect(await lab.instance(recovery.live.instanceId)).toMatchObject({ DBInstanceStatus: 'available' });
+});
+
+test('a recovery to a time', async () => {
+  const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+  const time = new Date(Date.now() + 1000);
+  await until(
+    async () => Date.now(),
+    (now) => now > time.getTime() + 500,
+  );
+  await lab.sql('delete from task');
+  await until(
+    () => lab.instance(live.address.instanceId),
+    (instance) => (instance?.LatestRestorableTime?.getTime() ?? 0) > time.getTime(),
+  );
+  const recovery = await planned({ restore: { to: 'time', time: time.toISOString() } });
+  expect(recovery.restorePoint).toEqual({ kind: 'time', time: time.toISOString() });
+  await expectRecovered(recovery, await carryOut(lab, recovery));
+});
+
+test('of two recoveries started together, one goes on', async () => {
+  const machine = await lab.stepFunctions.send(
+    new CreateStateMachineCommand({
+      name: 'slow',
+      roleArn: 'arn:aws:iam::123456789012:role/machine',
+      definition: JSON.stringify({
+        StartAt: 'Wait',
+        States: { Wait: { Type: 'Wait', Seconds: 60, End: true } },
+      }),
+    }),
+  );
+  const stateMachineArn = machine.stateMachineArn ?? '';
+  const started = await Promise.all(
+    ['one', 'two', 'three'].map((name) =>
+      lab.stepFunctions.send(new StartExecutionCommand({ stateMachineArn, name })),
+    ),
+  );
+  const deps = {
+    rds: lab.rds,
+    secrets: lab.secrets,
+    stepFunctions: lab.stepFunctions,
+    environment: lab.environment,
+    databaseUrlSecretId: lab.databaseUrlSecretId,
+    machineArn: stateMachineArn,
+  };
+  const outcomes = await Promise.all(
+    started.map(({ executionArn = '', startDate = new Date() }) =>
+      plan(
+        {
+          execution: {
+            arn: executionArn,
+            name: executionArn.split(':').at(-1) ?? '',
+            startTime: startDate.toISOString(),
+          },
+          input: {},
+        },
+        deps,
+      ).then(
+        () => 'goes on',
+        (error: unknown) => (error instanceof Error ? error.name : ''),
+      ),
+    ),
+  );
+  expect(outcomes.sort()).toEqual(['RecoveryAlreadyRunning', 'RecoveryAlreadyRunning', 'goes on']);
+});
+
+test('a verifier logs in to a real server, whatever the password is made of', async () => {
+  const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  const login = readLogin(value);
+  const printable = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index)).join('');
+  for (const password of [printable, `ü\u00A0ﬁ Ⅸ 漢字 🦘`, `''"\\$$;--`, ' leading and trailing ']) {
+    await lab.sql(`alter role ${identifier(login.user)} password '${scramVerifier(password)}'`);
+    expect({ password, accepted: await canLogIn({ ...login, password }) }).toEqual({
+      password,
+      accepted: true,
+    });
+    expect(await canLogIn({ ...login, password: `${password}x` })).toBe(false);
+    // Back to what the secret says, as a role that is still logged in nowhere: the master user does it.
+    const { username, password: master } = readMasterCredentials(
+      (await currentSecret(lab.secrets, lab.masterSecretId)).value,
+    );
+    await withConnection({ ...login, user: username, password: master }, (connection) =>
+      connection.query(`alter role ${identifier(login.user)} password '${scramVerifier(login.password)}'`),
+    );
+  }
+});
