@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { RealClock } from './core/clock';
+import { whenAskedToEnd } from './core/lifetime';
 import { ENVIRONMENT, Stage } from './drill/stage';
 import { Timeline } from './drill/timeline';
 import { durations } from './rds/durations';
@@ -36,12 +37,9 @@ async function serve({ port, rows }: Options): Promise<void> {
     await sandbox?.stop();
     process.exit(code);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.stderr.write('\nStopping the sandbox …\n');
-      void stop(0);
-    });
-  }
+  whenAskedToEnd(() => {
+    void stop(0);
+  });
   try {
     sandbox = await timeline.step(
       'Start a local AWS over real PostgreSQL',

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import Table from 'cli-table3';
 import { VirtualClock } from '../core/clock';
+import { whenAskedToEnd } from '../core/lifetime';
 import { durations } from '../rds/durations';
 import { Sandbox } from '../sandbox';
 import { runDrill } from './drill';
@@ -59,11 +60,9 @@ async function drill({ scenario, rows, port, seed, json }: Options): Promise<num
       ? undefined
       : (line: string): void => void process.stderr.write(`${line}\n`);
   let sandbox: Sandbox | undefined;
-  const interrupted = (): void => {
-    process.stderr.write('\nStopping the sandbox …\n');
+  whenAskedToEnd(() => {
     void Promise.resolve(sandbox?.stop()).finally(() => process.exit(130));
-  };
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  });
   try {
     const report = await runDrill(scenario, {
       rows,
