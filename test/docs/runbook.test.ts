@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import {
@@ -43,8 +42,9 @@ class Operator {
 
   static async start(): Promise<Operator> {
     const sandbox = await Sandbox.start({ clock: new VirtualClock(), durations: durations('quick') });
-    const directory = mkdtempSync(join(tmpdir(), 'runbook-'));
     try {
+      // Inside the sandbox's own directory, which goes however this process ends.
+      const directory = join(sandbox.context.directory, 'operator');
       const assembly = join(directory, 'assembly');
       await synthesise(assembly, ['production']);
       await sandbox.deploy(assembly, ['Production-Database', 'Production-Rollback']);
@@ -57,7 +57,6 @@ class Operator {
       return new Operator(sandbox, aws, directory);
     } catch (error) {
       await sandbox.stop();
-      rmSync(directory, { recursive: true, force: true });
       throw error;
     }
   }
@@ -150,7 +149,6 @@ class Operator {
   async stop(): Promise<void> {
     await this.aws.stop();
     await this.sandbox.stop();
-    rmSync(this.directory, { recursive: true, force: true });
   }
 
   private async shell(commands: string): Promise<string> {
