@@ -5,7 +5,7 @@ import type { SandboxContext } from '../core/context';
 
 const DEFAULT_DURATION_SECONDS = 3600;
 
-/** STS: who am I, and let me be another role of this account. Trust policies are not looked at. */
+/** STS: who am I, and let me be another role of this account. Whether it may be is for `sandbox/iam` to say, as of every call. */
 export class StsService implements Service {
   readonly name = 'sts';
   readonly operations: Readonly<Record<string, Operation>>;
