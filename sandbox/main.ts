@@ -68,7 +68,7 @@ async function serve({ port, rows }: Options): Promise<void> {
       '',
       'Paste these lines into another terminal and try:',
       '  aws rds describe-db-instances --query "DBInstances[].DBInstanceIdentifier"',
-      `  aws lambda invoke --function-name ${ENVIRONMENT}-pre-migration-snapshot --payload '{}' /dev/stdout`,
+      `  aws lambda invoke --function-name ${ENVIRONMENT}-pre-migration-snapshot --cli-binary-format raw-in-base64-out --payload '{}' /dev/stdout`,
       `  aws stepfunctions start-execution --state-machine-arn arn:aws:states:${region}:${sandbox.context.account.accountId}:stateMachine:${ENVIRONMENT}-recovery --input '{}'`,
       `  psql "$(aws secretsmanager get-secret-value --secret-id ${ENVIRONMENT}/database-url --query SecretString --output text)"`,
       '',
