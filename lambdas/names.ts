@@ -30,14 +30,21 @@ export function finalSnapshotId(liveInstanceId: string, id: string): string {
   return `${cut(baseName(liveInstanceId), MAX_INSTANCE_ID)}-final-${id}`;
 }
 
-/** One deployment, one name: the readable part helps people, the digest keeps ids apart that only look alike. */
-export function preMigrationSnapshotId(liveInstanceId: string, deploymentId: string): string {
+/**
+ * One deployment to one database, one name: the readable part helps people, the digest keeps ids apart that only look alike.
+ * The database is known by its resource id, so that a deployment that runs again after a recovery gets a snapshot of what
+ * is live then.
+ */
+export function preMigrationSnapshotId(
+  live: { readonly instanceId: string; readonly resourceId: string },
+  deploymentId: string,
+): string {
   const readable = cut(slug(deploymentId), 60);
   const parts = [
-    cut(baseName(liveInstanceId), MAX_INSTANCE_ID),
+    cut(baseName(live.instanceId), MAX_INSTANCE_ID),
     'pre-migration',
     readable,
-    digest(deploymentId, 10),
+    digest(`${live.resourceId} ${deploymentId}`, 10),
   ];
   return parts.filter((part) => part !== '').join('-');
 }

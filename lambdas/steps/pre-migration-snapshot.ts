@@ -48,7 +48,7 @@ async function takeSnapshot(
   const { rds, secrets, environment } = deps;
   const secretId = required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID');
   const { instance, address: live } = await findLiveInstance(rds, secrets, secretId);
-  const snapshotId = preMigrationSnapshotId(live.instanceId, event.deploymentId);
+  const snapshotId = preMigrationSnapshotId(live, event.deploymentId);
 
   const existing = await findSnapshot(rds, snapshotId);
   if (existing) return answer(existing, environment);

@@ -27,7 +27,7 @@ test('names of instances and snapshots are legal for every name and id', () => {
       (live, recovery, deployment) => {
         expectLegal(recoveryInstanceId(live, recovery), 63);
         expectLegal(finalSnapshotId(live, recovery), 255);
-        expectLegal(preMigrationSnapshotId(live, deployment), 255);
+        expectLegal(preMigrationSnapshotId({ instanceId: live, resourceId: 'db-A' }, deployment), 255);
       },
     ),
   );
@@ -57,10 +57,17 @@ test('a name of the full 63 characters still leaves room for the id', () => {
 
 test('deployment ids that look alike give different snapshots', () => {
   const ids = ['Run 1', 'run-1', 'run_1', 'RUN-1', '-run-1-', 'ü', 'ä'].map((one) =>
-    preMigrationSnapshotId('orders', one),
+    preMigrationSnapshotId({ instanceId: 'orders', resourceId: 'db-A' }, one),
   );
   expect(new Set(ids).size).toBe(ids.length);
   expect(ids[1]).toMatch(/^orders-pre-migration-run-1-[0-9a-f]{10}$/);
+});
+
+test('a deployment that runs again after a recovery gets a snapshot of the database that is live then', () => {
+  const before = preMigrationSnapshotId({ instanceId: 'orders', resourceId: 'db-A' }, 'run-1');
+  const after = preMigrationSnapshotId({ instanceId: 'orders-rec-0123456789', resourceId: 'db-B' }, 'run-1');
+  expect(after).not.toBe(before);
+  expect(after).toMatch(/^orders-pre-migration-run-1-/);
 });
 
 test('the id of a recovery stays with its execution, and a name used again gets another', () => {
