@@ -70,6 +70,32 @@ interface Setting {
   readonly mayDiffer?: string;
 }
 
+/**
+ * What RDS may write in its own way or refuse to take over, without the database being less safe or less reachable. When
+ * asking for it has not helped for a while, a difference is reported and the recovery goes on.
+ */
+const NOT_WORTH_FAILING = new Set([
+  'Iops',
+  'StorageThroughput',
+  'MaxAllocatedStorage',
+  'AutoMinorVersionUpgrade',
+  'CopyTagsToSnapshot',
+  'PreferredBackupWindow',
+  'PreferredMaintenanceWindow',
+  'MonitoringInterval',
+  'MonitoringRoleArn',
+  'DatabaseInsightsMode',
+  'PerformanceInsightsEnabled',
+  'PerformanceInsightsRetentionPeriod',
+  'PerformanceInsightsKMSKeyId',
+  'EnabledCloudwatchLogsExports',
+  'CACertificateIdentifier',
+  'OptionGroupName',
+  'NetworkType',
+  'DedicatedLogVolume',
+]);
+const NOT_TAKEN = 'RDS did not take the value of the live instance; set it by hand';
+
 const SETTINGS: readonly Setting[] = [
   same('DBInstanceClass', (live) => ({ DBInstanceClass: live.DBInstanceClass })),
   same('StorageType', (live) => ({ StorageType: live.StorageType, ...tuned(live) })),
@@ -103,7 +129,12 @@ const SETTINGS: readonly Setting[] = [
     read: (instance) => instance.MonitoringInterval ?? 0,
     modify: monitoring,
   },
-  same('MonitoringRoleArn', monitoring),
+  {
+    name: 'MonitoringRoleArn',
+    // RDS may keep the role of monitoring that was switched off, and takes none without an interval.
+    read: (instance) => (instance.MonitoringInterval ? instance.MonitoringRoleArn : undefined),
+    modify: monitoring,
+  },
   {
     name: 'DatabaseInsightsMode',
     read: (instance) => instance.DatabaseInsightsMode ?? 'standard',
@@ -188,18 +219,25 @@ export function compareSettings(live: DBInstance, recovery: DBInstance): Compare
       live: ofLive,
       recovery: ofRecovery,
       equal,
-      ...(!equal && setting.mayDiffer ? { note: setting.mayDiffer } : {}),
+      ...(equal ? {} : { note: setting.mayDiffer ?? NOT_TAKEN }),
     };
   });
 }
 
-/** What to change on the recovery instance, and the names of what differs and cannot be changed. */
+/**
+ * What to change on the recovery instance, and the names of what differs and cannot be changed. `asked` long enough: without
+ * what is not worth failing for.
+ */
 export function settingsToModify(
   live: DBInstance,
   recovery: DBInstance,
+  asked: 'not long' | 'long enough',
 ): { changes: Partial<ModifyDBInstanceMessage>; impossible: string[] } {
   const differing = SETTINGS.filter(
-    (setting) => !setting.mayDiffer && show(setting.read(live)) !== show(setting.read(recovery)),
+    (setting) =>
+      !setting.mayDiffer &&
+      !(asked === 'long enough' && NOT_WORTH_FAILING.has(setting.name)) &&
+      show(setting.read(live)) !== show(setting.read(recovery)),
   );
   return {
     changes: differing.reduce<Partial<ModifyDBInstanceMessage>>(

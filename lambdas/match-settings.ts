@@ -9,6 +9,7 @@ export const handler = defineHandler({
   event: MatchSettingsEvent,
   step: matchSettings,
   deps: (settings) => ({
+    now: () => new Date(),
     rds: rdsClient(),
     secrets: secretsManagerClient(),
     masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),

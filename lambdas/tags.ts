@@ -20,7 +20,10 @@ export const ROLES = [
 ] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Tags with one value each. `expires-at` is ISO 8601; `master-password-version` the secret version last set. */
+/**
+ * Tags with one value each. `expires-at` and `settings-asked-at` are ISO 8601; the latter is when settings were first changed;
+ * `master-password-version` is the secret version last set.
+ */
 export interface Marks {
   readonly role?: Role;
   readonly environment?: string;
@@ -31,6 +34,7 @@ export interface Marks {
   readonly 'run-url'?: string;
   readonly 'expires-at'?: string;
   readonly 'master-password-version'?: string;
+  readonly 'settings-asked-at'?: string;
 }
 
 export interface Migration {
@@ -66,6 +70,7 @@ export function readMarks(tags: readonly Tag[] | undefined): Marks {
     'run-url',
     'expires-at',
     'master-password-version',
+    'settings-asked-at',
   ] as const;
   const found = names.flatMap((name) => {
     const text = value(name);

@@ -182,7 +182,12 @@ export function functionPermissions(
         ]),
         conditions: {
           ...tagged('recovery-instance'),
-          'ForAllValues:StringEquals': { 'aws:TagKeys': ['migration-rollback:master-password-version'] },
+          'ForAllValues:StringEquals': {
+            'aws:TagKeys': [
+              'migration-rollback:master-password-version',
+              'migration-rollback:settings-asked-at',
+            ],
+          },
         },
       },
       {

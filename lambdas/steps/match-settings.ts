@@ -19,13 +19,16 @@ import { findInstance, isTerminal, isUp, unfinished } from '../rds';
 import { currentSecret, readMasterCredentials } from '../secrets';
 import { readMarks, writeMarks } from '../tags';
 
+/** How long RDS is asked again for settings that are not worth failing for. Changes are seen within minutes. */
+const PATIENCE_MS = 20 * 60_000;
+
 /**
  * Makes the recovery instance's settings and master password those of the live instance. Every call does what can be done
  * now and throws SettingsNotMatched until nothing differs.
  */
 export async function matchSettings(
   { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
-  deps: { rds: RDSClient; secrets: SecretsManagerClient; masterSecretId: string },
+  deps: { rds: RDSClient; secrets: SecretsManagerClient; masterSecretId: string; now: () => Date },
 ): Promise<MatchSettingsResult> {
   const { rds, secrets, masterSecretId } = deps;
   const live = await findInstance(rds, recovery.live.instanceId);
@@ -41,8 +44,11 @@ export async function matchSettings(
     throw new SettingsNotMatched(`Instance ${instance.instanceId}: ${open.join('; ')}.`, 'Wait.');
 
   const master = await currentSecret(secrets, masterSecretId);
-  const passwordIsSet = readMarks(own.TagList)['master-password-version'] === master.versionId;
-  const { changes, impossible } = settingsToModify(live, own);
+  const marks = readMarks(own.TagList);
+  const passwordIsSet = marks['master-password-version'] === master.versionId;
+  const askedAt = marks['settings-asked-at'] ?? deps.now().toISOString();
+  const asked = deps.now().getTime() - new Date(askedAt).getTime() > PATIENCE_MS ? 'long enough' : 'not long';
+  const { changes, impossible } = settingsToModify(live, own, asked);
   if (impossible.length > 0)
     throw new SettingsCannotMatch(
       `Settings of ${instance.instanceId} differ from ${recovery.live.instanceId} and cannot be changed: ${impossible.join(', ')}.`,
@@ -70,7 +76,7 @@ export async function matchSettings(
       await rds.send(
         new AddTagsToResourceCommand({
           ResourceName: own.DBInstanceArn,
-          Tags: writeMarks({ 'master-password-version': master.versionId }),
+          Tags: writeMarks({ 'master-password-version': master.versionId, 'settings-asked-at': askedAt }),
         }),
       );
     throw new SettingsNotMatched(
