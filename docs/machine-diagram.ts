@@ -46,7 +46,8 @@ export function synthesisedMachine(): Definition {
  */
 export function machineDiagram({ StartAt, States }: Definition): string {
   const tells = (name: string): boolean =>
-    name.startsWith('Notify') && (States[name]?.Catch.every(({ Next }) => Next === States[name]?.Next) ?? false);
+    name.startsWith('Notify') &&
+    (States[name]?.Catch.every(({ Next }) => Next === States[name]?.Next) ?? false);
   const behind = (name: string): string => (tells(name) ? behind(States[name]?.Next ?? '') : name);
   const names = Object.keys(States).filter((name) => !tells(name));
   const id = (name: string): string => `s${names.indexOf(name)}`;

@@ -247,11 +247,11 @@ export class RecoveryMachine extends Construct {
       `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " now, restored from " & ` +
         '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time) & ' +
         `". The old instance " & ${LIVE} & ` +
-        '($retirement.retired = "deleted" ? " was deleted; its final snapshot is " & $retirement.finalSnapshotId : " is kept") & ' +
-        '". Migrations that were taken away, and are pending again: " & ' +
-        '($verification.migrationsTakenAway = null ? "not known, the old database could not be read" : ' +
-        '$count($verification.migrationsTakenAway) = 0 ? "none" : $join($verification.migrationsTakenAway, ", ")) & ' +
-        '". Mend them before the next deployment."',
+        '($retirement.retired = "deleted" ? " was deleted. What was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
+        ': " is kept. What was written since is in it") & ". " & ' +
+        '($verification.migrationsTakenAway = null ? "Which migrations were taken away is not known, the old database could not be read: look before the next deployment." : ' +
+        '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
+        '"Taken away, and pending again: " & $join($verification.migrationsTakenAway, ", ") & ". Mend them before the next deployment.")',
       untold,
     );
     return notify.next(
@@ -287,7 +287,7 @@ export class RecoveryMachine extends Construct {
     const failed = this.tellAndFail(
       'NotifyFailed',
       'RecoveryFailed',
-      'recovery failed, nothing was changed',
+      'recovery failed, DATABASE_URL is unchanged',
       `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". " & $discarded`,
     );
     const discard = this.step({
@@ -333,7 +333,7 @@ export class RecoveryMachine extends Construct {
       'SwappedBack',
       'recovery failed, swapped back',
       `${FIRST_ERROR} & "\\nDATABASE_URL names the old instance " & ${LIVE} & " again: restart what read it meanwhile. " & ` +
-        `"The recovery instance " & ${RECOVERY_INSTANCE} & " is kept, since it may have taken writes: look, then delete it."`,
+        `"The recovery instance " & ${RECOVERY_INSTANCE} & " is kept, since it may have taken writes: look, switch its deletion protection off, then delete it."`,
     );
   }
 
@@ -344,11 +344,11 @@ export class RecoveryMachine extends Construct {
       'SwapBackFailed',
       'ACT NOW: swapping back failed',
       `${FIRST_ERROR} & "\\nThen swapping back failed with " & $swapBackError & ` +
-        `"\\nDATABASE_URL may name either instance; both are kept. To go back to " & ${LIVE} & " by hand, find the version ` +
-        `labelled AWSCURRENT with: aws secretsmanager describe-secret --secret-id ${databaseUrlSecret.secretArn} ; if it is not " & ` +
+        `"\\nDATABASE_URL may name either instance; both are kept. To go back to " & ${LIVE} & " by hand, ask for the current version: ` +
+        `aws secretsmanager get-secret-value --secret-id ${databaseUrlSecret.secretArn} --query VersionId --output text ; if it is not " & ` +
         `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
         `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
-        '$recovery.secretVersionId & " --remove-from-version-id <the version found> ; then restart what uses the database."',
+        '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then restart what uses the database."',
     );
   }
 
@@ -359,7 +359,7 @@ export class RecoveryMachine extends Construct {
       'OldInstanceKept',
       'recovered, but the old instance is kept',
       `${FIRST_ERROR} & "\\nThe cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". The old instance " & ${LIVE} & ` +
-        `" was not retired. Look at it; redrive this execution to go on retiring it."`,
+        `" was not retired: once nothing uses it, delete it by hand with a final snapshot, as docs/runbook.md says."`,
     );
   }
 
