@@ -138,7 +138,7 @@ async function remove(
     if (isAwsError(error, 'SnapshotQuotaExceededFault', 'SnapshotQuotaExceeded'))
       throw new SnapshotQuotaExceeded(
         `The quota of manual snapshots leaves no room for the final snapshot of ${instanceId}.`,
-        'The instance is kept. Delete snapshots that nobody needs, then redrive the execution.',
+        'The instance is kept, without deletion protection. Delete snapshots that nobody needs, then redrive the execution.',
         { cause: error },
       );
     if (!isDeletionForLater(error, old.DeletionProtection ?? false)) throw error;

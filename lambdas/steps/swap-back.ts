@@ -23,8 +23,10 @@ export async function swapBack(
     return { wasSwapped: true };
   }
   const swappedIn = await findSecretVersion(secrets, secretId, { versionId: ours });
+  // Never staged, never current: somebody else moved the secret before the swap could.
+  if (!swappedIn) return { wasSwapped: false };
   // AWSPREVIOUS follows AWSCURRENT: our version has it only if it was current and an earlier call moved it back.
-  const wasCurrent = swappedIn?.stages.includes('AWSPREVIOUS') ?? false;
+  const wasCurrent = swappedIn.stages.includes('AWSPREVIOUS');
   if (current.versionId === before) return { wasSwapped: wasCurrent };
 
   const { host, port } = readLogin(current.value);

@@ -10,8 +10,10 @@ import { currentSecret, readMasterCredentials } from '../../../lambdas/secrets';
 import { drain } from '../../../lambdas/steps/drain';
 import { plan } from '../../../lambdas/steps/plan';
 import { readMarks } from '../../../lambdas/tags';
+import { retire } from '../../../lambdas/steps/retire';
+import { ApiError } from '../../../sandbox/core/api';
 import { carryOut, type Ending, type Guide } from './carry-out';
-import { Lab, migrationTable, until } from './lab';
+import { Lab, again, migrationTable, until } from './lab';
 
 /** What people, rotations and RDS itself do in the middle of a recovery; one database, recovered again and again. */
 jest.setTimeout(180_000);
@@ -25,6 +27,9 @@ beforeAll(async () => {
   await lab.snapshot('run-1', '2_bad');
 });
 afterAll(() => lab.stop());
+
+/** Every printable character of ASCII. */
+const printable = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index)).join('');
 
 let number = 0;
 const planned = (more: object = {}): Promise<Recovery> => lab.planned(more, `interference-${++number}`);
@@ -182,6 +187,77 @@ test('a recovery to a time', async () => {
   await expectRecovered(recovery, await carryOut(lab, recovery));
 });
 
+test('a second recovery that gets past the plan cannot swap, and leaves nothing behind', async () => {
+  const [first, second] = [await planned(), await planned()];
+  let outcome: Ending | undefined;
+  const late = await carryOut(
+    lab,
+    second,
+    when('swap', async () => {
+      outcome = await carryOut(lab, first);
+    }),
+  );
+  expect(late).toMatchObject({ state: 'RecoveryFailed', error: 'SecretMovedMeanwhile' });
+  expect(await lab.instance(second.recoveryInstanceId)).toBeUndefined();
+  await expectRecovered(first, outcome ?? { state: 'RecoveryFailed' });
+});
+
+test('without room for a snapshot nothing is planned that needs one', async () => {
+  const restore = lab.sandbox.context.api.intercept(async ({ context }, next) =>
+    context.operation === 'DescribeAccountAttributes'
+      ? { AccountQuotas: [{ AccountQuotaName: 'ManualSnapshots', Used: 100, Max: 100 }] }
+      : next(),
+  );
+  try {
+    await expect(planned()).rejects.toMatchObject({ name: 'SnapshotQuotaExceeded' });
+    expect(await planned({ retire: 'keep' })).toMatchObject({ retire: 'keep' });
+  } finally {
+    restore();
+  }
+});
+
+test('without room for the final snapshot the old instance is kept until there is some', async () => {
+  const recovery = await planned();
+  const restore = lab.sandbox.context.api.intercept(async ({ context }, next) => {
+    if (context.operation === 'DeleteDBInstance')
+      throw new ApiError('SnapshotQuotaExceededFault', 'Cannot create more than 100 manual snapshots');
+    return next();
+  });
+  try {
+    expect(await carryOut(lab, recovery)).toMatchObject({
+      state: 'OldInstanceKept',
+      error: 'SnapshotQuotaExceeded',
+    });
+  } finally {
+    restore();
+  }
+  expect(await lab.instance(recovery.live.instanceId)).toMatchObject({ DBInstanceStatus: 'available' });
+  // A redrive goes on with the state that failed.
+  await again('RetirementNotFinished', () => retire({ recovery }, lab));
+  expect(await lab.instance(recovery.live.instanceId)).toBeUndefined();
+  await expectRecovered(recovery, { state: 'Recovered' });
+});
+
+test('a password of every printable character, in a secret of single fields', async () => {
+  const secret = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  const { user, host, port, database } = readLogin(secret.value);
+  const odd = `${printable} ü`;
+  await lab.sql(`alter role ${identifier(user)} password '${scramVerifier(odd)}'`);
+  const fields = { username: user, password: odd, host, port, dbname: database, note: 'kept' };
+  await lab.secrets.send(
+    new PutSecretValueCommand({
+      SecretId: lab.databaseUrlSecretId,
+      SecretString: JSON.stringify(fields, undefined, 1),
+    }),
+  );
+  const recovery = await planned();
+  const ending = await carryOut(lab, recovery);
+  await expectRecovered(recovery, ending);
+  expect((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value).toBe(
+    JSON.stringify({ ...fields, host: ending.instance?.host }, undefined, 1),
+  );
+});
+
 test('of two recoveries started together, one goes on', async () => {
   const machine = await lab.stepFunctions.send(
     new CreateStateMachineCommand({
@@ -231,7 +307,6 @@ test('of two recoveries started together, one goes on', async () => {
 test('a verifier logs in to a real server, whatever the password is made of', async () => {
   const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
   const login = readLogin(value);
-  const printable = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index)).join('');
   for (const password of [printable, `ü\u00A0ﬁ Ⅸ 漢字 🦘`, `''"\\$$;--`, ' leading and trailing ']) {
     await lab.sql(`alter role ${identifier(login.user)} password '${scramVerifier(password)}'`);
     expect({ password, accepted: await canLogIn({ ...login, password }) }).toEqual({
