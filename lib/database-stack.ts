@@ -200,7 +200,9 @@ export class DatabaseStack extends Stack {
       vpc: this.vpc,
       description: 'The application: may connect to the database',
     });
-    securityGroup.connections.allowToDefaultPort(this.instance, 'PostgreSQL');
+    // Not by way of `connections`: that would also add a rule for what may leave, where everything may.
+    for (const database of this.instance.connections.securityGroups)
+      database.addIngressRule(securityGroup, ec2.Port.POSTGRES, 'PostgreSQL, from the application');
     new CfnOutput(this, 'ApplicationSecurityGroupId', { value: securityGroup.securityGroupId });
   }
 }

@@ -86,6 +86,20 @@ describe('the network', () => {
     }
   });
 
+  test('lets the application reach the database, by a security group of its own', () => {
+    const database = stack('Production-Database');
+    const ingress = resourcesOf(database, 'AWS::EC2::SecurityGroupIngress').map(
+      ({ Properties }) => Properties,
+    );
+    const [fromApplication] = ingress.filter(
+      ({ Description }) => Description === 'PostgreSQL, from the application',
+    );
+    expect(fromApplication).toMatchObject({ IpProtocol: 'tcp', FromPort: 5432, ToPort: 5432 });
+    const source = readable(fromApplication?.['SourceSecurityGroupId']);
+    expect(source).toMatch(/^<ApplicationSecurityGroup\w+\.GroupId>$/);
+    expect(readable(database.Outputs['ApplicationSecurityGroupId']?.Value)).toBe(source);
+  });
+
   test('lets the functions that talk to PostgreSQL reach the database and Secrets Manager, and nothing else', () => {
     const production = stack('Production-Rollback');
     const egress = resourcesOf(production, 'AWS::EC2::SecurityGroupEgress').map(
