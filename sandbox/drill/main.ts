@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import Table from 'cli-table3';
 import { VirtualClock } from '../core/clock';
@@ -15,6 +16,7 @@ interface Options {
   readonly port?: number;
   readonly seed: number;
   readonly json?: true;
+  readonly permissions?: string;
   readonly list?: true;
 }
 
@@ -32,6 +34,7 @@ const program = new Command('npm run drill --')
   .option('--port <n>', 'port of the local AWS (default: any free one)', wholeNumber(1024, 65_535))
   .option('--seed <n>', 'seed of the AWS-like durations', wholeNumber(0, 2 ** 31), 1)
   .option('--json', 'one JSON document on standard output, progress on standard error')
+  .option('--permissions <file>', 'writes which of the granted IAM permissions were used')
   .option('--list', 'the scenarios')
   .showHelpAfterError()
   .action(async (options: Options) => {
@@ -52,7 +55,7 @@ function list({ json }: Options): number {
   return 0;
 }
 
-async function drill({ scenario, rows, port, seed, json }: Options): Promise<number> {
+async function drill({ scenario, rows, port, seed, json, permissions }: Options): Promise<number> {
   const clock = new VirtualClock();
   const timeline = new Timeline(json ? process.stderr : process.stdout, clock);
   const log =
@@ -75,6 +78,10 @@ async function drill({ scenario, rows, port, seed, json }: Options): Promise<num
           ...(log ? { log } : {}),
         })),
     });
+    if (permissions !== undefined && sandbox) {
+      const { granted, used } = await sandbox.iam.usage();
+      await writeFile(permissions, JSON.stringify({ granted, used: [...used] }));
+    }
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : `\n${summary(report)}`);
     return report.asExpected ? 0 : 1;
   } catch (error) {

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { SCENARIOS } from '../../sandbox/drill/scenarios';
+import { checkUsage, mergeUsage, type UsageReport } from '../../sandbox/iam/usage';
+import { NEVER_USED } from '../sandbox/iam/never-used';
 
 const ROOT = join(__dirname, '..', '..');
 
@@ -123,11 +125,30 @@ const WAYS: Record<string, readonly string[]> = {
   ],
 };
 
+const Permission = z.object({
+  role: z.string(),
+  policy: z.string(),
+  statement: z.number(),
+  sid: z.string().optional(),
+  action: z.string(),
+  resource: z.string(),
+});
+const Usage = z.object({
+  granted: z.array(Permission),
+  used: z.array(z.string()).transform((used) => new Set(used)),
+});
+
 describe('npm run drill', () => {
+  const usage: UsageReport[] = [];
+
   test.each(SCENARIOS.map(({ name }) => name))(
     '%s ends as it should, by the states it should, and says so in one JSON document',
     async (name) => {
-      const { code, stdout, stderr } = await drill(['--scenario', name, '--rows', '2000', '--json']);
+      const permissions = join(temporary, `${name}.permissions.json`);
+      const { code, stdout, stderr } = await drill([
+        ...['--scenario', name, '--rows', '2000', '--json'],
+        ...['--permissions', permissions],
+      ]);
       const report = Report.parse(JSON.parse(stdout));
       const failed = report.checks.filter(({ ok }) => !ok);
       expect({ code, failed, stderr: failed.length > 0 ? stderr : '' }).toEqual({
@@ -144,9 +165,15 @@ describe('npm run drill', () => {
       const recovered = report.executionStatus === 'SUCCEEDED';
       expect(report.data.digestAfter === report.data.digestBefore).toBe(recovered);
       expect(leftovers()).toEqual([]);
+      usage.push(Usage.parse(JSON.parse(readFileSync(permissions, 'utf8'))));
     },
     300_000,
   );
+
+  test('every permission that the stacks grant is used by some scenario, or its reason is written down', () => {
+    expect(usage).toHaveLength(SCENARIOS.length);
+    expect(checkUsage(mergeUsage(usage), NEVER_USED)).toEqual({ unexplained: [], stale: [] });
+  });
 
   test('lists the scenarios, for programs too', async () => {
     const { code, stdout } = await drill(['--list', '--json']);
