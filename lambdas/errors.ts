@@ -192,7 +192,7 @@ export function toRollbackError(error: unknown): RollbackError {
   )
     return new AwsUnavailable(
       `AWS could not be asked: ${name}: ${message}`,
-      'Usually this passes; redrive the execution, which goes on where it stopped.',
+      'Usually this passes: try again in a few minutes.',
       { cause: error },
     );
   return new Unexpected(`${name}: ${message}`, 'See the log of the function for where it happened.', {

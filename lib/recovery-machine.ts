@@ -40,7 +40,8 @@ const WAITS: {
     every: Duration.seconds(15),
     limit: Duration.hours(6),
   },
-  'match-settings': { error: 'SettingsNotMatched', every: Duration.seconds(15), limit: Duration.hours(2) },
+  // RDS takes no change during the first backup, which lasts for hours on a big database.
+  'match-settings': { error: 'SettingsNotMatched', every: Duration.seconds(15), limit: Duration.hours(6) },
   'match-credentials': {
     error: 'CredentialsNotReady',
     every: Duration.seconds(10),
@@ -50,7 +51,7 @@ const WAITS: {
   drain: { error: 'StillConnected', every: Duration.seconds(10), limit: Duration.minutes(30) },
   // The final snapshot of a big database is incremental, but not quick.
   retire: { error: 'RetirementNotFinished', every: Duration.seconds(15), limit: Duration.hours(4) },
-  discard: { error: 'DiscardNotFinished', every: Duration.seconds(15), limit: Duration.hours(2) },
+  discard: { error: 'DiscardNotFinished', every: Duration.seconds(15), limit: Duration.hours(6) },
 };
 
 /** The call did not get as far as an answer: every step can be run twice, so it is asked again. */

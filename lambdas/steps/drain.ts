@@ -41,7 +41,7 @@ export async function drain(
     if (error instanceof DatabaseUnreachable || error instanceof LoginRefused || error instanceof QueryFailed)
       throw new OldInstanceUnreachable(
         `Instance ${instanceId} cannot be asked who is connected: ${error.fact}`,
-        'It is kept. Look at it, then retire it by hand.',
+        'It is kept. Look at it, then delete it by hand, with a final snapshot.',
         { cause: error },
       );
     throw error;

@@ -37,7 +37,7 @@ export async function prove(
   if (failed.length > 0)
     throw new ProofFailed(
       `${failed.length} of ${checks.length} proofs failed after the swap: ${failed.map(({ name, detail }) => `${name} (${detail})`).join('; ')}`,
-      'The secret is swapped back; the recovery instance is kept to be looked at.',
+      'Look at the recovery instance.',
     );
   return { checks };
 }

@@ -41,7 +41,7 @@ export async function retire({ recovery }: { recovery: Recovery }, deps: RetireD
   const old = await findInstance(rds, instanceId);
   if (old && old.DbiResourceId !== resourceId)
     throw new RetirementRefused(
-      `Instance ${instanceId} is ${old.DbiResourceId ?? 'unknown'}, not ${resourceId} that was replaced.`,
+      `Instance ${instanceId} has the resource id ${old.DbiResourceId ?? 'unknown'}, the one that was replaced had ${resourceId}.`,
       'Somebody gave its name to another instance; that one is left alone.',
     );
   if (recovery.retire === 'keep') {
@@ -138,7 +138,7 @@ async function remove(
     if (isAwsError(error, 'SnapshotQuotaExceededFault', 'SnapshotQuotaExceeded'))
       throw new SnapshotQuotaExceeded(
         `The quota of manual snapshots leaves no room for the final snapshot of ${instanceId}.`,
-        'The instance is kept, without deletion protection. Delete snapshots that nobody needs, then redrive the execution.',
+        'The instance is kept, without deletion protection. Delete snapshots that nobody needs, then delete it by hand, with a final snapshot.',
         { cause: error },
       );
     if (!isDeletionForLater(error, old.DeletionProtection ?? false)) throw error;
