@@ -1,9 +1,12 @@
 import type { Check, RestorePoint } from './contract';
-import { RollbackError } from './errors';
+import { DatabaseUnreachable, RollbackError } from './errors';
 import { readMigrationTable } from './migrations';
 import type { Connection } from './postgres';
 
-/** Runs one check; a refusal or an error is its answer, so that the others still run. */
+/**
+ * Runs one check; a refusal or an error is its answer, so that the others still run. Throws DatabaseUnreachable: a server that
+ * cannot be asked has not answered.
+ */
 export async function check(
   name: string,
   run: () => Promise<string | { ok: boolean; detail: string }>,
@@ -12,6 +15,7 @@ export async function check(
     const result = await run();
     return typeof result === 'string' ? { name, ok: true, detail: result } : { name, ...result };
   } catch (error) {
+    if (error instanceof DatabaseUnreachable) throw error;
     if (error instanceof RollbackError) return { name, ok: false, detail: error.message };
     throw error;
   }

@@ -80,7 +80,7 @@ export class Connection {
       const result = await this.client.query<Record<string, unknown>>(sql, [...values]);
       return result.rows;
     } catch (error) {
-      if (error instanceof DatabaseError)
+      if (error instanceof DatabaseError && !isShutdown(error))
         throw new QueryFailed(
           `PostgreSQL on ${this.login.host} refused a query: ${error.message} (SQLSTATE ${error.code ?? 'unknown'}).`,
           'See the log of the instance.',
@@ -93,6 +93,11 @@ export class Connection {
 /** An SQL identifier, quoted. */
 export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Class 57P: the server ends sessions, since it stops or restarts; class 08: the connection broke. */
+function isShutdown({ code = '' }: DatabaseError): boolean {
+  return code.startsWith('57P') || code.startsWith('08');
 }
 
 /** SQLSTATEs of a refused login: no such role, wrong password, no matching pg_hba.conf entry, role may not log in. */

@@ -3,18 +3,47 @@ import * as z from 'zod/mini';
 import type { Check, InstanceAddress, ProveResult, Recovery } from '../contract';
 import { check, isWritable, noFailedMigration, pendingAreAbsent } from '../database-checks';
 import { readLogin } from '../database-url';
-import { ProofFailed, RollbackError } from '../errors';
+import { DatabaseUnreachable, ProofFailed, RollbackError } from '../errors';
 import { withConnection, type Connection, type Login } from '../postgres';
 import { currentSecret } from '../secrets';
 
+interface Swapped {
+  readonly recovery: Recovery;
+  readonly instance: InstanceAddress;
+  readonly versionId: string;
+}
+
 /** Logs in with exactly what the secret says now and proves that it leads to the restored database. Throws ProofFailed. */
 export async function prove(
-  { recovery, instance, versionId }: { recovery: Recovery; instance: InstanceAddress; versionId: string },
+  swapped: Swapped,
   deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
 ): Promise<ProveResult> {
   const secret = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
+  const checks = await proofs(swapped, secret).catch((error: unknown) => {
+    // The application meets the same: no waiting here, the old instance serves at once again.
+    if (error instanceof DatabaseUnreachable)
+      throw new ProofFailed(`DATABASE_URL leads to no server after the swap. ${error.fact}`, LOOK, {
+        cause: error,
+      });
+    throw error;
+  });
+  const failed = checks.filter(({ ok }) => !ok);
+  if (failed.length > 0)
+    throw new ProofFailed(
+      `${failed.length} of ${checks.length} proofs failed after the swap: ${failed.map(({ name, detail }) => `${name} (${detail})`).join('; ')}`,
+      LOOK,
+    );
+  return { checks };
+}
+
+const LOOK = 'Look at the recovery instance.';
+
+async function proofs(
+  { recovery, instance, versionId }: Swapped,
+  secret: { value: string; versionId: string },
+): Promise<Check[]> {
   const login = readLogin(secret.value);
-  const checks: Check[] = [
+  return [
     await check('the secret names the recovery instance', async () => ({
       ok: login.host.toLowerCase() === instance.host.toLowerCase() && login.port === instance.port,
       // A rotation right after the swap makes a version of its own, which names the recovery instance too.
@@ -33,13 +62,6 @@ export async function prove(
     ),
     await check('it is the restored server, not the old one', () => isAnotherServer(login, recovery.live)),
   ];
-  const failed = checks.filter(({ ok }) => !ok);
-  if (failed.length > 0)
-    throw new ProofFailed(
-      `${failed.length} of ${checks.length} proofs failed after the swap: ${failed.map(({ name, detail }) => `${name} (${detail})`).join('; ')}`,
-      'Look at the recovery instance.',
-    );
-  return { checks };
 }
 
 const Identity = z.object({

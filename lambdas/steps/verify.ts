@@ -4,7 +4,7 @@ import { check, isWritable, noFailedMigration, noInvalidIndex, pendingAreAbsent 
 import { readLogin } from '../database-url';
 import { RollbackError, VerificationFailed } from '../errors';
 import { readMigrationTable } from '../migrations';
-import { canLogIn, withConnection, type Login } from '../postgres';
+import { withConnection, type Login } from '../postgres';
 import { currentSecret } from '../secrets';
 
 /**
@@ -17,24 +17,20 @@ export async function verify(
 ): Promise<VerifyResult> {
   const live = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
   const restored = { ...live, host: instance.host, port: instance.port };
-  const on = <T>(login: Login, work: Parameters<typeof withConnection<T>>[1]): Promise<T> =>
-    withConnection(login, work);
-
-  await canLogIn(restored);
   const login = await check('application login over verified TLS', () =>
-    on(restored, async (connection) => {
+    withConnection(restored, async (connection) => {
       await connection.query('select 1');
       return `Role "${restored.user}" logs in to "${restored.database}" on ${restored.host}:${restored.port}.`;
     }),
   );
   const checks: Check[] = [
     login,
-    await check('writable', () => on(restored, isWritable)),
-    await check('no failed migration', () => on(restored, noFailedMigration)),
+    await check('writable', () => withConnection(restored, isWritable)),
+    await check('no failed migration', () => withConnection(restored, noFailedMigration)),
     await check('pending migrations are absent', () =>
-      on(restored, (connection) => pendingAreAbsent(connection, recovery.restorePoint)),
+      withConnection(restored, (connection) => pendingAreAbsent(connection, recovery.restorePoint)),
     ),
-    await check('no invalid index', () => on(restored, noInvalidIndex)),
+    await check('no invalid index', () => withConnection(restored, noInvalidIndex)),
   ];
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length > 0)
@@ -43,7 +39,7 @@ export async function verify(
       'The live database is as it was. Choose another restore point.',
     );
 
-  const { applied } = await on(restored, readMigrationTable);
+  const { applied } = await withConnection(restored, readMigrationTable);
   return { checks, migrations: applied, migrationsTakenAway: await takenAway(live, applied) };
 }
 
