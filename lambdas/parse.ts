@@ -41,6 +41,7 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unkno
         return [{ field, got, allowed: oneOf(options) }];
       }
       case 'too_small':
+        if (issue.origin === 'string' && issue.minimum === 1) return [{ field, got, allowed: 'a text' }];
         return [{ field, got, allowed: `at least ${String(issue.minimum)}${unit(issue.origin)}` }];
       case 'too_big':
         return [{ field, got, allowed: `at most ${String(issue.maximum)}${unit(issue.origin)}` }];
@@ -51,7 +52,7 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unkno
       case 'invalid_type':
         return [{ field, got, allowed: article(issue.expected) }];
       default:
-        return [{ field, got, allowed: `something else (it ${issue.message || 'is not valid'})` }];
+        return [{ field, got, allowed: `a value: it ${issue.message || 'is not valid'}` }];
     }
   });
 }

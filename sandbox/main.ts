@@ -4,7 +4,7 @@ import { whenAskedToEnd } from './core/lifetime';
 import { ENVIRONMENT, Stage } from './drill/stage';
 import { Timeline } from './drill/timeline';
 import { durations } from './rds/durations';
-import { Sandbox } from './sandbox';
+import { logFromEnvironment, Sandbox } from './sandbox';
 
 interface Options {
   readonly port: number;
@@ -43,7 +43,7 @@ async function serve({ port, rows }: Options): Promise<void> {
   try {
     sandbox = await timeline.step(
       'Start a local AWS over real PostgreSQL',
-      () => Sandbox.start({ clock, durations: durations('quick', 1), port }),
+      () => Sandbox.start({ clock, durations: durations('quick', 1), port, log: logFromEnvironment() }),
       ({ context }) => context.endpoint,
     );
     stage = await Stage.set(sandbox, timeline, rows);
@@ -66,12 +66,13 @@ async function serve({ port, rows }: Options): Promise<void> {
   process.stderr.write(
     [
       '',
-      'Paste these lines into another terminal and try:',
+      'Paste these lines into another terminal and try (AWS CLI 2; version 1 knows no --cli-binary-format):',
       '  aws rds describe-db-instances --query "DBInstances[].DBInstanceIdentifier"',
-      `  aws lambda invoke --function-name ${ENVIRONMENT}-pre-migration-snapshot --cli-binary-format raw-in-base64-out --payload '{}' /dev/stdout`,
+      `  aws lambda invoke --function-name ${ENVIRONMENT}-pre-migration-snapshot --cli-binary-format raw-in-base64-out --payload '{"deploymentId":"try-1"}' /dev/stdout`,
       `  aws stepfunctions start-execution --state-machine-arn arn:aws:states:${region}:${sandbox.context.account.accountId}:stateMachine:${ENVIRONMENT}-recovery --input '{}'`,
       `  psql "$(aws secretsmanager get-secret-value --secret-id ${ENVIRONMENT}/database-url --query SecretString --output text)"`,
       '',
+      'SANDBOX_LOG=1 npm run sandbox logs every call.',
       'Ctrl-C stops the sandbox and removes everything that it made.',
       '',
     ].join('\n'),

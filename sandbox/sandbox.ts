@@ -157,6 +157,12 @@ export class Sandbox {
   }
 }
 
+/** With SANDBOX_LOG set, the sandbox's log on standard error. */
+export function logFromEnvironment(): (line: string) => void {
+  if (process.env.SANDBOX_LOG === undefined) return () => undefined;
+  return (line) => void process.stderr.write(`${line}\n`);
+}
+
 /** Below the range from which systems take ports of their own accord, so that a free port stays free. */
 const FREE_PORTS = { from: 20_000, below: 32_000 };
 

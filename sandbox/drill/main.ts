@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import Table from 'cli-table3';
+import colors from 'picocolors';
 import { VirtualClock } from '../core/clock';
 import { whenAskedToEnd } from '../core/lifetime';
 import { durations } from '../rds/durations';
-import { Sandbox } from '../sandbox';
+import { logFromEnvironment, Sandbox } from '../sandbox';
 import { runDrill } from './drill';
 import { summary } from './report';
 import { SCENARIOS, type Scenario } from './scenarios';
@@ -49,21 +49,17 @@ function list({ json }: Options): number {
     process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
     return 0;
   }
-  const table = new Table({ head: ['scenario', 'shows'], style: { head: [] } });
-  table.push(...rows.map(({ name, shows }) => [name, shows]));
-  process.stdout.write(`${table.toString()}\n`);
+  for (const { name, shows } of rows) process.stdout.write(`${colors.bold(name)}\n  ${shows}\n`);
   return 0;
 }
 
 async function drill({ scenario, rows, port, seed, json, permissions }: Options): Promise<number> {
   const clock = new VirtualClock();
   const timeline = new Timeline(json ? process.stderr : process.stdout, clock);
-  const log =
-    process.env.SANDBOX_LOG === undefined
-      ? undefined
-      : (line: string): void => void process.stderr.write(`${line}\n`);
   let sandbox: Sandbox | undefined;
+  const asked = new AbortController();
   whenAskedToEnd(() => {
+    asked.abort();
     void Promise.resolve(sandbox?.stop()).finally(() => process.exit(130));
   });
   try {
@@ -75,7 +71,7 @@ async function drill({ scenario, rows, port, seed, json, permissions }: Options)
           clock,
           durations: durations('aws', seed),
           ...(port === undefined ? {} : { port }),
-          ...(log ? { log } : {}),
+          log: logFromEnvironment(),
         })),
     });
     if (permissions !== undefined && sandbox) {
@@ -85,6 +81,8 @@ async function drill({ scenario, rows, port, seed, json, permissions }: Options)
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : `\n${summary(report)}`);
     return report.asExpected ? 0 : 1;
   } catch (error) {
+    // What breaks while the sandbox stops is no news.
+    if (asked.signal.aborted) return 130;
     process.stderr.write(
       `\nThe drill could not be finished: ${error instanceof Error ? error.message : String(error)}\n`,
     );

@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import colors from 'picocolors';
 import type { Check } from '../../lambdas/contract';
 import { duration } from './timeline';
@@ -42,28 +41,26 @@ export interface DrillReport {
   };
 }
 
-const NO_LINES = Object.fromEntries(
-  ['top', 'bottom', 'left', 'right', 'mid', 'middle'].flatMap((side) =>
-    ['', '-mid', '-left', '-right'].map((corner) => [`${side}${corner}`, '']),
-  ),
-);
-
-/** The report for a person. */
+/** The report for a person, in 80 columns. */
 export function summary(report: DrillReport): string {
-  const checks = new Table({ chars: NO_LINES, style: { 'padding-left': 2, 'padding-right': 0 } });
-  for (const check of report.checks)
-    checks.push([check.ok ? colors.green('✔') : colors.red('✖'), check.name, colors.dim(check.detail)]);
   const { timings, data, secret } = report;
+  const checks = report.checks.flatMap(({ name, ok, detail }) => [
+    `  ${ok ? colors.green('✔') : colors.red('✖')} ${name}`,
+    `    ${colors.dim(detail)}`,
+  ]);
   const verdict = report.asExpected
     ? colors.green(colors.bold('As expected.'))
     : colors.red(colors.bold('NOT as expected.'));
+  const rows = (count: number): string => `${count.toLocaleString('en')} rows`;
   return [
-    checks.toString(),
+    ...checks,
     '',
-    `Recovery   ${report.executionStatus} after ${duration(timings.totalMs)} on AWS's clock (restore ${duration(timings.restoreMs)}, cutover ${duration(timings.cutoverMs)})`,
-    `Data       ${data.rowsBefore.toLocaleString('en')} rows before the bad migration, ${data.rowsAfter.toLocaleString('en')} now; digest ${data.digestBefore.slice(0, 12)} before, ${data.digestAfter.slice(0, 12)} now`,
-    `Live       ${secret.instanceId} at ${secret.host}:${secret.port}`,
-    `Drill      ${duration(timings.drillMs)} in all`,
+    `Recovery  ${report.executionStatus}, in ${duration(timings.totalMs)} of AWS's time`,
+    `          (restore ${duration(timings.restoreMs)}, cutover ${duration(timings.cutoverMs)})`,
+    `Data      ${rows(data.rowsBefore)} before the bad migration, digest ${data.digestBefore.slice(0, 12)}`,
+    `          ${rows(data.rowsAfter)} at the end, digest ${data.digestAfter.slice(0, 12)}`,
+    `Live      ${secret.instanceId} at ${secret.host}:${secret.port}`,
+    `Drill     ${duration(timings.drillMs)} in all`,
     '',
     verdict,
     '',

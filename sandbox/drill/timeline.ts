@@ -46,6 +46,27 @@ export class Timeline {
     fail(detail: string): void;
   } {
     const began = { real: Date.now(), clock: this.clock.now().getTime() };
+    const open = this.stream.isTTY ? this.spinner(title) : this.plain(title);
+    const ended = (detail: string): string => {
+      const real = Date.now() - began.real;
+      const shown = this.clock.now().getTime() - began.clock;
+      const time = shown - real > 1000 ? `${duration(real)} here, ${duration(shown)} on AWS` : duration(real);
+      return `${title} ${colors.dim(`(${time})`)}${detail === '' ? '' : `\n      ${colors.cyan(detail)}`}`;
+    };
+    return {
+      update: (text) => {
+        open.update(`${title} ${colors.dim(text)}`);
+      },
+      succeed: (detail = '') => {
+        open.end(colors.green('✔'), ended(detail));
+      },
+      fail: (detail) => {
+        open.end(colors.red('✖'), ended(detail));
+      },
+    };
+  }
+
+  private spinner(title: string): OpenLine {
     const spinner = ora({
       stream: this.stream,
       text: title,
@@ -53,20 +74,25 @@ export class Timeline {
       discardStdin: false,
       hideCursor: false,
     }).start();
-    const ended = (detail: string): string => {
-      const real = Date.now() - began.real;
-      const shown = this.clock.now().getTime() - began.clock;
-      const time = shown - real > 1000 ? `${duration(real)} here, ${duration(shown)} on AWS` : duration(real);
-      return `${title}${detail === '' ? '' : ` ${colors.cyan(detail)}`} ${colors.dim(`(${time})`)}`;
-    };
     return {
-      update: (text) => {
-        if (this.stream.isTTY) spinner.text = `${title} ${colors.dim(text)}`;
-      },
-      succeed: (detail = '') => spinner.succeed(ended(detail)),
-      fail: (detail) => spinner.fail(ended(detail)),
+      update: (text) => (spinner.text = text),
+      end: (symbol, text) => spinner.stopAndPersist({ symbol, text }),
     };
   }
+
+  /** For a file or a log: a line when it begins and one when it ends. */
+  private plain(title: string): OpenLine {
+    this.stream.write(`  … ${title}\n`);
+    return {
+      update: () => undefined,
+      end: (symbol, text) => this.stream.write(`  ${symbol} ${text}\n`),
+    };
+  }
+}
+
+interface OpenLine {
+  update(text: string): void;
+  end(symbol: string, text: string): void;
 }
 
 /** 950 ms → `0.9 s`; 62 s → `1 min 2 s`; 3,700 s → `1 h 1 min`. */

@@ -19,7 +19,7 @@ test('every npm command in it is a script of the package or a command of npm its
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };
-  const commands = [...readme.matchAll(/npm (run )?([a-z]+)/g)].map(([, run, name = '']) => ({
+  const commands = [...readme.matchAll(/npm (run )?(?:--silent )?([a-z]+)/g)].map(([, run, name = '']) => ({
     run: run !== undefined,
     name,
   }));

@@ -203,16 +203,20 @@ describe('npm run drill', () => {
     await until(() => leftovers().length === 0);
   }, 120_000);
 
-  test('leaves nothing behind when npm, which started it, is told to end', async () => {
-    const npm = spawn('npm', ['run', '--silent', 'drill', '--', '--json'], {
-      cwd: ROOT,
-      env: { ...process.env, TMPDIR: temporary },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let progress = '';
-    npm.stderr.on('data', (chunk: Buffer) => (progress += chunk.toString()));
-    await until(() => progress.includes('Migrate the task tracker'));
-    npm.kill('SIGTERM');
-    await until(() => leftovers().length === 0);
-  }, 120_000);
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'leaves nothing behind when npm, which started it, gets %s',
+    async (signal) => {
+      const npm = spawn('npm', ['run', '--silent', 'drill', '--', '--json'], {
+        cwd: ROOT,
+        env: { ...process.env, TMPDIR: temporary },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      let progress = '';
+      npm.stderr.on('data', (chunk: Buffer) => (progress += chunk.toString()));
+      await until(() => progress.includes('Migrate the task tracker'));
+      npm.kill(signal);
+      await until(() => leftovers().length === 0);
+    },
+    120_000,
+  );
 });

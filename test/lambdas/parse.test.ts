@@ -21,10 +21,7 @@ test('{} plans a way back to the latest pre-migration snapshot', () => {
 test.each([
   [{ mode: 'undo it' }, 'mode: got "undo it", allowed is one of "plan", "recover"'],
   [{ mod: 'plan' }, 'mod: got "plan", allowed is no such field'],
-  [
-    { mode: 'recover', reason: 'x' },
-    'requestedBy: got nothing, allowed is something else (it is needed to recover)',
-  ],
+  [{ mode: 'recover', reason: 'x' }, 'requestedBy: got nothing, allowed is a value: it is needed to recover'],
   [
     { restore: { to: 'yesterday' } },
     'restore.to: got "yesterday", allowed is one of "latest-pre-migration-snapshot"',
@@ -34,7 +31,12 @@ test.each([
     'restore.time: got "10 o clock", allowed is a time as 2026-11-21T10:00:00Z',
   ],
   [{ restore: { to: 'snapshot' } }, 'restore.snapshotId: got nothing, allowed is a string'],
-  [{ reason: '' }, 'reason: got "", allowed is at least 1 characters'],
+  [
+    { restore: { to: 'snapshot', snapshotId: 'arn:aws:rds:x' } },
+    'restore.snapshotId: got "arn:aws:rds:x", allowed is the format',
+  ],
+  [{ requestedBy: '  ' }, 'requestedBy: got "  ", allowed is a text'],
+  [{ reason: '' }, 'reason: got "", allowed is a text'],
   [{ reason: 5 }, 'reason: got 5, allowed is a string'],
   [[], '(the whole): got [], allowed is an object'],
 ])('%j is refused with the field, what was given and what is allowed', (input, text) => {
