@@ -2,6 +2,7 @@ import type { Sandbox } from '../sandbox';
 import type { DrillReport } from './report';
 import type { RecoveryRun } from './recovery';
 import type { Scenario } from './scenarios';
+import { noPasswordIsLeft } from './secrecy';
 import { Stage } from './stage';
 import type { Timeline } from './timeline';
 
@@ -27,7 +28,10 @@ export async function runDrill(
       'Ask the databases and the APIs',
       async () => {
         const after = await stage.digest();
-        const checks = await scenario.check(stage, { ...played, after });
+        const checks = [
+          ...(await scenario.check(stage, { ...played, after })),
+          await noPasswordIsLeft(stage, run),
+        ];
         const [live, instances] = await Promise.all([stage.live(), stage.instances()]);
         return { after, checks, live, instances };
       },

@@ -1,0 +1,50 @@
+import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { paginateGetExecutionHistory } from '@aws-sdk/client-sfn';
+import { z } from 'zod';
+import type { Check } from '../../lambdas/contract';
+import type { RecoveryRun } from './recovery';
+import { ENVIRONMENT, type Stage } from './stage';
+
+const MasterSecret = z.object({ password: z.string() });
+
+/**
+ * Looks for the passwords of the database in all that a recovery leaves for people to read: the history of the execution,
+ * the logs of the functions and the messages.
+ */
+export async function noPasswordIsLeft(stage: Stage, run: RecoveryRun): Promise<Check> {
+  const passwords = await passwordsOf(stage);
+  const { lambda, sns } = stage.sandbox;
+  const texts = new Map<string, string>([
+    ['the history of the execution', await historyOf(stage, run)],
+    ['the messages', JSON.stringify(sns.messages)],
+    ...lambda.list().map(({ name }) => [`the log of ${name}`, lambda.logs(name).join('\n')] as const),
+  ]);
+  const places = [...texts].filter(([, text]) => passwords.some((password) => text.includes(password)));
+  return {
+    name: 'No password is in the history, the logs or the messages',
+    ok: places.length === 0,
+    detail:
+      places.length === 0
+        ? `looked for ${passwords.length} spellings in ${texts.size} places`
+        : `found in ${places.map(([place]) => place).join(', ')}`,
+  };
+}
+
+/** As they are, and as they stand in a URL. */
+async function passwordsOf(stage: Stage): Promise<string[]> {
+  const { url } = await stage.databaseUrl();
+  const { SecretString = '' } = await stage.sandbox
+    .clients()
+    .secrets.send(new GetSecretValueCommand({ SecretId: `${ENVIRONMENT}/database-master` }));
+  const encoded = new URL(url).password;
+  const { password } = MasterSecret.parse(JSON.parse(SecretString));
+  return [...new Set([encoded, decodeURIComponent(encoded), password, encodeURIComponent(password)])];
+}
+
+async function historyOf(stage: Stage, { executionArn }: RecoveryRun): Promise<string> {
+  const client = stage.sandbox.clients().stepFunctions;
+  let text = '';
+  for await (const { events } of paginateGetExecutionHistory({ client }, { executionArn }))
+    text += JSON.stringify(events);
+  return text;
+}
