@@ -10,6 +10,7 @@ import { Callers, SANDBOX_ACCOUNT, type Credentials } from './core/account';
 import { Api, type Caller } from './core/api';
 import { held, type Clock } from './core/clock';
 import type { SandboxContext } from './core/context';
+import { StateDirectory } from './core/state-directory';
 import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
 import { Authorisation } from './iam/authorisation';
 import { LambdaService } from './lambda/service';
@@ -32,6 +33,8 @@ export interface SandboxOptions {
   readonly clock: Clock;
   /** How long RDS takes for what it does, on the clock. */
   readonly durations: Durations;
+  /** Where everything is kept, so that a later sandbox goes on from there. @default a directory that goes with the sandbox */
+  readonly stateDirectory?: string;
   /** @default nothing is logged */
   readonly log?: (line: string) => void;
 }
@@ -49,6 +52,7 @@ export class Sandbox {
     readonly sns: SnsService,
     /** Every call is authorised by it; reports which permissions have been used. */
     readonly iam: Authorisation,
+    private readonly state: StateDirectory | undefined,
     private readonly closeServer: () => Promise<void>,
   ) {}
 
@@ -58,10 +62,11 @@ export class Sandbox {
     const api = new Api();
     const callers = new Callers(SANDBOX_ACCOUNT);
     const server = await listen({ api, callers, log }, options.port);
-    // PostgreSQL runs as another user when the sandbox runs as root, so the directory can be entered by all.
-    const directory = mkdtempSync(join(tmpdir(), 'migration-rollback-'));
-    chmodSync(directory, 0o755);
+    const { stateDirectory } = options;
+    const directory = stateDirectory ?? temporaryDirectory();
     try {
+      const state = stateDirectory === undefined ? undefined : new StateDirectory(stateDirectory);
+      if (state) api.intercept(state.interceptor);
       api.intercept((_call, next) => held(clock, next));
       const endpoint = `http://127.0.0.1:${server.port}`;
       const context: SandboxContext = {
@@ -71,6 +76,7 @@ export class Sandbox {
         api,
         directory,
         endpoint,
+        keep: (name, part) => state?.keep(name, part),
         log,
       };
       const iam = new Authorisation({
@@ -83,7 +89,7 @@ export class Sandbox {
       api.intercept(iam.interceptor);
       const postgres = await startPostgres({
         directory: join(directory, 'postgres'),
-        removeDirectoryOnExit: directory,
+        ...(state ? {} : { removeDirectoryOnExit: directory }),
         log,
       });
       const rds = new RdsService(context, { postgres, durations });
@@ -96,10 +102,13 @@ export class Sandbox {
       const others = [SecretsManagerService, StsService];
       for (const service of [rds, stepFunctions, lambda, sns, ...others.map((Other) => new Other(context))])
         api.register(service);
-      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, iam, () => server.close());
+      await state?.resume();
+      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, iam, state, () =>
+        server.close(),
+      );
     } catch (error) {
       await server.close();
-      await rm(directory, { recursive: true, force: true });
+      if (stateDirectory === undefined) await rm(directory, { recursive: true, force: true });
       throw error;
     }
   }
@@ -141,7 +150,7 @@ export class Sandbox {
     };
   }
 
-  /** Ends every server, process and timer, and removes the sandbox's directory. Can be called again. */
+  /** Ends every server, process and timer. What it made is removed, unless it has a state directory. Can be called again. */
   async stop(): Promise<void> {
     this.stopping ??= this.end();
     return this.stopping;
@@ -151,10 +160,18 @@ export class Sandbox {
     const { clock, api, directory } = this.context;
     clock.stop();
     await this.closeServer();
+    await this.state?.close();
     await api.stop();
     await this.postgres.stop();
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+    if (!this.state) await rm(directory, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** PostgreSQL runs as another user when the sandbox runs as root, so the directory can be entered by all. */
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'migration-rollback-'));
+  chmodSync(directory, 0o755);
+  return directory;
 }
 
 /** With SANDBOX_LOG set, the sandbox's log on standard error. */

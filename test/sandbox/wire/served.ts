@@ -37,6 +37,7 @@ export async function serve<S extends Readonly<Record<string, Service>>>(
     api,
     directory: '',
     endpoint,
+    keep: () => undefined,
     log: (line) => log.push(line),
   };
   const services = make(context);
