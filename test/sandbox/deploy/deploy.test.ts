@@ -38,7 +38,16 @@ beforeAll(async () => {
   const server = await startServer({ api, callers, log, port });
   close = async () => server.close();
   const endpoint = `http://127.0.0.1:${server.port}`;
-  context = { account: SANDBOX_ACCOUNT, clock, callers, api, directory, endpoint, log };
+  context = {
+    account: SANDBOX_ACCOUNT,
+    clock,
+    callers,
+    api,
+    directory,
+    endpoint,
+    keep: () => undefined,
+    log,
+  };
   functions = new LambdaService(context, { caFile: authority.caFile });
   api.register(functions);
   api.register(new SecretsManagerService(context));

@@ -29,6 +29,7 @@ beforeAll(() => {
       api,
       directory,
       endpoint: 'http://127.0.0.1:20000',
+      keep: () => undefined,
       log: (line) => logged.push(line),
     },
     { caFile, maxIdleEnvironments: 2 },

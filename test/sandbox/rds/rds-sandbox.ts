@@ -53,7 +53,16 @@ export class RdsSandbox {
     });
     const server = await serve({ api, callers, log });
     const endpoint = `http://127.0.0.1:${server.port}`;
-    const context = { account: SANDBOX_ACCOUNT, clock, callers, api, directory, endpoint, log };
+    const context = {
+      account: SANDBOX_ACCOUNT,
+      clock,
+      callers,
+      api,
+      directory,
+      endpoint,
+      keep: () => undefined,
+      log,
+    };
     const service = new RdsService(context, { postgres, durations: durations(profile) });
     api.register(service);
     const client = new RDSClient({

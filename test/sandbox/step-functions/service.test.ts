@@ -24,6 +24,7 @@ function start(
     api,
     directory: '/nowhere',
     endpoint: 'http://127.0.0.1:1',
+    keep: () => undefined,
     log: () => undefined,
   });
   api.register(service);
