@@ -42,6 +42,27 @@ export interface LambdaOptions {
   readonly checkRole?: (settings: FunctionSettings) => Promise<void>;
 }
 
+/** What came of one invocation: one that was throttled did not run. */
+export interface InvocationRecord {
+  readonly functionName: string;
+  /** The handler or its environment failed. */
+  readonly error: boolean;
+  readonly durationMs: number;
+  readonly throttled: boolean;
+  /** Of the sandbox's clock. */
+  readonly at: Date;
+}
+
+/** A line of a function's log stream. */
+export interface LogLine {
+  readonly functionName: string;
+  readonly logGroup: string;
+  readonly logStream: string;
+  /** Of the sandbox's clock. */
+  readonly at: Date;
+  readonly message: string;
+}
+
 /** Where Lambda's Node.js runtime keeps Amazon's certificate authorities. */
 const RUNTIME_CERTIFICATES = '/var/runtime/ca-cert.pem';
 const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
@@ -60,6 +81,8 @@ export class LambdaService implements Service {
   private readonly functions = new Map<string, LambdaFunction>();
   private readonly functionLogs = new Map<string, FunctionLog>();
   private readonly running = new Map<string, number>();
+  private readonly invocationListeners = new Set<(invocation: InvocationRecord) => void>();
+  private readonly logListeners = new Set<(line: LogLine) => void>();
   private routes: readonly Route[] = [];
   private readonly pool: EnvironmentPool;
   private readonly directory: string;
@@ -129,6 +152,22 @@ export class LambdaService implements Service {
   /** The last lines that the function wrote, with those that Lambda writes around them. */
   logs(functionName: string): readonly string[] {
     return this.logOf(functionName).read();
+  }
+
+  /** Calls `listener` after every invocation, also one that is throttled. Returns a function that ends it. */
+  onInvocation(listener: (invocation: InvocationRecord) => void): () => void {
+    this.invocationListeners.add(listener);
+    return () => {
+      this.invocationListeners.delete(listener);
+    };
+  }
+
+  /** Calls `listener` for every line of every function's log, as it is written. Returns a function that ends it. */
+  onLog(listener: (line: LogLine) => void): () => void {
+    this.logListeners.add(listener);
+    return () => {
+      this.logListeners.delete(listener);
+    };
   }
 
   /** The functions, as plain data. */
@@ -341,6 +380,10 @@ export class LambdaService implements Service {
     const write = (line: string): void => {
       lines.push(line);
       log.append(line);
+      const at = this.context.clock.now();
+      const { logGroup } = settings;
+      for (const listener of this.logListeners)
+        listener({ functionName: name, logGroup, logStream: logStream(lambda), at, message: line });
     };
     this.running.set(name, (this.running.get(name) ?? 0) + 1);
     const lease = this.pool.take(name, () => this.environmentOptions(lambda));
@@ -371,6 +414,12 @@ export class LambdaService implements Service {
         `REPORT RequestId: ${requestId}\tDuration: ${milliseconds.toFixed(2)} ms\tBilled Duration: ${Math.ceil(milliseconds)} ms\t` +
           `Memory Size: ${settings.memoryMegabytes} MB\tMax Memory Used: ${Math.ceil(environment.memoryUsed / 2 ** 20)} MB${init}`,
       );
+      this.report({
+        functionName: name,
+        error: 'error' in outcome,
+        durationMs: milliseconds,
+        throttled: false,
+      });
       return { outcome, lines };
     } finally {
       this.running.set(name, (this.running.get(name) ?? 1) - 1);
@@ -444,8 +493,14 @@ export class LambdaService implements Service {
     return found;
   }
 
+  private report(invocation: Omit<InvocationRecord, 'at'>): void {
+    const at = this.context.clock.now();
+    for (const listener of this.invocationListeners) listener({ ...invocation, at });
+  }
+
   private checkConcurrency(lambda: LambdaFunction): void {
     if ((this.running.get(lambda.name) ?? 0) < (lambda.reservedConcurrency ?? Infinity)) return;
+    this.report({ functionName: lambda.name, error: false, durationMs: 0, throttled: true });
     throw new ApiError('TooManyRequestsException', 'Rate Exceeded.', 429, {
       Reason: 'ReservedFunctionConcurrentInvocationLimitExceeded',
       Type: 'User',

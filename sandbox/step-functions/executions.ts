@@ -44,6 +44,24 @@ export interface ExecutionRecord {
   readonly root: Frame;
 }
 
+/** An execution that has just started (`RUNNING`), been redriven (`RUNNING` with a `redriveDate`) or ended, as it is then. */
+export type ExecutionChange = Readonly<
+  Pick<
+    ExecutionRecord,
+    | 'arn'
+    | 'name'
+    | 'status'
+    | 'input'
+    | 'output'
+    | 'error'
+    | 'cause'
+    | 'startDate'
+    | 'stopDate'
+    | 'redriveCount'
+    | 'redriveDate'
+  >
+> & { readonly stateMachineArn: string };
+
 /** A failed execution can be redriven for this long. Milliseconds. */
 const REDRIVE_PERIOD = 14 * 24 * 60 * 60 * 1000;
 
@@ -52,6 +70,7 @@ export class Executions {
   private readonly records = new Map<string, ExecutionRecord>();
   private readonly running = new Map<string, { execution: Execution; ended: Promise<void> }>();
   private readonly listeners = new Set<(executionArn: string, event: HistoryEvent) => void>();
+  private readonly changeListeners = new Set<(execution: ExecutionChange) => void>();
 
   constructor(
     private readonly context: SandboxContext,
@@ -62,6 +81,13 @@ export class Executions {
     this.listeners.add(listener);
     return () => {
       this.listeners.delete(listener);
+    };
+  }
+
+  onChange(listener: (execution: ExecutionChange) => void): () => void {
+    this.changeListeners.add(listener);
+    return () => {
+      this.changeListeners.delete(listener);
     };
   }
 
@@ -118,6 +144,7 @@ export class Executions {
         roleArn: record.machine.roleArn,
       },
     });
+    this.changed(record);
     this.run(record, record.startDate);
     return record;
   }
@@ -157,6 +184,7 @@ export class Executions {
       executionRedrivenEventDetails: { redriveCount: record.redriveCount },
     });
     reopen(record.root, id);
+    this.changed(record);
     this.run(record, redriveDate);
     return redriveDate;
   }
@@ -218,6 +246,12 @@ export class Executions {
       record.error = outcome.error;
       record.cause = outcome.cause;
     }
+    this.changed(record);
+  }
+
+  private changed(record: ExecutionRecord): void {
+    const { machine, events: _events, root: _root, ...change } = record;
+    for (const listener of this.changeListeners) listener({ ...change, stateMachineArn: machine.arn });
   }
 
   private historyOf(record: ExecutionRecord): History {

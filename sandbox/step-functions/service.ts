@@ -42,7 +42,7 @@ import { ApiError, NotInSandbox } from '../core/api';
 import type { SandboxContext } from '../core/context';
 import { StatesError } from './errors';
 import { Executions } from './executions';
-import type { ExecutionRecord, StateMachineRecord } from './executions';
+import type { ExecutionChange, ExecutionRecord, StateMachineRecord } from './executions';
 import type { Json } from './json';
 import { parseJson } from './json';
 import { page } from './paging';
@@ -86,6 +86,11 @@ export class StepFunctionsService implements Service {
   /** Calls `listener` for every event of every execution, as it is written. Returns a function that ends it. */
   onHistoryEvent(listener: (executionArn: string, event: HistoryEvent) => void): () => void {
     return this.executions.onHistoryEvent(listener);
+  }
+
+  /** Calls `listener` when an execution starts, is redriven and ends. Returns a function that ends it. */
+  onExecution(listener: (execution: ExecutionChange) => void): () => void {
+    return this.executions.onChange(listener);
   }
 
   /** Aborts what still runs, without waiting for its tasks. */
