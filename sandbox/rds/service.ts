@@ -4,6 +4,7 @@ import type { Postgres, Server } from '../postgres/contract';
 import { accountOperations } from './account';
 import { automatedBackupOperations } from './automated-backups';
 import type { Durations } from './durations';
+import type { ForcedFailure } from './forced-failures';
 import { instanceOperations } from './instances';
 import { Modifications } from './modify';
 import { addDefaultParameterGroup, parameterGroupOperations } from './parameter-groups';
@@ -45,6 +46,11 @@ export class RdsService implements Service {
   server(instanceIdentifier: string): Server | undefined {
     const instance = this.rds.state.instances.get(instanceIdentifier.toLowerCase());
     return instance && this.rds.servers.get(instance.dbiResourceId);
+  }
+
+  /** Has an operation that is still to come end in a failed status: for fault plans. */
+  failNext(failure: ForcedFailure): void {
+    this.rds.state.forcedFailures.push(failure);
   }
 
   /** Begins nothing more and waits for the work that is under way. The servers are stopped by `Postgres.stop`. */

@@ -1,5 +1,6 @@
 import type { DatabaseInsightsMode, Event, ProcessorFeature, Tag } from '@aws-sdk/client-rds';
 import type { Address } from '../postgres/contract';
+import type { ForcedFailure } from './forced-failures';
 
 /** What RDS remembers: plain records, apart from the servers that run. */
 
@@ -19,9 +20,22 @@ export type InstanceStatus =
   | 'stopped'
   | 'starting'
   | 'deleting'
+  | FailedStatus;
+
+/** Statuses in which nothing goes on any more. */
+export type FailedStatus =
   | 'failed'
+  | 'incompatible-create'
+  | 'incompatible-credentials'
+  | 'incompatible-network'
+  | 'incompatible-option-group'
+  | 'incompatible-parameters'
   | 'incompatible-restore'
-  | 'incompatible-parameters';
+  | 'inaccessible-encryption-credentials'
+  | 'inaccessible-encryption-credentials-recoverable'
+  | 'insufficient-capacity'
+  | 'restore-error'
+  | 'storage-full';
 
 /** Settings of an instance. All of them are shown; some act on the server. */
 export interface InstanceSettings {
@@ -198,6 +212,8 @@ export class RdsState {
   readonly parameterGroups = new Map<string, ParameterGroupRecord>();
   readonly subnetGroups = new Map<string, SubnetGroupRecord>();
   readonly events: Event[] = [];
+  /** Failures that are to come over operations that have not begun yet. */
+  readonly forcedFailures: ForcedFailure[] = [];
 }
 
 /** The part of an instance that a backup keeps, as it is now. */
