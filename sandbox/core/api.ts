@@ -11,14 +11,25 @@ export type ServiceName =
   | 'events'
   | 'scheduler'
   | 'monitoring'
-  | 'ecs';
+  | 'ecs'
+  | 'sqs';
 
-/** Who makes a call: a role (of a function, of the machine, of CI) or the account's administrator. */
+/** Who makes a call: a role (of a function, of the machine, of CI), the account's administrator or a service of AWS. */
 export interface Caller {
-  /** ARN of the principal; for a role that of the role itself. */
+  /** ARN of the principal; for a role that of the role itself; for a service its name (`events.amazonaws.com`). */
   readonly arn: string;
   /** The function whose code makes the call, if it is one. */
   readonly functionName?: string;
+  /** Set when a service of AWS calls for a resource: in its own name or, where `arn` is a role, in that role's. */
+  readonly via?: ServiceCaller;
+}
+
+/** A service of AWS that acts for a resource of the account. */
+export interface ServiceCaller {
+  /** `events.amazonaws.com` */
+  readonly service: string;
+  /** The rule, schedule, topic or alarm that it acts for: `aws:SourceArn` of policies. */
+  readonly sourceArn: string;
 }
 
 export interface RequestContext {

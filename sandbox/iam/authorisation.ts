@@ -1,14 +1,22 @@
 import { z } from 'zod';
-import type { Account } from '../core/account';
-import { ApiError, type Api, type ApiCall, type Caller, type Interceptor } from '../core/api';
+import { arn, type Account } from '../core/account';
+import {
+  ApiError,
+  type Api,
+  type ApiCall,
+  type Caller,
+  type Interceptor,
+  type ServiceCaller,
+} from '../core/api';
 import type { IamRegistry, RoleRecord } from '../deploy/iam-registry';
-import { Evaluator, type Principal } from './evaluate';
+import { Evaluator, resourcePolicyAllows, type Principal } from './evaluate';
 import type { FunctionSettings } from '../lambda/function';
 import type { GrantedPermission } from './granted-permission';
 import { Lookup } from './lookup';
 import type { PermissionRequest } from './permission-request';
 import { refusal } from './refusal';
 import { requestsOf } from './requests';
+import { cannotAssume, ownerMay, refusedName, servicePrincipal } from './service-callers';
 import {
   isTrusted,
   LOG_DELIVERY_REQUESTS,
@@ -87,13 +95,28 @@ export class Authorisation {
 
   private async check(call: ApiCall): Promise<void> {
     const { service, caller } = call.context;
+    if (caller.via?.service === caller.arn) return this.checkService(call, caller.via);
     const role = this.deployedRole(caller.arn);
     if (!role) return;
+    if (caller.via && !(await isTrusted(this.options.account, role, caller.via)))
+      throw cannotAssume(caller.via.service, role.arn);
     const principal = this.principalOf(role, caller);
     for (const request of await requestsOf(call, this.options.account, this.lookup)) {
       const decision = await this.evaluator.decide(role, principal, request);
-      if (!decision.allowed) throw refusal(service, principal.arn, request, decision.because);
+      if (!decision.allowed) throw refusal(service, `User: ${principal.arn}`, request, decision.because);
       for (const key of decision.by) this.used.add(key);
+    }
+  }
+
+  /** A service of AWS that has taken no role is let in by the policy of the resource that it calls, or not at all. */
+  private async checkService(call: ApiCall, via: ServiceCaller): Promise<void> {
+    const { account } = this.options;
+    const principal = servicePrincipal(account, via);
+    for (const request of await requestsOf(call, account, this.lookup)) {
+      if (request.resourcePolicy !== undefined && (await resourcePolicyAllows(principal, request, true)))
+        continue;
+      if (via.service === 'cloudwatch.amazonaws.com' && (await ownerMay(account, request))) continue;
+      throw refusal(call.context.service, refusedName(via), request, 'no resource policy');
     }
   }
 
@@ -112,6 +135,35 @@ export class Authorisation {
         const principal = this.principalOf(role, { arn: role.arn });
         for (const request of LOG_DELIVERY_REQUESTS)
           if (!(await this.isAllowed(role, principal, request))) throw noLogDestination();
+        return;
+      }
+      case 'events:PutRule':
+      case 'events:PutTargets': {
+        const { RoleArn, Rule, Name, Targets } = EventRule.parse(input);
+        const via = {
+          service: 'events.amazonaws.com',
+          sourceArn: arn(account, 'events', `rule/${Rule ?? Name ?? ''}`),
+        };
+        for (const given of [RoleArn, ...Targets.map((target) => target.RoleArn)]) {
+          const role = given === undefined ? undefined : this.deployedRole(given);
+          if (role && !(await isTrusted(account, role, via)))
+            throw new ApiError(
+              'ValidationException',
+              `Provided role '${role.arn}' cannot be assumed by principal 'events.amazonaws.com'.`,
+            );
+        }
+        return;
+      }
+      case 'scheduler:CreateSchedule':
+      case 'scheduler:UpdateSchedule': {
+        const { GroupName = 'default', Target } = Schedule.parse(input);
+        const role = this.deployedRole(Target.RoleArn);
+        const sourceArn = arn(account, 'scheduler', `schedule-group/${GroupName}`);
+        if (role && !(await isTrusted(account, role, { service: 'scheduler.amazonaws.com', sourceArn })))
+          throw new ApiError(
+            'ValidationException',
+            'The execution role you provide must allow AWS EventBridge Scheduler to assume the role.',
+          );
         return;
       }
       case 'sts:AssumeRole': {
@@ -173,5 +225,15 @@ export class Authorisation {
 const Machine = z.object({
   roleArn: z.string().optional(),
   loggingConfiguration: z.object({ destinations: z.array(z.unknown()).optional() }).optional(),
+});
+const EventRule = z.object({
+  RoleArn: z.string().optional(),
+  Rule: z.string().optional(),
+  Name: z.string().optional(),
+  Targets: z.array(z.object({ RoleArn: z.string().optional() })).default([]),
+});
+const Schedule = z.object({
+  GroupName: z.string().optional(),
+  Target: z.object({ RoleArn: z.string() }),
 });
 const AssumeRole = z.object({ RoleArn: z.string().optional() });

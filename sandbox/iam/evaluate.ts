@@ -135,7 +135,7 @@ async function simulate(
 }
 
 function simulation(principal: Principal, request: PermissionRequest, policies: RolePolicies): Simulation {
-  const account = principal.arn.split(':')[4] ?? request.resource.split(':')[4] ?? '';
+  const account = request.resource.split(':')[4] ?? principal.arn.split(':')[4] ?? '';
   const named = ({ name, document }: NamedPolicy): { name: string; policy: unknown } => ({
     name,
     policy: document,

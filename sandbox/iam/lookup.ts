@@ -51,6 +51,18 @@ export class Lookup {
     return Topic.parse(answer ?? {}).Attributes.Policy;
   }
 
+  async queuePolicy(name: string): Promise<Json | undefined> {
+    const url = await this.ask('sqs', 'GetQueueUrl', { QueueName: name });
+    if (!url) return undefined;
+    const answer = await this.ask('sqs', 'GetQueueAttributes', { ...url, AttributeNames: ['Policy'] });
+    return Topic.parse(answer ?? {}).Attributes.Policy;
+  }
+
+  async functionPolicy(name: string): Promise<Json | undefined> {
+    const answer = await this.ask('lambda', 'GetPolicy', { FunctionName: name });
+    return z.object({ Policy: json.optional() }).parse(answer ?? {}).Policy;
+  }
+
   /** Tags and policy, if any, of a resource that is not there do not matter: the call fails on its own. */
   private async ask(service: ServiceName, operation: string, input: object): Promise<object | undefined> {
     try {

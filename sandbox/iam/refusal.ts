@@ -14,21 +14,22 @@ const REFUSALS: Readonly<Record<ServiceName, { readonly code: string; readonly s
   states: { code: 'AccessDeniedException', status: 400 },
   events: { code: 'AccessDeniedException', status: 400 },
   ecs: { code: 'AccessDeniedException', status: 400 },
+  sqs: { code: 'AccessDenied', status: 403 },
 };
 
-/** AWS's own error for a call that is not allowed. */
+/** AWS's own error for a call that is not allowed. `who` with its kind before it: `User: arn:aws:sts::…`. */
 export function refusal(
   service: ServiceName,
-  principalArn: string,
+  who: string,
   { action, resource }: PermissionRequest,
   because: Denial,
 ): ApiError {
   const { code, status } = REFUSALS[service];
-  // SNS writes its own name in capitals, and nobody else's.
-  const name = action.replace(/^sns:/, 'SNS:');
+  // SNS writes its own name in capitals, SQS its actions in small letters, and nobody else does.
+  const name = service === 'sqs' ? action.toLowerCase() : action.replace(/^sns:/, 'SNS:');
   return new ApiError(
     code,
-    `User: ${principalArn} is not authorized to perform: ${name} on resource: ${resource} ${reason(because, name)}`,
+    `${who} is not authorized to perform: ${name} on resource: ${resource} ${reason(because, name)}`,
     status,
   );
 }

@@ -20,7 +20,7 @@ export async function requestsOf(
     case 'secretsmanager':
       return secretRequests(operation, input, account, lookup);
     case 'lambda':
-      return lambdaRequests(operation, input, account);
+      return lambdaRequests(operation, input, account, lookup);
     case 'states':
       return statesRequests(operation, input, account);
     case 'sns':
@@ -33,6 +33,8 @@ export async function requestsOf(
       return schedulerRequests(operation, input, account);
     case 'monitoring':
       return monitoringRequests(operation, input);
+    case 'sqs':
+      return sqsRequests(operation, input, account, lookup);
     case 'ecs':
       throw new NotInSandbox(`the authorisation of ecs:${operation}`);
   }
@@ -82,7 +84,12 @@ async function secretRequests(
 
 const LambdaInput = z.object({ FunctionName: text, Resource: text, Qualifier: text, Role: text });
 
-function lambdaRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+async function lambdaRequests(
+  operation: string,
+  given: unknown,
+  account: Account,
+  lookup: Lookup,
+): Promise<PermissionRequest[]> {
   const input = LambdaInput.parse(given);
   const action = operation === 'Invoke' ? 'lambda:InvokeFunction' : `lambda:${operation}`;
   if (operation === 'ListFunctions') return [{ action, resource: '*' }];
@@ -94,7 +101,11 @@ function lambdaRequests(operation: string, given: unknown, account: Account): Pe
     'lambda',
     `function:${name}${qualifier === undefined ? '' : `:${qualifier}`}`,
   );
-  return [{ action, resource }, ...passRole(input.Role, 'lambda.amazonaws.com')];
+  const resourcePolicy = operation === 'Invoke' ? await lookup.functionPolicy(name) : undefined;
+  return [
+    { action, resource, ...(resourcePolicy !== undefined && { resourcePolicy }) },
+    ...passRole(input.Role, 'lambda.amazonaws.com'),
+  ];
 }
 
 const StatesInput = z.object({
@@ -151,6 +162,25 @@ async function snsRequests(
       requestTags: tagMap(input.Tags),
       ...(resourcePolicy !== undefined && { resourcePolicy }),
     },
+  ];
+}
+
+const SqsInput = z.object({ QueueUrl: text, QueueName: text });
+
+async function sqsRequests(
+  operation: string,
+  given: unknown,
+  account: Account,
+  lookup: Lookup,
+): Promise<PermissionRequest[]> {
+  const { QueueUrl, QueueName } = SqsInput.parse(given);
+  const name = QueueName ?? QueueUrl?.split('/').at(-1);
+  // The batch operations are allowed by the actions for one message.
+  const action = `sqs:${operation.replace(/Batch$/, '')}`;
+  if (operation === 'ListQueues' || name === undefined) return [{ action, resource: '*' }];
+  const resourcePolicy = await lookup.queuePolicy(name);
+  return [
+    { action, resource: arn(account, 'sqs', name), ...(resourcePolicy !== undefined && { resourcePolicy }) },
   ];
 }
 

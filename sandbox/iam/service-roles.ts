@@ -8,13 +8,16 @@ import type { PermissionRequest } from './permission-request';
 export async function isTrusted(
   account: Account,
   role: RoleRecord,
-  principal: { readonly service: string } | { readonly arn: string },
+  principal: { readonly service: string; readonly sourceArn?: string } | { readonly arn: string },
 ): Promise<boolean> {
   const isService = 'service' in principal;
   return resourcePolicyAllows(
     {
       arn: isService ? principal.service : principal.arn,
-      context: { 'aws:SourceAccount': account.accountId },
+      context: {
+        'aws:SourceAccount': account.accountId,
+        ...(isService && principal.sourceArn !== undefined && { 'aws:SourceArn': principal.sourceArn }),
+      },
     },
     { action: 'sts:AssumeRole', resource: role.arn, resourcePolicy: role.trust },
     isService,
