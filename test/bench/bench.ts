@@ -2,11 +2,12 @@ import Table from 'cli-table3';
 import { measureBundles } from './bundles';
 import { measureDrill } from './drill';
 import type { Measurement } from './measurement';
+import { measureSandbox } from './sandbox';
 
 /** `npm run bench`: what was measured, beside a floor measured in the same run. Prints; judges nothing. */
 async function bench(): Promise<void> {
   const table = new Table({ head: ['what', 'measured', 'floor', 'ratio', 'at most'], style: { head: [] } });
-  for (const measure of [measureBundles, measureDrill]) {
+  for (const measure of [measureBundles, measureSandbox, measureDrill]) {
     process.stderr.write(`${measure.name} …\n`);
     for (const measurement of await measure()) table.push(row(measurement));
   }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm, chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { prisma } from '../../sandbox/prisma/cli';
 import { fill } from '../../sandbox/sample-app/fill';
 import { prepareProject } from '../../sandbox/sample-app/project';
 import type { Measurement } from './measurement';
+import { memoryOfTree } from './memory';
 
 const ROOT = join(__dirname, '..', '..');
 const ROWS = 100_000;
@@ -80,30 +81,5 @@ async function bareDatabase(): Promise<number> {
   } finally {
     await postgres.stop();
     await rm(directory, { recursive: true, force: true });
-  }
-}
-
-/** KiB of a process and all its descendants; memory that they share is counted once (Pss). Linux only. */
-function memoryOfTree(root: number): number {
-  const parents = new Map<number, number>();
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = read(`/proc/${entry}/stat`);
-    parents.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-  }
-  const inTree = (pid: number): boolean =>
-    pid === root || (parents.has(pid) && pid !== 1 && inTree(parents.get(pid) ?? 1));
-  let sum = 0;
-  for (const pid of parents.keys())
-    if (inTree(pid)) sum += Number(/^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
-  return sum;
-}
-
-/** A process may end while we look at it. */
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
   }
 }
