@@ -31,7 +31,7 @@ export const jsonProtocol: Protocol = {
         ...headers(model, requestId),
         'x-amzn-errortype': error.name,
         // How services that left the query protocol keep their old error codes for clients that match on them.
-        ...(model.protocols.includes('query')
+        ...(model.queryErrors
           ? { 'x-amzn-query-error': `${error.queryCode};${error.status < 500 ? 'Sender' : 'Receiver'}` }
           : {}),
       },

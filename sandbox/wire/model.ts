@@ -11,6 +11,7 @@ import * as sts from '@aws-sdk/client-sts';
 import { NormalizedSchema } from '@smithy/core/schema';
 import type { StaticErrorSchema, StaticOperationSchema } from '@smithy/types';
 import type { ServiceName } from '../core/api';
+import { SQS_MODEL } from '../sqs/model';
 import { shapeOf, type Shape } from './shapes';
 
 /** How a service's messages look on the wire. CloudWatch speaks several, as each SDK has its own favourite. */
@@ -37,6 +38,8 @@ export interface ErrorModel {
 export interface ServiceModel {
   readonly service: ServiceName;
   readonly protocols: readonly ProtocolName[];
+  /** Whether answers in JSON also name errors as the query protocol did, for clients that match on those names. */
+  readonly queryErrors: boolean;
   /** Version of the JSON protocol, as its content type says it. */
   readonly jsonVersion: '1.0' | '1.1';
   /** Namespace of the query protocol's XML answers. */
@@ -50,6 +53,7 @@ export interface ServiceModel {
 type Facts = Pick<ServiceModel, 'service' | 'protocols' | 'target'> & {
   readonly sdk: object;
   readonly jsonVersion?: '1.0';
+  readonly queryErrors?: true;
   readonly xmlNamespace?: string;
 };
 
@@ -83,9 +87,18 @@ const FACTS: readonly Facts[] = [
     service: 'monitoring',
     sdk: cloudwatch,
     protocols: ['json', 'query'],
+    queryErrors: true,
     jsonVersion: '1.0',
     target: 'GraniteServiceVersion20100801',
     xmlNamespace: 'http://monitoring.amazonaws.com/doc/2010-08-01/',
+  },
+  {
+    service: 'sqs',
+    sdk: SQS_MODEL,
+    protocols: ['json'],
+    queryErrors: true,
+    jsonVersion: '1.0',
+    target: 'AmazonSQS',
   },
   { service: 'lambda', sdk: lambda, protocols: ['rest'], target: 'AWSLambda' },
   { service: 'scheduler', sdk: scheduler, protocols: ['rest'], target: 'AWSChronosService' },
@@ -118,6 +131,7 @@ function build(facts: Facts): ServiceModel {
   return {
     service: facts.service,
     protocols: facts.protocols,
+    queryErrors: facts.queryErrors ?? false,
     jsonVersion: facts.jsonVersion ?? '1.1',
     xmlNamespace: facts.xmlNamespace ?? '',
     target: facts.target,

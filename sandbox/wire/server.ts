@@ -10,7 +10,7 @@ import { serviceModel, type ServiceModel } from './model';
 import { credentialOf, destinationOf, protocolByLookOf } from './route';
 
 export interface ServerOptions {
-  readonly api: Api;
+  readonly api: Pick<Api, 'handle'>;
   readonly callers: Callers;
   /** 0: any free port. */
   readonly port: number;
@@ -160,6 +160,7 @@ async function call(request: WireRequest, { api, callers, log }: ServerOptions):
 const NO_SERVICE: ServiceModel = {
   service: 'sts',
   protocols: ['json'],
+  queryErrors: false,
   jsonVersion: '1.1',
   xmlNamespace: '',
   target: '',
