@@ -47,7 +47,7 @@ export class Callers {
   /** The same caller always gets the same keys. */
   credentialsFor(caller: Caller): Credentials {
     const digest = createHash('sha256')
-      .update(`${caller.arn} ${caller.functionName ?? ''}`)
+      .update([caller.arn, caller.functionName, caller.environment].join(' '))
       .digest('hex');
     const accessKeyId = `ASIA${digest.slice(0, 16).toUpperCase()}`;
     this.byAccessKey.set(accessKeyId, caller);

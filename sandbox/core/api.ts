@@ -20,6 +20,8 @@ export interface Caller {
   readonly arn: string;
   /** The function whose code makes the call, if it is one. */
   readonly functionName?: string;
+  /** The execution environment of the function that the code runs in. */
+  readonly environment?: string;
   /** Set when a service of AWS calls for a resource: in its own name or, where `arn` is a role, in that role's. */
   readonly via?: ServiceCaller;
 }
@@ -78,6 +80,13 @@ export class ApiError extends Error {
   ) {
     super(message);
     this.name = code;
+  }
+}
+
+/** The connection of a call breaks without an answer, whatever became of the call. The name is that of AWS's SDK for Java. */
+export class AnswerLost extends ApiError {
+  constructor() {
+    super('SdkClientException', 'Unable to execute HTTP request: The target server failed to respond', 500);
   }
 }
 

@@ -22,6 +22,8 @@ export interface Route {
 }
 
 export interface EnvironmentOptions {
+  /** Tells it from every other one. */
+  readonly id: string;
   readonly codeDirectory: string;
   readonly variables: Readonly<Record<string, string>>;
   readonly memoryMegabytes: number;
@@ -80,6 +82,9 @@ export class ExecutionEnvironment {
   private readonly linesEnded = new Set<Readable>();
   private received: Message | undefined;
   private answered: (() => void) | undefined;
+  private outOfTime: (() => void) | undefined;
+  /** On performance.now(): when the time for the present answer is up. */
+  private deadline = 0;
   private exit: { code: number | null; signal: string | null } | undefined;
   /** Gets every line that the function writes. */
   onLine: (line: string) => void = () => undefined;
@@ -114,6 +119,10 @@ export class ExecutionEnvironment {
     return this.exit === undefined;
   }
 
+  get id(): string {
+    return this.options.id;
+  }
+
   get pid(): number | undefined {
     return this.child.pid;
   }
@@ -144,6 +153,17 @@ export class ExecutionEnvironment {
     if (message.kind === 'ready') throw new Error('The bootstrap answered an invocation with "ready".');
     this.memoryUsed = message.rss;
     return message.kind === 'succeeded' ? { payload: message.payload } : { error: message.error };
+  }
+
+  /** How much of its timeout is left for the present invocation. */
+  get millisecondsLeft(): number {
+    return Math.max(0, this.deadline - performance.now());
+  }
+
+  /** Ends it as it ends when its time is up. */
+  async timeOut(): Promise<void> {
+    this.outOfTime?.();
+    await this.exited;
   }
 
   async end(): Promise<void> {
@@ -196,9 +216,11 @@ export class ExecutionEnvironment {
     });
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<'timeout'>((resolve) => {
-      timer = setTimeout(() => {
+      this.deadline = performance.now() + timeoutMilliseconds;
+      this.outOfTime = () => {
         resolve('timeout');
-      }, timeoutMilliseconds);
+      };
+      timer = setTimeout(this.outOfTime, timeoutMilliseconds);
     });
     this.child.send(message, () => undefined);
     const first = await Promise.race([answered, this.exited, timeout]);

@@ -42,6 +42,11 @@ export class EnvironmentPool {
     await Promise.all(retired.map(async ({ environment }) => this.end(environment)));
   }
 
+  /** The execution environment with this id, if it is still there. */
+  find(id: string): ExecutionEnvironment | undefined {
+    return [...this.all].find((environment) => environment.id === id);
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
     this.idle = [];

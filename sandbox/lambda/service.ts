@@ -19,7 +19,7 @@ import type {
 } from '@aws-sdk/client-lambda';
 import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
-import { held } from '../core/clock';
+import { held, VirtualClock } from '../core/clock';
 import type { SandboxContext } from '../core/context';
 import type { EnvironmentOptions, Outcome, Route } from './environment';
 import {
@@ -168,6 +168,22 @@ export class LambdaService implements Service {
     return () => {
       this.logListeners.delete(listener);
     };
+  }
+
+  /** Kills an execution environment, as when its machine breaks: Runtime.ExitError for whoever waits for its answer. */
+  async killEnvironment(id: string): Promise<void> {
+    await this.pool.find(id)?.end();
+  }
+
+  /** Lets the time of the present invocation pass without an answer; a virtual clock jumps over it. */
+  async timeOutEnvironment(id: string): Promise<void> {
+    const environment = this.pool.find(id);
+    if (!environment) return;
+    const { clock } = this.context;
+    const { millisecondsLeft } = environment;
+    if (clock instanceof VirtualClock) await clock.advance(millisecondsLeft);
+    else await clock.sleep(millisecondsLeft);
+    await environment.timeOut();
   }
 
   /** The functions, as plain data. */
@@ -430,9 +446,11 @@ export class LambdaService implements Service {
   private environmentOptions(lambda: LambdaFunction): EnvironmentOptions {
     const { settings, name } = lambda;
     const { account, callers, clock, endpoint } = this.context;
-    const credentials = callers.credentialsFor({ arn: settings.role, functionName: name });
+    const id = randomUUID();
+    const credentials = callers.credentialsFor({ arn: settings.role, functionName: name, environment: id });
     const { NODE_EXTRA_CA_CERTS: certificates, ...environment } = settings.environment;
     return {
+      id,
       codeDirectory: lambda.codeDirectory,
       memoryMegabytes: settings.memoryMegabytes,
       clockOffset: () => clock.now().getTime() - Date.now(),

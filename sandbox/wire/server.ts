@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Callers } from '../core/account';
-import { ApiError, NotInSandbox, type Api } from '../core/api';
+import { AnswerLost, ApiError, NotInSandbox, type Api } from '../core/api';
 import { wireErrorOf } from './errors';
 import type { Protocol, WireReply, WireRequest } from './protocol';
 import { serviceModel, type ServiceModel } from './model';
@@ -51,6 +51,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const server = createServer((request, response) => {
     answer(request, options)
       .catch((error: unknown) => {
+        if (error instanceof AnswerLost) throw error;
         log(`wire: ${stackOf(error)}`);
         return plainText(500, 'The sandbox failed to answer: see its log.');
       })
@@ -58,8 +59,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         send(response, reply, request);
       })
       .catch((error: unknown) => {
-        // The client has gone away.
-        log(`wire: ${stackOf(error)}`);
+        // The client has gone away, or is to believe that the server has.
+        if (!(error instanceof AnswerLost)) log(`wire: ${stackOf(error)}`);
         response.destroy();
       });
   });
@@ -148,6 +149,10 @@ async function call(request: WireRequest, { api, callers, log }: ServerOptions):
     });
     return logged(protocol.writeOutput(output, operationModel, model, requestId));
   } catch (error) {
+    if (error instanceof AnswerLost) {
+      log(`${model?.service ?? 'unknown'}:${operation} not answered, by ${callerArn} (${requestId})`);
+      throw error;
+    }
     if (!(error instanceof ApiError))
       log(`${model?.service ?? 'unknown'}:${operation} failed: ${stackOf(error)}`);
     const wireError = wireErrorOf(error, model);
