@@ -12,6 +12,8 @@ import { held, type Clock } from './core/clock';
 import type { SandboxContext } from './core/context';
 import { StateDirectory } from './core/state-directory';
 import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
+import { Faults, type FaultTargets } from './faults/faults';
+import type { FaultPlanInput } from './faults/plan';
 import { Authorisation } from './iam/authorisation';
 import { LambdaService } from './lambda/service';
 import type { Postgres } from './postgres/contract';
@@ -33,6 +35,8 @@ export interface SandboxOptions {
   readonly clock: Clock;
   /** How long RDS takes for what it does, on the clock. */
   readonly durations: Durations;
+  /** What goes wrong. @default nothing */
+  readonly faults?: FaultPlanInput;
   /** Where everything is kept, so that a later sandbox goes on from there. @default a directory that goes with the sandbox */
   readonly stateDirectory?: string;
   /** @default nothing is logged */
@@ -52,6 +56,8 @@ export class Sandbox {
     readonly sns: SnsService,
     /** Every call is authorised by it; reports which permissions have been used. */
     readonly iam: Authorisation,
+    /** Makes API calls fail as a plan says. */
+    readonly faults: Faults,
     private readonly state: StateDirectory | undefined,
     private readonly closeServer: () => Promise<void>,
   ) {}
@@ -102,8 +108,17 @@ export class Sandbox {
       const others = [SecretsManagerService, StsService];
       for (const service of [rds, stepFunctions, lambda, sns, ...others.map((Other) => new Other(context))])
         api.register(service);
+      const targets: FaultTargets = {
+        killFunction: (environment) => lambda.killEnvironment(environment),
+        timeOutFunction: (environment) => lambda.timeOutEnvironment(environment),
+        failOperation: (failure) => {
+          rds.failNext(failure);
+        },
+      };
+      const faults = new Faults(context, targets, options.faults);
+      api.intercept(faults.interceptor);
       await state?.resume();
-      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, iam, state, () =>
+      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, iam, faults, state, () =>
         server.close(),
       );
     } catch (error) {
