@@ -59,6 +59,17 @@ export class Addresses {
     throw new PortTaken(`No port is free on ${address.host} from ${address.port} on.`);
   }
 
+  /** Reserves this very address. @throws PortTaken when somebody else listens there. */
+  async claim(address: Address): Promise<void> {
+    const error = await bindError(address);
+    if (error !== undefined)
+      throw new PortTaken(
+        `Somebody else listens on ${address.host}:${address.port}, where a server of this sandbox was.`,
+        { evidence: error, hint: 'End what listens there: clients know the server by this address.' },
+      );
+    this.taken.add(key(address));
+  }
+
   release(address: Address): void {
     this.taken.delete(key(address));
   }

@@ -1,4 +1,5 @@
-import { rm, writeFile, chown } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chown, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeServerDirectory, type Account } from './account';
 import { runToEnd, type Guardian } from './guardian';
@@ -27,11 +28,24 @@ export interface TemplateOptions {
   readonly servicePassword: string;
 }
 
-/** Makes the data directory that new instances start as a copy of (initdb takes a second, a copy does not). */
-export async function createClusterTemplate(options: TemplateOptions): Promise<string> {
-  const { directory, installation, account, guardian, servicePassword } = options;
+/**
+ * The data directory that new instances start as a copy of (initdb takes a second, a copy does not). Made when `directory`
+ * has none yet.
+ */
+export async function openClusterTemplate(options: TemplateOptions): Promise<string> {
+  const { directory, account } = options;
+  const finished = join(directory, 'data');
+  if (existsSync(finished)) return finished;
   await makeServerDirectory(directory, account);
-  const data = join(directory, 'data');
+  const draft = join(directory, 'draft');
+  await rm(draft, { recursive: true, force: true });
+  await createCluster(draft, options);
+  await rename(draft, finished);
+  return finished;
+}
+
+async function createCluster(data: string, options: TemplateOptions): Promise<void> {
+  const { directory, installation, account, guardian, servicePassword } = options;
   const log = join(directory, 'initdb.log');
   const evidence = (): Promise<string> => readLogTail(log);
   const program = { environment: { LC_ALL: 'C', TZ: 'UTC' }, account, directory, log };
@@ -70,5 +84,4 @@ export async function createClusterTemplate(options: TemplateOptions): Promise<s
     evidence,
   );
   await rm(input);
-  return data;
 }

@@ -29,6 +29,7 @@ export interface ServerOptions {
 
 export interface NewServerOptions extends ServerOptions {
   readonly masterUsername: string;
+  /** In clear text, or as the SCRAM verifier that PostgreSQL keeps of it. */
   readonly masterPassword: string;
   readonly databaseName: string;
 }
@@ -62,6 +63,7 @@ export interface Server {
     values?: readonly unknown[],
     database?: string,
   ): Promise<readonly Record<string, unknown>[]>;
+  /** `password` in clear text, or as the SCRAM verifier that PostgreSQL keeps of it. */
   setMasterPassword(username: string, password: string): Promise<void>;
   /** Takes a physical base backup into `directory` while the server runs. */
   backup(directory: string): Promise<Backup>;
@@ -75,8 +77,8 @@ export interface Server {
   /** Moves the server to another address (rename). */
   readdress(address: Address): Promise<void>;
   stop(): Promise<void>;
-  /** Resolves when the server process has ended, for whatever reason. */
-  readonly ended: Promise<void>;
+  /** Resolves when the server process has ended: because it was stopped, or by itself. */
+  readonly ended: Promise<'was stopped' | 'died'>;
 }
 
 export interface Postgres {
@@ -85,13 +87,20 @@ export interface Postgres {
   /** An address that nothing uses now, with the wished port where possible. */
   reserveAddress(port: number): Promise<Address>;
   releaseAddress(address: Address): void;
+  /**
+   * Reserves an address that a server of an earlier process had.
+   * @throws PortTaken when somebody else listens there
+   */
+  claimAddress(address: Address): Promise<void>;
   /** Makes ahead of time what the first `create` would have to make. */
   prepare(): Promise<void>;
   create(options: NewServerOptions): Promise<Server>;
   restore(options: RestoreOptions): Promise<Server>;
   restoreToTime(options: RestoreToTimeOptions): Promise<Server>;
-  /** Starts a server again on a data directory that it had before. */
+  /** Starts a server again on a data directory that it had before. @throws PortTaken when its address is in use */
   open(options: ServerOptions): Promise<Server>;
+  /** Removes a server's directory, whole or half made, and ends what an earlier process left running there. */
+  remove(directory: string): Promise<void>;
   /** Stops every server. */
   stop(): Promise<void>;
 }

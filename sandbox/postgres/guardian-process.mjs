@@ -5,12 +5,13 @@
  * Orders and events are described in guardian.ts.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
 
 /** @typedef {import('./guardian').Order} Order */
 /** @typedef {import('./guardian').Event} Event */
 
-const directoryToRemove = process.argv[2];
+const [, , pidFile = '', directoryToRemove] = process.argv;
+writeFileSync(pidFile, `${process.pid}\n`);
 
 /** @type {Map<number, import('node:child_process').ChildProcess>} */
 const running = new Map();
@@ -75,6 +76,7 @@ async function end() {
     for (const child of running.values()) child.kill(signal);
     if (await until(() => running.size === 0, 3_000)) break;
   }
+  rmSync(pidFile, { force: true });
   // Other children of a killed sandbox may still write for a moment.
   if (directoryToRemove !== undefined) {
     await until(() => {

@@ -66,11 +66,12 @@ export class Guardian {
   private readonly exited: Promise<unknown>;
   private lastId = 0;
 
-  constructor(options: { removeDirectoryOnExit?: string | undefined } = {}) {
-    const { removeDirectoryOnExit } = options;
+  /** `pidFile` holds the process id of the guardian as long as it lives. */
+  constructor(options: { pidFile: string; removeDirectoryOnExit?: string | undefined }) {
+    const { pidFile, removeDirectoryOnExit } = options;
     this.child = fork(
       join(__dirname, 'guardian-process.mjs'),
-      removeDirectoryOnExit === undefined ? [] : [removeDirectoryOnExit],
+      [pidFile, ...(removeDirectoryOnExit === undefined ? [] : [removeDirectoryOnExit])],
       {
         // A session of its own: neither Ctrl-C nor a signal to the sandbox's process group reaches it.
         detached: true,

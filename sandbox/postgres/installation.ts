@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, stat, symlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
@@ -30,15 +31,8 @@ export async function findInstallation(
 ): Promise<Installation> {
   const packageDirectory = findPackage();
   const usable = (await canMakeLinks(packageDirectory)) && (await isReachable(packageDirectory, account));
-  if (!usable) {
-    await mkdir(copyDirectory, { recursive: true });
-    await copyTree(join(packageDirectory, 'native'), join(copyDirectory, 'native'), {
-      owner: account,
-      leaveOut: (path) => path.endsWith('.a') || path === 'lib/pkgconfig/',
-    });
-    await makeLinks(packageDirectory, copyDirectory);
-  }
-  const native = join(usable ? packageDirectory : copyDirectory, 'native');
+  const base = usable ? packageDirectory : await openCopy(packageDirectory, copyDirectory, account);
+  const native = join(base, 'native');
   const program = (name: string): string =>
     join(native, 'bin', process.platform === 'win32' ? `${name}.exe` : name);
   return {
@@ -46,6 +40,28 @@ export async function findInstallation(
     postgres: program('postgres'),
     initdb: program('initdb'),
   };
+}
+
+/** A copy of the package in `directory`, kept for as long as the package has this version. */
+async function openCopy(
+  packageDirectory: string,
+  directory: string,
+  account: Account | undefined,
+): Promise<string> {
+  const manifest = await readFile(join(packageDirectory, 'package.json'), 'utf8');
+  const { version } = z.object({ version: z.string() }).parse(JSON.parse(manifest));
+  const finished = join(directory, version);
+  if (existsSync(finished)) return finished;
+  await rm(directory, { recursive: true, force: true });
+  const draft = join(directory, 'draft');
+  await mkdir(draft, { recursive: true });
+  await copyTree(join(packageDirectory, 'native'), join(draft, 'native'), {
+    owner: account,
+    leaveOut: (path) => path.endsWith('.a') || path === 'lib/pkgconfig/',
+  });
+  await makeLinks(packageDirectory, draft);
+  await rename(draft, finished);
+  return finished;
 }
 
 function findPackage(): string {

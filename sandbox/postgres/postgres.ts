@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { makeServerDirectory, serverAccount } from './account';
 import { Addresses } from './addresses';
-import { createAuthority } from './authority';
+import { openAuthority } from './authority';
 import { backupData, backupWal, readConsistentAt } from './backup';
-import { createClusterTemplate } from './cluster-template';
+import { openClusterTemplate } from './cluster-template';
 import type {
   NewServerOptions,
   Postgres,
@@ -18,9 +18,11 @@ import { copyTree } from './copy-tree';
 import { PostgresStartFailed, RestoreTimeOutOfRange } from './errors';
 import { Guardian } from './guardian';
 import { findInstallation } from './installation';
+import { endLeftoverServer, guardianGone } from './leftovers';
 import { recoveryParameters } from './recovery';
-import { scramVerifier } from './scram';
+import { asVerifier } from './scram';
 import { RunningServer, dataDirectory, type ServerContext } from './server';
+import { writeWhole } from './write-whole';
 
 export interface PostgresOptions {
   /** Where this module keeps what is its own; made if need be. The servers' directories may be elsewhere. */
@@ -39,14 +41,17 @@ const RECOVERY_TIMEOUT_MS = 15 * 60_000;
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { directory, removeDirectoryOnExit, log } = options;
-  const guardian = new Guardian({ removeDirectoryOnExit });
+  const account = await serverAccount();
+  // Says at once if the servers' account cannot get there.
+  await makeServerDirectory(join(directory, TEMPLATE), account);
+  const pidFile = join(directory, 'guardian.pid');
+  await guardianGone(pidFile);
+  const guardian = new Guardian({ pidFile, removeDirectoryOnExit });
   try {
-    const account = await serverAccount();
-    // Says at once if the servers' account cannot get there.
-    await makeServerDirectory(join(directory, 'template'), account);
-    const [installation, authority] = await Promise.all([
+    const [installation, authority, servicePassword] = await Promise.all([
       findInstallation(account, join(directory, 'software')),
-      createAuthority(join(directory, 'rds-ca.pem')),
+      openAuthority({ caFile: join(directory, 'rds-ca.pem'), keyFile: join(directory, 'rds-ca.key') }),
+      keptSecret(join(directory, 'service-password')),
     ]);
     return new SandboxPostgres(directory, {
       installation,
@@ -54,13 +59,24 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       guardian,
       authority,
       addresses: new Addresses(),
-      servicePassword: randomBytes(24).toString('base64url'),
+      servicePassword,
       log,
     });
   } catch (error) {
     await guardian.stop();
     throw error;
   }
+}
+
+const TEMPLATE = 'template';
+
+/** The content of a file that only its owner reads; made up when there is none yet. */
+async function keptSecret(file: string): Promise<string> {
+  const kept = await readFile(file, 'utf8').catch(() => '');
+  if (kept !== '') return kept;
+  const secret = randomBytes(24).toString('base64url');
+  await writeWhole(file, secret, 0o600);
+  return secret;
 }
 
 class SandboxPostgres implements Postgres {
@@ -83,6 +99,10 @@ class SandboxPostgres implements Postgres {
 
   releaseAddress(address: ServerOptions['address']): void {
     this.context.addresses.release(address);
+  }
+
+  claimAddress(address: ServerOptions['address']): Promise<void> {
+    return this.context.addresses.claim(address);
   }
 
   async prepare(): Promise<void> {
@@ -127,7 +147,12 @@ class SandboxPostgres implements Postgres {
   }
 
   async open(options: ServerOptions): Promise<RunningServer> {
-    return this.keep(await RunningServer.start(this.context, options));
+    return this.keep(await RunningServer.open(this.context, options));
+  }
+
+  async remove(directory: string): Promise<void> {
+    await endLeftoverServer(dataDirectory(directory));
+    await rm(directory, { recursive: true, force: true });
   }
 
   async stop(): Promise<void> {
@@ -136,9 +161,9 @@ class SandboxPostgres implements Postgres {
   }
 
   private clusterTemplate(): Promise<string> {
-    this.template ??= createClusterTemplate({
+    this.template ??= openClusterTemplate({
       ...this.context,
-      directory: join(this.directory, 'template'),
+      directory: join(this.directory, TEMPLATE),
     });
     return this.template;
   }
@@ -189,7 +214,7 @@ const TARGET_NOT_REACHED = 'recovery ended before configured recovery target was
 async function createMaster(server: RunningServer, options: NewServerOptions): Promise<void> {
   const { masterUsername, masterPassword, databaseName } = options;
   const master = escapeIdentifier(masterUsername);
-  const verifier = escapeLiteral(await scramVerifier(masterPassword));
+  const verifier = escapeLiteral(await asVerifier(masterPassword));
   // On RDS membership in rds_replication lets a role use replication slots; unmodified PostgreSQL asks for the attribute.
   await server.admin(
     `CREATE ROLE ${master} LOGIN CREATEDB CREATEROLE REPLICATION PASSWORD ${verifier} VALID UNTIL 'infinity'`,

@@ -3,6 +3,11 @@ import { promisify } from 'node:util';
 
 const ITERATIONS = 4096;
 
+/** A password in clear text or as a verifier, as a verifier. */
+export async function asVerifier(password: string): Promise<string> {
+  return password.startsWith('SCRAM-SHA-256$') ? password : scramVerifier(password);
+}
+
 /** What PostgreSQL stores of a password: given this instead of the password, no statement, log or view ever shows it. */
 export async function scramVerifier(password: string): Promise<string> {
   const salt = randomBytes(16);

@@ -7,10 +7,11 @@ import { makeServerDirectory, type Account } from './account';
 import type { Addresses } from './addresses';
 import { isArchived, serverTime, takeBackup } from './backup';
 import type { Address, Authority, Backup, Server, ServerOptions } from './contract';
-import { ArchivingFailed, PostgresStartFailed, SettingRefused } from './errors';
+import { ArchivingFailed, PortTaken, PostgresStartFailed, SettingRefused } from './errors';
 import type { GuardedProcess, Guardian } from './guardian';
 import type { Installation } from './installation';
-import { scramVerifier } from './scram';
+import { endLeftoverServer } from './leftovers';
+import { asVerifier } from './scram';
 import { readLogTail } from './server-log';
 import { SERVICE_USER, pgHba, postgresqlConf, writeServerFile } from './settings';
 
@@ -32,6 +33,15 @@ const ARCHIVE_TIMEOUT_MS = 60_000;
 const RELOAD_TIMEOUT_MS = 10_000;
 const ADDRESS_TRIES = 20;
 
+interface Launch {
+  /** Of this start alone. */
+  readonly parameters: readonly string[];
+  readonly timeoutMs: number;
+  readonly mayMove: boolean;
+}
+
+const FIRST_START = { parameters: [], timeoutMs: START_TIMEOUT_MS } as const;
+
 export function dataDirectory(serverDirectory: string): string {
   return join(serverDirectory, 'data');
 }
@@ -44,8 +54,8 @@ const wrongSettingSchema = z.object({
 
 /** A server process on a data directory, and everything that is asked of it. */
 export class RunningServer implements Server {
-  readonly ended: Promise<void>;
-  private resolveEnded: () => void = () => undefined;
+  readonly ended: Server['ended'];
+  private resolveEnded: (how: Awaited<Server['ended']>) => void = () => undefined;
   private process: GuardedProcess | undefined;
   /** While the process is meant to end: its end is no news then. */
   private expectingEnd = false;
@@ -60,22 +70,30 @@ export class RunningServer implements Server {
   }
 
   /**
-   * Starts a server on the data directory in `options.directory`; resolves when it takes logins (after a recovery: when it
-   * has been promoted). `recovery` are further parameters of this first start alone, `limit` how long it may take.
+   * Starts a server for the first time on the data directory in `options.directory`; resolves when it takes logins (after a
+   * recovery: when it has been promoted). `recovery` are further parameters of this start alone, and how long it may take.
    * @throws PostgresStartFailed, PortTaken
    */
   static async start(
     context: ServerContext,
     options: ServerOptions,
-    recovery: { parameters: readonly string[]; timeoutMs: number } = {
-      parameters: [],
-      timeoutMs: START_TIMEOUT_MS,
-    },
+    recovery: { parameters: readonly string[]; timeoutMs: number } = FIRST_START,
   ): Promise<RunningServer> {
     const server = new RunningServer(context, options);
     if (recovery.parameters.length > 0)
       await writeServerFile(server.data, 'recovery.signal', '', context.account);
-    await server.launch(recovery.parameters, recovery.timeoutMs);
+    await server.launch({ ...recovery, mayMove: true });
+    return server;
+  }
+
+  /**
+   * Starts a server again on a data directory that has had one, at no other address than it had.
+   * @throws PostgresStartFailed, PortTaken
+   */
+  static async open(context: ServerContext, options: ServerOptions): Promise<RunningServer> {
+    const server = new RunningServer(context, options);
+    await endLeftoverServer(server.data);
+    await server.launch();
     return server;
   }
 
@@ -99,7 +117,7 @@ export class RunningServer implements Server {
   }
 
   async setMasterPassword(username: string, password: string): Promise<void> {
-    const verifier = escapeLiteral(await scramVerifier(password));
+    const verifier = escapeLiteral(await asVerifier(password));
     await this.admin(`ALTER ROLE ${escapeIdentifier(username)} PASSWORD ${verifier}`);
   }
 
@@ -161,18 +179,18 @@ export class RunningServer implements Server {
 
   async restart(): Promise<void> {
     await this.endProcess();
-    await this.launch([], START_TIMEOUT_MS);
+    await this.launch();
   }
 
   async readdress(address: Address): Promise<void> {
     await this.endProcess();
     this.options = { ...this.options, address };
-    await this.launch([], START_TIMEOUT_MS);
+    await this.launch({ ...FIRST_START, mayMove: true });
   }
 
   async stop(): Promise<void> {
     await this.endProcess();
-    this.resolveEnded();
+    this.resolveEnded('was stopped');
   }
 
   private get data(): string {
@@ -243,7 +261,10 @@ export class RunningServer implements Server {
     });
   }
 
-  private async launch(parameters: readonly string[], timeoutMs: number): Promise<void> {
+  /** `mayMove`: nobody knows the address yet, so that a neighbouring one will do as well. */
+  private async launch(
+    { parameters, timeoutMs, mayMove }: Launch = { ...FIRST_START, mayMove: false },
+  ): Promise<void> {
     const { authority, account, addresses, log } = this.context;
     const { directory } = this.options;
     await writeServerFile(this.data, 'pg_ident.conf', '', account);
@@ -261,6 +282,7 @@ export class RunningServer implements Server {
         return;
       } catch (error) {
         if (!(error instanceof AddressInUse)) throw error;
+        if (!mayMove) throw error.asPortTaken(this.address);
         if (attempt >= ADDRESS_TRIES) throw error.asStartFailure();
         this.options = { ...this.options, address: await addresses.instead(this.address) };
       }
@@ -288,7 +310,7 @@ export class RunningServer implements Server {
       if (this.process === started) this.process = undefined;
       if (state.ready && !this.expectingEnd) {
         log(`PostgreSQL in ${this.directory} has ended unexpectedly`);
-        this.resolveEnded();
+        this.resolveEnded('died');
       }
     });
     this.process = started;
@@ -345,6 +367,13 @@ class AddressInUse extends Error {
     private readonly evidence: string,
   ) {
     super(fact);
+  }
+
+  asPortTaken({ host, port }: Address): PortTaken {
+    return new PortTaken(`Somebody else listens on ${host}:${port}, the address of this server.`, {
+      evidence: this.evidence,
+      hint: 'End what listens there: clients know the server by this address.',
+    });
   }
 
   asStartFailure(): PostgresStartFailed {

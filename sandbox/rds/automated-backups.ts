@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type {
   DBInstanceAutomatedBackup,
   DeleteDBInstanceAutomatedBackupMessage,
@@ -5,11 +7,13 @@ import type {
 } from '@aws-sdk/client-rds';
 import { ApiError, type Operation } from '../core/api';
 import { describeAutomatedBackup } from './describe';
-import type { OperationKind } from './durations';
+import { discardBackup } from './directories';
 import { automatedBackupNotFound, instanceNotFound, invalidCombination } from './errors';
+import { resourceId } from './identifiers';
 import { operation } from './operation';
 import { filtered, page } from './paging';
-import { onClock, resourceId, type Rds } from './rds';
+import { planOnInstance } from './plan-on-instance';
+import { onClock, type Plan, type Rds } from './rds';
 import { backedUp, type AutomatedBackupRecord, type BaseBackup, type InstanceRecord } from './state';
 
 const DAY = 24 * 3600 * 1000;
@@ -18,7 +22,8 @@ const DAY = 24 * 3600 * 1000;
 export function earliestRestorableTime(rds: Rds, backup: AutomatedBackupRecord): Date | undefined {
   const first = backup.baseBackups[0];
   if (!first) return undefined;
-  const retention = (instanceOf(rds, backup) ?? backup.source).settings.backupRetentionPeriod * DAY;
+  const retention =
+    (rds.byResourceId(backup.dbiResourceId) ?? backup.source).settings.backupRetentionPeriod * DAY;
   return new Date(Math.max(first.consistentAt.getTime(), rds.now().getTime() - retention));
 }
 
@@ -38,10 +43,6 @@ export function baseBackupFor(backup: AutomatedBackupRecord, time: Date): BaseBa
   return backup.baseBackups.findLast(({ consistentAt }) => consistentAt <= time);
 }
 
-function instanceOf(rds: Rds, { dbiResourceId }: AutomatedBackupRecord): InstanceRecord | undefined {
-  return [...rds.state.instances.values()].find((instance) => instance.dbiResourceId === dbiResourceId);
-}
-
 /** Switches automated backups on in the records; the first backup is taken with `takeBaseBackup`. */
 export function openAutomatedBackups(rds: Rds, instance: InstanceRecord): void {
   rds.state.automatedBackups.set(instance.dbiResourceId, {
@@ -49,58 +50,102 @@ export function openAutomatedBackups(rds: Rds, instance: InstanceRecord): void {
     id: resourceId('ab').toLowerCase(),
     status: 'creating',
     source: backedUp(instance),
-    walArchive: rds.path('automated', instance.dbiResourceId, 'wal'),
+    walArchive: join('automated', instance.dbiResourceId, 'wal'),
     baseBackups: [],
   });
 }
 
-/** Takes a base backup, the instance `backing-up` meanwhile, then goes on with `done`. */
-export function takeBaseBackup(
+/** A base backup; the instance is `backing-up` meanwhile. */
+export interface BaseBackupTask {
+  readonly do: 'base-backup';
+  readonly dbiResourceId: string;
+  readonly kind: 'firstBackup' | 'dailyBackup';
+  readonly requestedAt: Date;
+  /** Below RDS's own directory. */
+  readonly directory: string;
+  /** Once it has been taken: when it was consistent on the clock, and its size. */
+  taken?: { readonly consistentAt: Date; readonly bytes: number };
+}
+
+/** Takes a base backup if the instance has automated backups; then the instance is settled. */
+export function beginBaseBackup(
   rds: Rds,
   instance: InstanceRecord,
-  kind: OperationKind,
-  done: () => void,
+  kind: 'firstBackup' | 'dailyBackup',
 ): void {
-  const backup = rds.state.automatedBackups.get(instance.dbiResourceId);
-  if (!backup) {
-    done();
+  const { dbiResourceId } = instance;
+  if (!rds.state.automatedBackups.has(dbiResourceId)) {
+    rds.settle(instance);
     return;
   }
   const requestedAt = rds.now();
-  const stamp = requestedAt.toISOString().slice(0, 16).replace(/[T:]/g, '-');
-  const directory = rds.path('automated', instance.dbiResourceId, `base-${requestedAt.getTime()}`);
-  let consistentAt = requestedAt;
-  let bytes = 0;
+  const directory = join('automated', dbiResourceId, `base-${requestedAt.getTime()}`);
+  rds.begin({ do: 'base-backup', dbiResourceId, kind, requestedAt, directory });
   rds.event(instance, 'RDS-EVENT-0001', ['backup'], 'Backing up DB instance');
-  rds.step(instance, 'backing-up', kind, {
-    work: async () => {
-      const taken = await rds.server(instance).backup(directory);
-      consistentAt = onClock(rds.context.clock, taken.consistentAt);
-      bytes = taken.bytes;
+}
+
+export function planBaseBackup(rds: Rds, task: BaseBackupTask): Plan {
+  const { dbiResourceId, kind, requestedAt, directory } = task;
+  const plan = planOnInstance(
+    rds,
+    dbiResourceId,
+    { kind, status: 'backing-up' },
+    {
+      work: async (instance) => {
+        await rm(rds.path(directory), { recursive: true, force: true });
+        const { consistentAt, bytes } = await rds.server(instance).backup(rds.path(directory));
+        task.taken = { consistentAt: onClock(rds.context.clock, consistentAt), bytes };
+      },
+      done: (instance) => {
+        const backup = rds.state.automatedBackups.get(dbiResourceId);
+        if (backup && task.taken) {
+          finishBaseBackup(rds, instance, backup, { directory, requestedAt, ...task.taken });
+        }
+        rds.settle(instance);
+      },
     },
+  );
+  // Not needed when the instance is being deleted by now.
+  return {
+    ...plan,
     done: () => {
-      backup.baseBackups.push({ directory, consistentAt });
-      backup.status = 'active';
-      const identifier = `rds:${instance.identifier}-${stamp}`;
-      rds.state.snapshots.set(identifier, {
-        identifier,
-        type: 'automated',
-        status: 'available',
-        source: backedUp(instance),
-        requestedAt,
-        createTime: consistentAt,
-        originalCreateTime: consistentAt,
-        databaseTime: consistentAt,
-        kmsKeyId: instance.kmsKeyId,
-        backupDirectory: directory,
-        bytes,
-        tags: instance.settings.copyTagsToSnapshot ? [...instance.tags] : [],
-      });
-      prune(rds, instance, backup);
-      rds.event(instance, 'RDS-EVENT-0002', ['backup'], 'Finished DB Instance backup');
-      done();
+      plan.done();
+      discardBackup(rds, directory);
     },
+    failed: (status) => {
+      plan.failed(status);
+      discardBackup(rds, directory);
+    },
+  };
+}
+
+function finishBaseBackup(
+  rds: Rds,
+  instance: InstanceRecord,
+  backup: AutomatedBackupRecord,
+  taken: BaseBackup & { readonly requestedAt: Date; readonly bytes: number },
+): void {
+  const { directory, requestedAt, consistentAt, bytes } = taken;
+  backup.baseBackups.push({ directory, consistentAt });
+  backup.status = 'active';
+  const stamp = requestedAt.toISOString().slice(0, 16).replace(/[T:]/g, '-');
+  const identifier = `rds:${instance.identifier}-${stamp}`;
+  rds.state.snapshots.set(identifier, {
+    identifier,
+    type: 'automated',
+    status: 'available',
+    source: backedUp(instance),
+    requestedAt,
+    createTime: consistentAt,
+    originalCreateTime: consistentAt,
+    databaseTime: consistentAt,
+    kmsKeyId: instance.kmsKeyId,
+    backupDirectory: directory,
+    bytes,
+    tags: instance.settings.copyTagsToSnapshot ? [...instance.tags] : [],
   });
+  prune(rds, instance, backup);
+  rds.event(instance, 'RDS-EVENT-0002', ['backup'], 'Finished DB Instance backup');
 }
 
 /** Drops base backups (and their automated snapshots) that no restore inside the retention needs any more. */
@@ -120,7 +165,7 @@ function forget(rds: Rds, baseBackups: readonly BaseBackup[]): void {
         rds.state.snapshots.delete(snapshot.identifier);
       }
     }
-    rds.discardBackup(directory);
+    discardBackup(rds, directory);
   }
 }
 
@@ -138,7 +183,7 @@ export function closeAutomatedBackups(rds: Rds, dbiResourceId: string): void {
   if (!backup) return;
   rds.state.automatedBackups.delete(dbiResourceId);
   forget(rds, backup.baseBackups);
-  rds.discard(backup.walArchive, backup.walArchive);
+  discardBackup(rds, backup.walArchive);
 }
 
 export function automatedBackupOperations(rds: Rds): Record<string, Operation> {

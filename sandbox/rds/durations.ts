@@ -95,13 +95,14 @@ export type DurationProfileName = keyof typeof DURATION_PROFILES;
 
 /** Draws how long each operation takes. The same seed gives the same durations in the same order of operations. */
 export class Durations {
-  private state: number;
+  /** How far has been drawn: set it to go on from there. */
+  position: number;
 
   constructor(
     private readonly profile: DurationProfile,
     seed = 1,
   ) {
-    this.state = seed >>> 0;
+    this.position = seed >>> 0;
   }
 
   /** Milliseconds for one operation of this kind. */
@@ -117,8 +118,8 @@ export class Durations {
 
   /** mulberry32: small, and the same on every machine. */
   private random(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
+    this.position = (this.position + 0x6d2b79f5) >>> 0;
+    let t = this.position;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { invalidValue } from './errors';
 
 const FORM = /^[a-z](?:-?[a-z0-9])*$/i;
@@ -51,4 +52,11 @@ export function checkPassword(password: string): string {
     throw invalidValue(`${invalid}. Only printable ASCII characters besides '/', '@', '"', ' ' may be used.`);
   }
   return password;
+}
+
+/** `<prefix>-` and as many upper-case letters and digits as RDS uses, e.g. a DbiResourceId. */
+export function resourceId(prefix: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const letters = [...randomBytes(26)].map((byte) => alphabet.charAt(byte % alphabet.length));
+  return `${prefix}-${letters.join('')}`;
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type {
   CreateDBInstanceMessage,
   DBInstance,
@@ -8,18 +9,20 @@ import type {
   StopDBInstanceMessage,
 } from '@aws-sdk/client-rds';
 import { NotInSandbox, type Operation } from '../core/api';
+import { scramVerifier } from '../postgres/scram';
 import { closeAutomatedBackups, endArchive } from './automated-backups';
 import { describeInstance } from './describe';
 import { instanceNotFound, invalidCombination, invalidInstanceState, invalidValue } from './errors';
 import { LONGEST_INSTANCE_IDENTIFIER, newIdentifier, required } from './identifiers';
-import { admit, launch, serverOptions } from './launch';
+import { admit, launch, reopen } from './launch';
 import { operation } from './operation';
 import { filtered, page } from './paging';
 import { groupParameters, parameterGroup, serverSettings } from './parameter-groups';
 import { CREATE_MEMBERS, checkSettings, newSettings } from './settings';
 import { checkPassword, checkUsername } from './identifiers';
-import type { Rds } from './rds';
-import { admitSnapshot, backUpInto, finishSnapshot, newSnapshot } from './snapshots';
+import { planOnInstance } from './plan-on-instance';
+import type { Plan, Rds } from './rds';
+import { admitSnapshot, backUpInto, failSnapshot, finishSnapshot, newSnapshot } from './snapshots';
 import { backedUp, isIdle, type InstanceRecord } from './state';
 import { givenTags } from './tags';
 
@@ -42,7 +45,7 @@ export function instanceOperations(rds: Rds): Record<string, Operation> {
         'Tags',
         ...CREATE_MEMBERS,
       ],
-      (input) => answer(create(rds, input)),
+      async (input) => answer(await create(rds, input)),
     ),
     ...operation<DescribeDBInstancesMessage>(
       'DescribeDBInstances',
@@ -59,8 +62,12 @@ export function instanceOperations(rds: Rds): Record<string, Operation> {
             'Cannot force failover since the instance is not configured for Multi-AZ.',
           );
         }
-        if (!isIdle(instance)) throw invalidInstanceState('Database instance is not in available state.');
-        reboot(rds, instance);
+        // Which is how an instance gets out of incompatible parameters, once its group has been put right.
+        if (!isIdle(instance) && instance.status !== 'incompatible-parameters') {
+          throw invalidInstanceState('Database instance is not in available state.');
+        }
+        const values = groupParameters(parameterGroup(rds, instance.settings.parameterGroupName));
+        rds.begin({ do: 'reboot', dbiResourceId: instance.dbiResourceId, values });
         return answer(instance);
       },
     ),
@@ -69,16 +76,7 @@ export function instanceOperations(rds: Rds): Record<string, Operation> {
       if (!isIdle(instance)) {
         throw invalidInstanceState(`Instance ${instance.identifier} is not in available state.`);
       }
-      rds.step(instance, 'stopping', 'stop', {
-        work: async () => {
-          await endArchive(rds, instance);
-          await rds.dismiss(instance);
-        },
-        done: () => {
-          instance.status = 'stopped';
-          rds.event(instance, 'RDS-EVENT-0087', ['notification'], 'DB instance stopped');
-        },
-      });
+      rds.begin({ do: 'stop', dbiResourceId: instance.dbiResourceId });
       return answer(instance);
     }),
     ...operation<StartDBInstanceMessage>('StartDBInstance', ['DBInstanceIdentifier'], (input) => {
@@ -88,19 +86,7 @@ export function instanceOperations(rds: Rds): Record<string, Operation> {
           `Instance ${instance.identifier} is not stopped, cannot be started, or is already started.`,
         );
       }
-      const { address } = instance;
-      rds.step(instance, 'starting', 'start', {
-        work: async () => {
-          if (!address) throw new Error('it has no address');
-          rds.adopt(instance, await rds.postgres.open({ ...serverOptions(rds, instance), address }));
-        },
-        done: () => {
-          const backups = rds.state.automatedBackups.get(instance.dbiResourceId);
-          if (backups) backups.endedAt = undefined;
-          rds.settle(instance);
-          rds.event(instance, 'RDS-EVENT-0088', ['notification'], 'DB instance started');
-        },
-      });
+      rds.begin({ do: 'start', dbiResourceId: instance.dbiResourceId });
       return answer(instance);
     }),
     ...operation<DeleteDBInstanceMessage>(
@@ -111,7 +97,7 @@ export function instanceOperations(rds: Rds): Record<string, Operation> {
   };
 }
 
-function create(rds: Rds, input: CreateDBInstanceMessage): InstanceRecord {
+async function create(rds: Rds, input: CreateDBInstanceMessage): Promise<InstanceRecord> {
   const identifier = newIdentifier(
     input.DBInstanceIdentifier,
     'DBInstanceIdentifier',
@@ -132,6 +118,8 @@ function create(rds: Rds, input: CreateDBInstanceMessage): InstanceRecord {
   }
   const settings = newSettings(rds, input);
   checkSettings(settings);
+  const tags = givenTags(input.Tags);
+  const masterVerifier = await scramVerifier(masterPassword);
   admit(rds, identifier, settings);
   const storageEncrypted = input.StorageEncrypted ?? false;
   return launch(
@@ -144,16 +132,9 @@ function create(rds: Rds, input: CreateDBInstanceMessage): InstanceRecord {
       storageEncrypted,
       kmsKeyId: storageEncrypted ? (input.KmsKeyId ?? defaultKey(rds)) : undefined,
       settings,
-      tags: givenTags(input.Tags),
+      tags,
     },
-    'create',
-    (options) =>
-      rds.postgres.create({
-        ...options,
-        masterUsername,
-        masterPassword,
-        databaseName: input.DBName ?? 'postgres',
-      }),
+    { from: 'nothing', masterVerifier, databaseName: input.DBName ?? 'postgres' },
   );
 }
 
@@ -194,29 +175,6 @@ function named(rds: Rds, id: string): InstanceRecord {
   return byResourceId ?? rds.instance(fromArn ?? id);
 }
 
-function reboot(rds: Rds, instance: InstanceRecord): void {
-  const values = groupParameters(parameterGroup(rds, instance.settings.parameterGroupName));
-  rds.step(
-    instance,
-    'rebooting',
-    'reboot',
-    {
-      work: async () => {
-        const server = rds.server(instance);
-        await server.configure(serverSettings(rds, instance, values));
-        await server.restart();
-      },
-      done: () => {
-        instance.appliedParameters = values;
-        instance.parameterApplyStatus = 'in-sync';
-        rds.settle(instance);
-        rds.event(instance, 'RDS-EVENT-0006', ['availability'], 'DB instance restarted');
-      },
-    },
-    'incompatible-parameters',
-  );
-}
-
 function remove(rds: Rds, input: DeleteDBInstanceMessage): InstanceRecord {
   const instance = rds.instance(input.DBInstanceIdentifier);
   const { SkipFinalSnapshot: skip = false, FinalDBSnapshotIdentifier: finalId } = input;
@@ -236,47 +194,169 @@ function remove(rds: Rds, input: DeleteDBInstanceMessage): InstanceRecord {
       'Cannot delete protected DB Instance, please disable deletion protection and try again.',
     );
   }
-  const final =
-    finalId === undefined
-      ? undefined
-      : newSnapshot(
-          rds,
-          instance,
-          admitSnapshot(rds, instance, finalId, 'FinalDBSnapshotIdentifier'),
-          instance.settings.copyTagsToSnapshot ? instance.tags : [],
-        );
-  if (final) {
-    rds.step(instance, 'deleting', 'snapshot', {
-      work: () => backUpInto(rds, final, instance),
-      done: () => {
-        finishSnapshot(rds, final);
-        takeDown(rds, instance, input.DeleteAutomatedBackups === false);
-      },
-    });
-  } else {
-    takeDown(rds, instance, input.DeleteAutomatedBackups === false);
+  const { dbiResourceId } = instance;
+  const keepsAutomatedBackups = input.DeleteAutomatedBackups === false;
+  if (finalId === undefined) {
+    rds.begin({ do: 'delete', dbiResourceId, keepsAutomatedBackups });
+    return instance;
   }
+  const id = admitSnapshot(rds, instance, finalId, 'FinalDBSnapshotIdentifier');
+  newSnapshot(rds, instance, id, instance.settings.copyTagsToSnapshot ? instance.tags : []);
+  rds.begin({ do: 'final-snapshot', dbiResourceId, snapshot: id, keepsAutomatedBackups });
   return instance;
 }
 
+/** Something that is being done to an instance as a whole. */
+export type InstanceTask =
+  | { readonly do: 'stop' | 'start'; readonly dbiResourceId: string }
+  /** The server died, and is started again. */
+  | { readonly do: 'revive'; readonly dbiResourceId: string }
+  /** `values` are those of the parameter group, which it takes up. */
+  | {
+      readonly do: 'reboot';
+      readonly dbiResourceId: string;
+      readonly values: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly do: 'final-snapshot';
+      readonly dbiResourceId: string;
+      readonly snapshot: string;
+      readonly keepsAutomatedBackups: boolean;
+    }
+  | { readonly do: 'delete'; readonly dbiResourceId: string; readonly keepsAutomatedBackups: boolean };
+
+export function planInstanceTask(rds: Rds, task: InstanceTask): Plan {
+  const { dbiResourceId } = task;
+  switch (task.do) {
+    case 'stop':
+      return planOnInstance(
+        rds,
+        dbiResourceId,
+        { kind: 'stop', status: 'stopping' },
+        {
+          work: async (instance) => {
+            await endArchive(rds, instance);
+            await rds.dismiss(instance);
+          },
+          done: (instance) => {
+            instance.status = 'stopped';
+            rds.event(instance, 'RDS-EVENT-0087', ['notification'], 'DB instance stopped');
+          },
+        },
+      );
+    case 'start':
+      return planOnInstance(
+        rds,
+        dbiResourceId,
+        { kind: 'start', status: 'starting' },
+        {
+          work: (instance) => reopen(rds, instance),
+          done: (instance) => {
+            const backups = rds.state.automatedBackups.get(dbiResourceId);
+            if (backups) backups.endedAt = undefined;
+            rds.settle(instance);
+            rds.event(instance, 'RDS-EVENT-0088', ['notification'], 'DB instance started');
+          },
+        },
+      );
+    case 'revive':
+      return planRevival(rds, dbiResourceId);
+    case 'reboot':
+      return planReboot(rds, dbiResourceId, task.values);
+    case 'final-snapshot':
+      return planFinalSnapshot(rds, task);
+    case 'delete':
+      return planDeletion(rds, dbiResourceId, task.keepsAutomatedBackups);
+  }
+}
+
+/** RDS starts a database process that died again; the instance stays `available` meanwhile. */
+function planRevival(rds: Rds, dbiResourceId: string): Plan {
+  return planOnInstance(
+    rds,
+    dbiResourceId,
+    {},
+    {
+      work: async (instance) => {
+        if (instance.runs && !rds.servers.has(dbiResourceId)) await reopen(rds, instance);
+      },
+      done: (instance) => {
+        if (!rds.servers.has(dbiResourceId)) return;
+        rds.event(instance, 'RDS-EVENT-0006', ['availability'], 'DB instance restarted');
+      },
+      failed: (instance) => {
+        if (isIdle(instance)) instance.status = 'failed';
+      },
+    },
+  );
+}
+
+function planReboot(rds: Rds, dbiResourceId: string, values: Readonly<Record<string, string>>): Plan {
+  return planOnInstance(
+    rds,
+    dbiResourceId,
+    { kind: 'reboot', status: 'rebooting', failedStatus: 'incompatible-parameters' },
+    {
+      work: async (instance) => {
+        if (!rds.servers.has(dbiResourceId)) await reopen(rds, instance);
+        const server = rds.server(instance);
+        await server.configure(serverSettings(rds, instance, values));
+        await server.restart();
+        instance.appliedParameters = values;
+      },
+      done: (instance) => {
+        instance.parameterApplyStatus = 'in-sync';
+        rds.settle(instance);
+        rds.event(instance, 'RDS-EVENT-0006', ['availability'], 'DB instance restarted');
+      },
+    },
+  );
+}
+
+function planFinalSnapshot(rds: Rds, task: InstanceTask & { readonly do: 'final-snapshot' }): Plan {
+  const { dbiResourceId, keepsAutomatedBackups } = task;
+  const snapshot = rds.state.snapshots.get(task.snapshot);
+  return planOnInstance(
+    rds,
+    dbiResourceId,
+    { kind: 'snapshot', status: 'deleting', alsoKnownAs: task.snapshot },
+    {
+      work: async (instance) => {
+        if (snapshot) await backUpInto(rds, snapshot, instance);
+      },
+      done: () => {
+        if (snapshot) finishSnapshot(rds, snapshot);
+        rds.begin({ do: 'delete', dbiResourceId, keepsAutomatedBackups });
+      },
+      failed: () => {
+        if (snapshot) failSnapshot(rds, snapshot);
+      },
+    },
+  );
+}
+
 /** The instance's server and data go, and in the end the instance itself. */
-function takeDown(rds: Rds, instance: InstanceRecord, keepsAutomatedBackups: boolean): void {
-  const { dbiResourceId } = instance;
-  const backups = rds.state.automatedBackups.get(dbiResourceId);
-  const retained = keepsAutomatedBackups && backups?.status === 'active' ? backups : undefined;
-  if (retained) retained.source = backedUp(instance);
-  rds.step(instance, 'deleting', 'delete', {
-    work: async () => {
-      await endArchive(rds, instance);
-      await rds.dismiss(instance);
-      rds.discard(dbiResourceId, rds.path('instances', dbiResourceId));
+function planDeletion(rds: Rds, dbiResourceId: string, keepsAutomatedBackups: boolean): Plan {
+  return planOnInstance(
+    rds,
+    dbiResourceId,
+    { kind: 'delete', status: 'deleting' },
+    {
+      work: async (instance) => {
+        await endArchive(rds, instance);
+        await rds.dismiss(instance);
+        rds.remove(join('instances', dbiResourceId));
+      },
+      done: (instance) => {
+        rds.state.instances.delete(instance.identifier);
+        if (instance.address) rds.retire(instance.address);
+        const backups = rds.state.automatedBackups.get(dbiResourceId);
+        if (keepsAutomatedBackups && backups?.status === 'active') {
+          backups.source = backedUp(instance);
+          backups.status = 'retained';
+        } else closeAutomatedBackups(rds, dbiResourceId);
+        rds.event(instance, 'RDS-EVENT-0003', ['deletion'], 'DB instance deleted');
+      },
     },
-    done: () => {
-      rds.state.instances.delete(instance.identifier);
-      if (instance.address) rds.retire(instance.address);
-      if (retained) retained.status = 'retained';
-      else closeAutomatedBackups(rds, dbiResourceId);
-      rds.event(instance, 'RDS-EVENT-0003', ['deletion'], 'DB instance deleted');
-    },
-  });
+  );
 }

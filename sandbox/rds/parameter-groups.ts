@@ -14,7 +14,8 @@ import { invalidCombination, invalidValue, parameterGroupNotFound } from './erro
 import { newIdentifier, required } from './identifiers';
 import { operation } from './operation';
 import { page } from './paging';
-import type { Rds } from './rds';
+import { planOnInstance } from './plan-on-instance';
+import type { Plan, Rds } from './rds';
 import type { InstanceRecord, ParameterGroupRecord, ParameterSetting } from './state';
 import { givenTags } from './tags';
 
@@ -117,11 +118,20 @@ export function serverSettings(
   { dbiResourceId }: InstanceRecord,
   values: Readonly<Record<string, string>>,
 ): Pick<ServerOptions, 'parameters' | 'forceTls'> & { walArchive?: string } {
-  const walArchive = rds.state.automatedBackups.get(dbiResourceId)?.walArchive;
-  return { ...serverParameters(values), ...(walArchive !== undefined && { walArchive }) };
+  const archive = rds.state.automatedBackups.get(dbiResourceId)?.walArchive;
+  return { ...serverParameters(values), ...(archive !== undefined && { walArchive: rds.path(archive) }) };
 }
 
 const isOn = (value: string | undefined): boolean => value === '1' || value === 'on' || value === 'true';
+
+/** Brings changed values of a group to an instance: those that wait for no reboot. */
+export interface ParametersTask {
+  readonly do: 'apply-parameters';
+  readonly dbiResourceId: string;
+  readonly immediate: Readonly<Record<string, string>>;
+  /** Some of the changed values wait for a reboot. */
+  waits: boolean;
+}
 
 /**
  * Brings changed values to the instances that use the group: at once where the apply method says so, the rest waits for a
@@ -137,25 +147,44 @@ function propagate(
     if (instance.settings.parameterGroupName !== group.name || instance.status === 'deleting') continue;
     // An instance that waits for a reboot takes everything then.
     if (instance.parameterApplyStatus === 'pending-reboot') continue;
-    instance.parameterApplyStatus = 'applying';
-    let waits = immediate.length < changed.size;
-    rds.begin(instance.dbiResourceId, 'applyGroup', {
-      work: async () => {
-        if (immediate.length === 0 || !rds.servers.has(instance.dbiResourceId)) return;
-        const values = { ...instance.appliedParameters };
-        for (const [name, { value }] of immediate) values[name] = value;
-        const { pendingReboot } = await rds.server(instance).configure(serverSettings(rds, instance, values));
-        instance.appliedParameters = values;
-        waits ||= pendingReboot;
-      },
-      done: () => {
-        instance.parameterApplyStatus = waits ? 'pending-reboot' : 'in-sync';
-      },
-      failed: () => {
-        instance.parameterApplyStatus = 'failed-to-apply';
-      },
+    rds.begin({
+      do: 'apply-parameters',
+      dbiResourceId: instance.dbiResourceId,
+      immediate: Object.fromEntries(immediate.map(([name, { value }]) => [name, value])),
+      waits: immediate.length < changed.size,
     });
   }
+}
+
+export function planParameters(rds: Rds, task: ParametersTask): Plan {
+  const { dbiResourceId, immediate } = task;
+  const plan = planOnInstance(
+    rds,
+    dbiResourceId,
+    { kind: 'applyGroup' },
+    {
+      work: async (instance) => {
+        if (Object.keys(immediate).length === 0 || !rds.servers.has(dbiResourceId)) return;
+        const values = { ...instance.appliedParameters, ...immediate };
+        const { pendingReboot } = await rds.server(instance).configure(serverSettings(rds, instance, values));
+        instance.appliedParameters = values;
+        task.waits ||= pendingReboot;
+      },
+      done: (instance) => {
+        instance.parameterApplyStatus = task.waits ? 'pending-reboot' : 'in-sync';
+      },
+      failed: (instance) => {
+        instance.parameterApplyStatus = 'failed-to-apply';
+      },
+    },
+  );
+  return {
+    ...plan,
+    begun: () => {
+      const instance = rds.byResourceId(dbiResourceId);
+      if (instance) instance.parameterApplyStatus = 'applying';
+    },
+  };
 }
 
 function described(rds: Rds, group: ParameterGroupRecord): DBParameterGroup {

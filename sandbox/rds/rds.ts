@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { arn } from '../core/account';
@@ -8,20 +7,37 @@ import type { SandboxContext } from '../core/context';
 import type { Address, Postgres, Server } from '../postgres/contract';
 import type { Durations, OperationKind } from './durations';
 import { instanceNotFound, snapshotNotFound } from './errors';
+import { takeForcedFailure } from './forced-failures';
 import { required } from './identifiers';
-import { RdsState, type InstanceRecord, type InstanceStatus, type SnapshotRecord } from './state';
+import {
+  isIdle,
+  type FailedStatus,
+  type InstanceRecord,
+  type RdsState,
+  type SnapshotRecord,
+  type TaskRecord,
+} from './state';
+import type { Task } from './tasks';
 
-/** What happens in a long operation besides waiting. */
-export interface Steps {
-  /** Real work; the clock stands still meanwhile. */
+/** What a task amounts to: made from its plain data when it begins and, after a restart, when it goes on. */
+export interface Plan {
+  /** How long it takes on the clock; without it as long as its work. */
+  readonly kind?: OperationKind;
+  /** Real work on the same resource is done one after the other. */
+  readonly resource: string;
+  /** What it is known by to people and to forced failures. */
+  readonly identifiers: readonly string[];
+  readonly begun?: () => void;
+  /** Real work; the clock stands still meanwhile. Done again from the start when the sandbox was killed in the middle. */
   readonly work?: () => Promise<void>;
-  /** After the work, once the operation has taken its time on the clock. */
+  /** After the work, once the task has taken its time on the clock. */
   readonly done: () => void;
+  /** Instead of `done`: the work failed, or the failure was forced, in the status that is given then. */
+  readonly failed: (status: FailedStatus | undefined) => void;
 }
 
 /** What the operations of RDS share: the records, the servers that run, and how a long operation goes. */
 export class Rds {
-  readonly state = new RdsState();
   /** The servers that run, by DbiResourceId. */
   readonly servers = new Map<string, Server>();
   private readonly turns = new Map<string, Promise<void>>();
@@ -33,6 +49,8 @@ export class Rds {
     readonly context: SandboxContext,
     readonly postgres: Postgres,
     readonly durations: Durations,
+    readonly state: RdsState,
+    private readonly planOf: (rds: Rds, task: Task) => Plan,
   ) {}
 
   now(): Date {
@@ -71,44 +89,90 @@ export class Rds {
     return server;
   }
 
-  /** Keeps the server with its instance until it ends, by itself or because it was stopped. */
+  /** The instance that has this DbiResourceId, whatever its name is by now. */
+  byResourceId(dbiResourceId: string): InstanceRecord | undefined {
+    return [...this.state.instances.values()].find((instance) => instance.dbiResourceId === dbiResourceId);
+  }
+
+  /** Keeps the server with its instance until it is stopped. One that dies is started again, as RDS does. */
   adopt(instance: InstanceRecord, server: Server): void {
-    this.servers.set(instance.dbiResourceId, server);
-    void server.ended.then(() => {
-      if (this.servers.get(instance.dbiResourceId) !== server) return;
-      this.servers.delete(instance.dbiResourceId);
-      if (!this.stopped) this.context.log(`rds: PostgreSQL of ${instance.identifier} ended by itself`);
+    const { dbiResourceId } = instance;
+    this.servers.set(dbiResourceId, server);
+    instance.runs = true;
+    instance.address = server.address;
+    void server.ended.then((how) => {
+      if (this.servers.get(dbiResourceId) !== server) return;
+      this.servers.delete(dbiResourceId);
+      if (this.stopped) return;
+      this.context.log(`rds: PostgreSQL of ${instance.identifier} ${how}`);
+      if (how === 'died') this.begin({ do: 'revive', dbiResourceId });
     });
   }
 
   /** Ends the server of an instance on purpose. */
-  async dismiss({ dbiResourceId }: InstanceRecord): Promise<void> {
-    const server = this.servers.get(dbiResourceId);
-    this.servers.delete(dbiResourceId);
+  async dismiss(instance: InstanceRecord): Promise<void> {
+    const server = this.servers.get(instance.dbiResourceId);
+    this.servers.delete(instance.dbiResourceId);
     await server?.stop();
+    instance.runs = false;
   }
 
-  /**
-   * Starts a long operation. Real work on the same `resource` is done one after the other. A failure of the work is told to
-   * `failed` instead of `done`.
-   */
-  begin(resource: string, kind: OperationKind, steps: Steps & { failed: (error: unknown) => void }): void {
+  /** Begins a task. A virtual clock stands still while its work is done. */
+  begin(task: Task): TaskRecord {
+    const plan = this.planOf(this, task);
+    const { kind, identifiers } = plan;
+    const record: TaskRecord = {
+      id: ++this.state.lastTask,
+      task,
+      until: new Date(this.now().getTime() + (kind === undefined ? 0 : this.durations.draw(kind))),
+      worked: false,
+      failsAs: kind && takeForcedFailure(this.state.forcedFailures, kind, identifiers),
+    };
+    this.state.tasks.set(record.id, record);
+    plan.begun?.();
+    this.run(record, plan);
+    return record;
+  }
+
+  /** Goes on with the tasks that an earlier process had begun. The servers of the instances run already. */
+  goOn(): void {
+    for (const record of [...this.state.tasks.values()].sort((a, b) => a.id - b.id)) {
+      this.run(record, this.planOf(this, record.task));
+    }
+  }
+
+  private run(record: TaskRecord, plan: Plan): void {
     const { clock } = this.context;
-    const until = clock.now().getTime() + this.durations.draw(kind);
+    const end = (): void => {
+      if (this.stopped) return;
+      this.state.tasks.delete(record.id);
+      if (record.failsAs === undefined) plan.done();
+      else {
+        this.tellFailure(plan, 'as it was told to');
+        plan.failed(record.failsAs);
+      }
+    };
+    const endInTime = (): void => {
+      if (!this.stopped)
+        clock.schedule(new Date(Math.max(record.until.getTime(), this.now().getTime())), end);
+    };
+    const { work } = plan;
+    if (!work || record.worked || record.failsAs !== undefined) {
+      endInTime();
+      return;
+    }
     const release = clock.hold();
-    const run = this.inTurn(resource, async () => {
-      if (!this.stopped) await steps.work?.();
+    const run = this.inTurn(plan.resource, async () => {
+      if (this.stopped) return;
+      await work();
+      record.worked = true;
     })
-      .then(
-        () => {
-          clock.schedule(new Date(Math.max(until, clock.now().getTime())), () => {
-            if (!this.stopped) steps.done();
-          });
-        },
-        (error: unknown) => {
-          if (!this.stopped) steps.failed(error);
-        },
-      )
+      .then(endInTime, (error: unknown) => {
+        if (this.stopped) return;
+        this.tellFailure(plan, messageOf(error));
+        this.state.tasks.delete(record.id);
+        plan.failed(undefined);
+      })
       .finally(() => {
         this.underWay.delete(run);
         release();
@@ -116,31 +180,8 @@ export class Rds {
     this.underWay.add(run);
   }
 
-  /**
-   * A long operation of an instance, which shows `status` meanwhile. A deletion in between ends it; a failure leaves the
-   * instance in `failedStatus`.
-   */
-  step(
-    instance: InstanceRecord,
-    status: InstanceStatus,
-    kind: OperationKind,
-    steps: Steps & { readonly failed?: () => void },
-    failedStatus: InstanceStatus = 'failed',
-  ): void {
-    instance.status = status;
-    this.begin(instance.dbiResourceId, kind, {
-      work: async () => {
-        if (instance.status === status) await steps.work?.();
-      },
-      done: () => {
-        if (instance.status === status) steps.done();
-      },
-      failed: (error) => {
-        this.context.log(`rds: ${instance.identifier} is ${failedStatus}: ${messageOf(error)}`);
-        if (instance.status === status) instance.status = failedStatus;
-        steps.failed?.();
-      },
-    });
+  private tellFailure({ kind, identifiers }: Plan, why: string): void {
+    this.context.log(`rds: ${kind ?? 'start'} of ${identifiers.join(' of ')} failed: ${why}`);
   }
 
   /**
@@ -153,10 +194,26 @@ export class Rds {
     if (oldest) this.postgres.releaseAddress(oldest);
   }
 
-  /** Back to the status of an instance that nothing is being done to. */
+  /** Back to the status of an instance that nothing is being done to; the next change that was ordered begins. */
   settle(instance: InstanceRecord): void {
     const optimizing = instance.optimizingUntil !== undefined && instance.optimizingUntil > this.now();
     instance.status = optimizing ? 'storage-optimization' : 'available';
+    this.beginChange(instance);
+  }
+
+  /** Begins the next change that was ordered, if nothing else is being done to the instance and it is not to wait. */
+  beginChange(instance: InstanceRecord): void {
+    const { dbiResourceId } = instance;
+    if (!isIdle(instance) || this.isUnderWay('await-changes', dbiResourceId)) return;
+    const change = instance.changes.shift();
+    if (change) this.begin({ do: 'change', dbiResourceId, ...change });
+  }
+
+  /** Whether a task of this sort is under way on an instance. */
+  isUnderWay(sort: Task['do'], dbiResourceId: string): boolean {
+    return [...this.state.tasks.values()].some(
+      ({ task }) => task.do === sort && 'dbiResourceId' in task && task.dbiResourceId === dbiResourceId,
+    );
   }
 
   /** Runs real work on a resource after all that was asked of it before. */
@@ -175,22 +232,12 @@ export class Rds {
     }
   }
 
-  /** Removes the directory of a backup that no record names any more, after the restores that still read it. */
-  discardBackup(directory: string): void {
-    const { snapshots, automatedBackups } = this.state;
-    const used =
-      [...snapshots.values()].some((snapshot) => snapshot.backupDirectory === directory) ||
-      [...automatedBackups.values()].some(({ baseBackups }) =>
-        baseBackups.some((backup) => backup.directory === directory),
-      );
-    if (!used) this.discard(directory, directory);
-  }
-
-  /** Removes a directory when the work on `resource` that was asked for before is over. */
-  discard(resource: string, directory: string): void {
-    const run = this.inTurn(resource, () => rm(directory, { recursive: true, force: true }))
+  /** Removes a directory below RDS's own. */
+  remove(directory: string): void {
+    const path = this.path(directory);
+    const run = rm(path, { recursive: true, force: true, maxRetries: 3 })
       .catch((error: unknown) => {
-        this.context.log(`rds: could not remove ${directory}: ${messageOf(error)}`);
+        this.context.log(`rds: could not remove ${path}: ${messageOf(error)}`);
       })
       .finally(() => this.underWay.delete(run));
     this.underWay.add(run);
@@ -242,13 +289,6 @@ export class Rds {
     this.stopped = true;
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
   }
-}
-
-/** `<prefix>-` and as many upper-case letters and digits as RDS uses, e.g. a DbiResourceId. */
-export function resourceId(prefix: string): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const letters = [...randomBytes(26)].map((byte) => alphabet.charAt(byte % alphabet.length));
-  return `${prefix}-${letters.join('')}`;
 }
 
 /** The moment on the clock at which the machine's own time was `real`: the latest one that `toReal` maps there. */

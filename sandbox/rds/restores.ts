@@ -88,16 +88,8 @@ function fromSnapshot(rds: Rds, input: RestoreDBInstanceFromDBSnapshotMessage): 
   const { backupDirectory: backup } = snapshot;
   const source = { ...snapshot.source, kmsKeyId: snapshot.kmsKeyId, tags: snapshot.tags };
   const instance = restored(source, identifier, settings, givenTags(input.Tags));
-  return launch(
-    rds,
-    instance,
-    'restoreSnapshot',
-    (options) => rds.inTurn(backup, () => rds.postgres.restore({ ...options, backup })),
-    RESTORED,
-  );
+  return launch(rds, instance, { from: 'snapshot', backup });
 }
-
-const RESTORED = { failedStatus: 'incompatible-restore', hydrates: true } as const;
 
 function toPointInTime(rds: Rds, input: RestoreDBInstanceToPointInTimeMessage): InstanceRecord {
   const identifier = newIdentifier(
@@ -133,26 +125,13 @@ function toPointInTime(rds: Rds, input: RestoreDBInstanceToPointInTimeMessage): 
   const settings = restoredSettings(rds, source.settings, input);
   admit(rds, identifier, settings);
   const instance = restored(source, identifier, settings, givenTags(input.Tags));
-  const { dbiResourceId, walArchive } = automated;
-  return launch(
-    rds,
-    instance,
-    'restoreToTime',
-    async (options) => {
-      // What LatestRestorableTime promises may still be in the living source only.
-      await rds.servers.get(dbiResourceId)?.archiveUpToNow();
-      const restore = {
-        ...options,
-        backup: base.directory,
-        sourceWalArchive: walArchive,
-        time: rds.context.clock.toReal(time),
-      };
-      return rds.inTurn(walArchive, () =>
-        rds.inTurn(base.directory, () => rds.postgres.restoreToTime(restore)),
-      );
-    },
-    RESTORED,
-  );
+  return launch(rds, instance, {
+    from: 'automated-backup',
+    sourceDbiResourceId: automated.dbiResourceId,
+    backup: base.directory,
+    walArchive: automated.walArchive,
+    realTime: rds.context.clock.toReal(time),
+  });
 }
 
 /** The automated backups to restore from: those of a living instance, or retained ones. */
@@ -160,7 +139,7 @@ function sourceOf(
   rds: Rds,
   input: RestoreDBInstanceToPointInTimeMessage,
 ): { backup: AutomatedBackupRecord; living?: InstanceRecord } {
-  const { automatedBackups, instances } = rds.state;
+  const { automatedBackups } = rds.state;
   const {
     SourceDBInstanceIdentifier: byName,
     SourceDbiResourceId: byResourceId,
@@ -181,6 +160,6 @@ function sourceOf(
     ({ dbiResourceId, id }) => dbiResourceId === byResourceId || rds.arn(`auto-backup:${id}`) === byArn,
   );
   if (!backup) throw automatedBackupNotFound(byResourceId ?? byArn ?? '');
-  const living = [...instances.values()].find(({ dbiResourceId }) => dbiResourceId === backup.dbiResourceId);
+  const living = rds.byResourceId(backup.dbiResourceId);
   return living ? { backup, living } : { backup };
 }

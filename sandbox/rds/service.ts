@@ -6,14 +6,23 @@ import { automatedBackupOperations } from './automated-backups';
 import type { Durations } from './durations';
 import type { ForcedFailure } from './forced-failures';
 import { instanceOperations } from './instances';
-import { Modifications } from './modify';
+import { modifyOperations } from './modify';
 import { addDefaultParameterGroup, parameterGroupOperations } from './parameter-groups';
 import { Rds } from './rds';
 import { restoreOperations } from './restores';
+import { resume } from './resume';
 import { snapshotOperations } from './snapshots';
+import { newState, type RdsState } from './state';
 import { subnetGroupOperations } from './subnet-groups';
 import { tagOperations } from './tags';
+import { planOf } from './tasks';
 import { startUpkeep } from './upkeep';
+
+interface Kept {
+  readonly state: RdsState;
+  /** How far the durations have been drawn from their seed. */
+  readonly drawn: number;
+}
 
 /** Amazon RDS for PostgreSQL: instances are real servers, snapshots real physical backups. */
 export class RdsService implements Service {
@@ -23,14 +32,23 @@ export class RdsService implements Service {
   private readonly endUpkeep: () => void;
 
   constructor(context: SandboxContext, options: { postgres: Postgres; durations: Durations }) {
-    const rds = new Rds(context, options.postgres, options.durations);
-    const [major = ''] = options.postgres.version.split('.');
+    const { postgres, durations } = options;
+    const state = newState(context.clock.now());
+    const rds = new Rds(context, postgres, durations, state, planOf);
+    const [major = ''] = postgres.version.split('.');
     addDefaultParameterGroup(rds, major);
-    const modifications = new Modifications(rds);
     this.rds = rds;
+    context.keep<Kept>('rds', {
+      save: () => ({ state, drawn: durations.position }),
+      load: (kept) => {
+        Object.assign(state, kept.state);
+        durations.position = kept.drawn;
+      },
+      resume: () => resume(rds),
+    });
     this.operations = {
       ...instanceOperations(rds),
-      ...modifications.operations(),
+      ...modifyOperations(rds),
       ...restoreOperations(rds),
       ...snapshotOperations(rds),
       ...automatedBackupOperations(rds),
@@ -39,7 +57,7 @@ export class RdsService implements Service {
       ...tagOperations(rds),
       ...accountOperations(rds),
     };
-    this.endUpkeep = startUpkeep(rds, modifications);
+    this.endUpkeep = startUpkeep(rds);
   }
 
   /** The PostgreSQL server behind an instance, whatever the instance's status; none while it has none. */

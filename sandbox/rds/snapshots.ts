@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type {
   CopyDBSnapshotMessage,
   CreateDBSnapshotMessage,
@@ -10,6 +12,7 @@ import type {
 import type { Operation } from '../core/api';
 import { MOST_MANUAL_SNAPSHOTS } from './defaults';
 import { describeSnapshot } from './describe';
+import { discardBackup } from './directories';
 import {
   invalidCombination,
   invalidSnapshotState,
@@ -22,7 +25,8 @@ import {
 import { LONGEST_SNAPSHOT_IDENTIFIER, newIdentifier } from './identifiers';
 import { operation } from './operation';
 import { filtered, page } from './paging';
-import { messageOf, onClock, type Rds } from './rds';
+import { planOnInstance } from './plan-on-instance';
+import { onClock, type Plan, type Rds } from './rds';
 import { backedUp, isIdle, type InstanceRecord, type SnapshotRecord } from './state';
 import { givenTags } from './tags';
 
@@ -64,7 +68,7 @@ export function newSnapshot(
     source: backedUp(instance),
     requestedAt: rds.now(),
     kmsKeyId: instance.kmsKeyId,
-    backupDirectory: rds.path('snapshots', randomUUID()),
+    backupDirectory: join('snapshots', randomUUID()),
     bytes: 0,
     tags: [...tags],
   };
@@ -79,23 +83,63 @@ export async function backUpInto(
   snapshot: SnapshotRecord,
   instance: InstanceRecord,
 ): Promise<void> {
-  try {
-    const backup = await rds.server(instance).backup(snapshot.backupDirectory);
-    snapshot.createTime = onClock(rds.context.clock, backup.consistentAt);
-    snapshot.originalCreateTime = snapshot.createTime;
-    snapshot.databaseTime = snapshot.createTime;
-    snapshot.bytes = backup.bytes;
-  } catch (error) {
-    snapshot.status = 'failed';
-    rds.context.log(`rds: snapshot ${snapshot.identifier} failed: ${messageOf(error)}`);
-    rds.discard(snapshot.backupDirectory, snapshot.backupDirectory);
-    throw error;
-  }
+  const directory = rds.path(snapshot.backupDirectory);
+  await rm(directory, { recursive: true, force: true });
+  const backup = await rds.server(instance).backup(directory);
+  snapshot.createTime = onClock(rds.context.clock, backup.consistentAt);
+  snapshot.originalCreateTime = snapshot.createTime;
+  snapshot.databaseTime = snapshot.createTime;
+  snapshot.bytes = backup.bytes;
 }
 
 export function finishSnapshot(rds: Rds, snapshot: SnapshotRecord): void {
   snapshot.status = 'available';
   rds.event(snapshot, 'RDS-EVENT-0042', ['creation'], 'Manual snapshot created');
+}
+
+export function failSnapshot(rds: Rds, snapshot: SnapshotRecord): void {
+  snapshot.status = 'failed';
+  discardBackup(rds, snapshot.backupDirectory);
+}
+
+/** Something that is being done to a manual snapshot. */
+export type SnapshotTask =
+  | { readonly do: 'create-snapshot'; readonly snapshot: string; readonly dbiResourceId: string }
+  | { readonly do: 'copy-snapshot' | 'delete-snapshot'; readonly snapshot: string };
+
+export function planSnapshotTask(rds: Rds, task: SnapshotTask): Plan {
+  const identifier = task.snapshot;
+  const { snapshots } = rds.state;
+  const snapshot = snapshots.get(identifier);
+  const fail = (): void => {
+    if (snapshot) failSnapshot(rds, snapshot);
+  };
+  if (task.do === 'create-snapshot') return planCreation(rds, task.dbiResourceId, snapshot, fail);
+  const plan = { resource: identifier, identifiers: [identifier], failed: fail };
+  switch (task.do) {
+    case 'copy-snapshot':
+      return {
+        ...plan,
+        kind: 'snapshot',
+        done: () => {
+          if (!snapshot) return;
+          snapshot.createTime = rds.now();
+          snapshot.status = 'available';
+          rds.event(snapshot, 'RDS-EVENT-0197', ['notification'], 'DB snapshot copy finished');
+        },
+      };
+    case 'delete-snapshot':
+      return {
+        ...plan,
+        kind: 'deleteSnapshot',
+        done: () => {
+          snapshots.delete(identifier);
+          if (!snapshot) return;
+          discardBackup(rds, snapshot.backupDirectory);
+          rds.event(snapshot, 'RDS-EVENT-0041', ['deletion'], 'Manual snapshot deleted');
+        },
+      };
+  }
 }
 
 function create(rds: Rds, input: CreateDBSnapshotMessage): SnapshotRecord {
@@ -108,20 +152,43 @@ function create(rds: Rds, input: CreateDBSnapshotMessage): SnapshotRecord {
     ...inherited.filter(({ Key }) => !keys.has(Key)),
     ...tags,
   ]);
-  // The instance is held by the snapshot, but a failed snapshot leaves it as it was.
-  instance.status = 'backing-up';
-  const goOn = (): void => {
-    if (instance.status === 'backing-up') rds.settle(instance);
-  };
-  rds.begin(instance.dbiResourceId, 'snapshot', {
-    work: () => backUpInto(rds, snapshot, instance),
-    done: () => {
-      finishSnapshot(rds, snapshot);
-      goOn();
-    },
-    failed: goOn,
-  });
+  rds.begin({ do: 'create-snapshot', snapshot: id, dbiResourceId: instance.dbiResourceId });
   return snapshot;
+}
+
+/** The instance is held by the snapshot, but a failed snapshot leaves it as it was. */
+function planCreation(
+  rds: Rds,
+  dbiResourceId: string,
+  snapshot: SnapshotRecord | undefined,
+  fail: () => void,
+): Plan {
+  const settle = (instance: InstanceRecord): void => {
+    rds.settle(instance);
+  };
+  const plan = planOnInstance(
+    rds,
+    dbiResourceId,
+    { kind: 'snapshot', status: 'backing-up', ...(snapshot && { alsoKnownAs: snapshot.identifier }) },
+    {
+      work: async (instance) => {
+        if (snapshot) await backUpInto(rds, snapshot, instance);
+      },
+      done: settle,
+      failed: settle,
+    },
+  );
+  return {
+    ...plan,
+    done: () => {
+      if (snapshot) finishSnapshot(rds, snapshot);
+      plan.done();
+    },
+    failed: (status) => {
+      fail();
+      plan.failed(status);
+    },
+  };
 }
 
 function copy(rds: Rds, input: CopyDBSnapshotMessage): SnapshotRecord {
@@ -140,16 +207,7 @@ function copy(rds: Rds, input: CopyDBSnapshotMessage): SnapshotRecord {
     tags: input.CopyTags === true && tags.length === 0 ? [...source.tags] : tags,
   };
   rds.state.snapshots.set(identifier, snapshot);
-  rds.begin(identifier, 'snapshot', {
-    done: () => {
-      snapshot.createTime = rds.now();
-      snapshot.status = 'available';
-      rds.event(snapshot, 'RDS-EVENT-0197', ['notification'], 'DB snapshot copy finished');
-    },
-    failed: () => {
-      snapshot.status = 'failed';
-    },
-  });
+  rds.begin({ do: 'copy-snapshot', snapshot: identifier });
   return snapshot;
 }
 
@@ -161,16 +219,7 @@ function remove(rds: Rds, input: DeleteDBSnapshotMessage): DBSnapshot {
   }
   if (status !== 'available' && status !== 'failed') throw invalidSnapshotState(identifier, status);
   snapshot.status = 'deleting';
-  rds.begin(identifier, 'deleteSnapshot', {
-    done: () => {
-      rds.state.snapshots.delete(identifier);
-      rds.discardBackup(snapshot.backupDirectory);
-      rds.event(snapshot, 'RDS-EVENT-0041', ['deletion'], 'Manual snapshot deleted');
-    },
-    failed: (error) => {
-      rds.context.log(`rds: snapshot ${identifier} could not be deleted: ${messageOf(error)}`);
-    },
-  });
+  rds.begin({ do: 'delete-snapshot', snapshot: identifier });
   return { ...describeSnapshot(rds, snapshot), Status: 'deleted' };
 }
 

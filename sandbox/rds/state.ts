@@ -1,8 +1,9 @@
 import type { DatabaseInsightsMode, Event, ProcessorFeature, Tag } from '@aws-sdk/client-rds';
 import type { Address } from '../postgres/contract';
 import type { ForcedFailure } from './forced-failures';
+import type { Task } from './tasks';
 
-/** What RDS remembers: plain records, apart from the servers that run. */
+/** What RDS remembers: plain records, so that they can be kept on disk. The servers that run are apart from them. */
 
 export type InstanceStatus =
   | 'creating'
@@ -95,8 +96,17 @@ export type PendingSettings = Partial<
     | 'processorFeatures'
     | 'licenseModel'
     | 'subnetGroupName'
+    | 'monitoringInterval'
+    | 'monitoringRoleArn'
   >
 >;
+
+/** One thing that a modification does. */
+export type Change =
+  | { readonly change: 'settings'; readonly staged: PendingSettings }
+  /** `verifier` is what PostgreSQL keeps of the password: the password itself is kept nowhere. */
+  | { readonly change: 'password'; readonly verifier: string }
+  | { readonly change: 'name'; readonly newIdentifier: string };
 
 export interface Pending {
   settings: PendingSettings;
@@ -123,8 +133,12 @@ export interface InstanceRecord {
   appliedParameters: Readonly<Record<string, string>>;
   securityGroupStatus: 'active' | 'adding';
   pending: Pending;
-  /** Where the server listens; none while the instance has no endpoint. */
+  /** What modifications have ordered and nobody has begun, in order. */
+  changes: Change[];
+  /** Where the server listens, once there is one; stays while the server is stopped. */
   address?: Address | undefined;
+  /** The server is meant to run. */
+  runs: boolean;
   tags: Tag[];
   /** The volume is being reorganised after a change of storage until then. */
   optimizingUntil?: Date | undefined;
@@ -158,14 +172,15 @@ export interface SnapshotRecord {
   databaseTime?: Date | undefined;
   readonly copyOf?: string | undefined;
   readonly kmsKeyId?: string | undefined;
-  /** Directory of the physical backup. Copies of a snapshot share it. */
-  backupDirectory: string;
+  /** Directory of the physical backup, below RDS's own. Copies of a snapshot share it. */
+  readonly backupDirectory: string;
   bytes: number;
   tags: Tag[];
 }
 
 /** A base backup of an instance's automated backups. */
 export interface BaseBackup {
+  /** Below RDS's own directory. */
   readonly directory: string;
   /** On the sandbox's clock: the first moment that a restore from it can reach. */
   readonly consistentAt: Date;
@@ -178,6 +193,7 @@ export interface AutomatedBackupRecord {
   status: 'creating' | 'active' | 'retained';
   /** The instance as it is, or, when retained, as it was when it was deleted. */
   source: BackedUpInstance;
+  /** Directory below RDS's own. */
   readonly walArchive: string;
   baseBackups: BaseBackup[];
   /** Last moment that a restore can reach; only while no server adds to the archive (retained, or stopped). */
@@ -204,16 +220,49 @@ export interface SubnetGroupRecord {
   tags: Tag[];
 }
 
-export class RdsState {
-  readonly instances = new Map<string, InstanceRecord>();
-  readonly snapshots = new Map<string, SnapshotRecord>();
+/** A task that is under way. */
+export interface TaskRecord {
+  /** Counts up: tasks go on in the order in which they began. */
+  readonly id: number;
+  readonly task: Task;
+  /** When it is over, unless its real work takes longer. */
+  readonly until: Date;
+  /** Its real work is done, and only the time is left to pass. */
+  worked: boolean;
+  /** It has no effect and ends in this status. */
+  readonly failsAs?: FailedStatus | undefined;
+}
+
+export interface RdsState {
+  readonly instances: Map<string, InstanceRecord>;
+  readonly snapshots: Map<string, SnapshotRecord>;
   /** By DbiResourceId. */
-  readonly automatedBackups = new Map<string, AutomatedBackupRecord>();
-  readonly parameterGroups = new Map<string, ParameterGroupRecord>();
-  readonly subnetGroups = new Map<string, SubnetGroupRecord>();
-  readonly events: Event[] = [];
+  readonly automatedBackups: Map<string, AutomatedBackupRecord>;
+  readonly parameterGroups: Map<string, ParameterGroupRecord>;
+  readonly subnetGroups: Map<string, SubnetGroupRecord>;
+  readonly events: Event[];
+  /** By id. */
+  readonly tasks: Map<number, TaskRecord>;
+  lastTask: number;
   /** Failures that are to come over operations that have not begun yet. */
-  readonly forcedFailures: ForcedFailure[] = [];
+  readonly forcedFailures: ForcedFailure[];
+  /** When it was last looked for what RDS does by itself. */
+  attendedAt: Date;
+}
+
+export function newState(now: Date): RdsState {
+  return {
+    instances: new Map(),
+    snapshots: new Map(),
+    automatedBackups: new Map(),
+    parameterGroups: new Map(),
+    subnetGroups: new Map(),
+    events: [],
+    tasks: new Map(),
+    lastTask: 0,
+    forcedFailures: [],
+    attendedAt: now,
+  };
 }
 
 /** The part of an instance that a backup keeps, as it is now. */

@@ -1,5 +1,5 @@
-import { takeBaseBackup } from './automated-backups';
-import type { Modifications } from './modify';
+import { beginBaseBackup } from './automated-backups';
+import { applyPending } from './modify';
 import type { Rds } from './rds';
 import { isIdle, type InstanceRecord } from './state';
 
@@ -10,48 +10,42 @@ const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
  * What RDS does by itself: a backup a day in the backup window, pending changes in the maintenance window. It looks once an
  * hour, in the background, so that it never pulls a virtual clock forward. Returns a function that ends it.
  */
-export function startUpkeep(rds: Rds, modifications: Modifications): () => void {
+export function startUpkeep(rds: Rds): () => void {
   const { clock } = rds.context;
   let cancel: () => void = () => undefined;
-  const arm = (since: Date): void => {
+  const arm = (): void => {
+    const { attendedAt: since, instances } = rds.state;
     cancel = clock.schedule(
       new Date(since.getTime() + HOUR),
       () => {
         const now = clock.now();
-        for (const instance of rds.state.instances.values()) attend(rds, modifications, instance, since, now);
-        arm(now);
+        for (const instance of instances.values()) attend(rds, instance, since, now);
+        rds.state.attendedAt = now;
+        arm();
       },
       { background: true },
     );
   };
-  arm(clock.now());
+  arm();
   return () => {
     cancel();
   };
 }
 
-function attend(
-  rds: Rds,
-  modifications: Modifications,
-  instance: InstanceRecord,
-  since: Date,
-  now: Date,
-): void {
+function attend(rds: Rds, instance: InstanceRecord, since: Date, now: Date): void {
   if (!isIdle(instance)) return;
   const { preferredBackupWindow, preferredMaintenanceWindow } = instance.settings;
   const maintenance = /^(\w{3}):(\d\d):(\d\d)/.exec(preferredMaintenanceWindow.toLowerCase());
   if (maintenance) {
     const [, day = '', hour, minute] = maintenance;
     const begins = lastTime(now, Number(hour), Number(minute), DAYS.indexOf(day));
-    if (begins > since) modifications.applyPending(instance);
+    if (begins > since) applyPending(rds, instance);
   }
   const backup = /^(\d\d):(\d\d)/.exec(preferredBackupWindow);
   if (backup && rds.state.automatedBackups.has(instance.dbiResourceId)) {
     const begins = lastTime(now, Number(backup[1]), Number(backup[2]));
     if (begins > since) {
-      takeBaseBackup(rds, instance, 'dailyBackup', () => {
-        rds.settle(instance);
-      });
+      beginBaseBackup(rds, instance, 'dailyBackup');
     }
   }
 }

@@ -14,7 +14,7 @@ import type { SandboxContext } from '../../../sandbox/core/context';
 import { deployAssembly, type DeployedStacks } from '../../../sandbox/deploy/deploy';
 import { LambdaService } from '../../../sandbox/lambda/service';
 import type { Authority } from '../../../sandbox/postgres/contract';
-import { createAuthority } from '../../../sandbox/postgres/authority';
+import { openAuthority } from '../../../sandbox/postgres/authority';
 import { SecretsManagerService } from '../../../sandbox/secrets-manager/service';
 import { startServer } from '../../../sandbox/wire/server';
 
@@ -32,7 +32,10 @@ process.env['CDK_VALIDATION'] = 'false';
 
 beforeAll(async () => {
   api.intercept((_call, next) => held(clock, next));
-  authority = await createAuthority(join(directory, 'ca.pem'));
+  authority = await openAuthority({
+    caFile: join(directory, 'ca.pem'),
+    keyFile: join(directory, 'ca.key'),
+  });
   const log = (): void => undefined;
   const port = 20_000 + (process.pid % 10_000);
   const server = await startServer({ api, callers, log, port });
