@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Api, ServiceName } from '../core/api';
-import { ApiError } from '../core/api';
+import { AnswerLost, ApiError } from '../core/api';
 import { serviceModel } from '../wire/model';
 import { Fatal, RuntimeError, StatesError } from './errors';
 import type { Json, JsonObject } from './json';
@@ -235,6 +235,7 @@ export class ApiTasks implements TaskRunner {
       return taskOutput(answer, model.output);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (error instanceof AnswerLost) throw new StatesError(`${known.prefix}.${error.code}`, error.message);
       const modelled = serviceModel(known.service)?.errors.has(error.code) === true;
       throw new StatesError(
         `${known.prefix}.${modelled ? stepFunctionsErrorName(error.code) : `${known.prefix}Exception`}`,
@@ -255,6 +256,7 @@ export class ApiTasks implements TaskRunner {
       return await this.dependencies.api.call(service, operation, input, caller);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (error instanceof AnswerLost) throw new StatesError(`${prefix}.${error.code}`, error.message);
       // What a service's model does not have (a refusal, say) comes under the name of its client: Lambda.AWSLambdaException.
       const modelled = serviceModel(service)?.errors.has(error.code) === true;
       const name = modelled ? error.code : client;
