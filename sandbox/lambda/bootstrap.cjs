@@ -5,9 +5,10 @@
  * since it runs in a Node.js of its own without a loader.
  *
  * @typedef {{ host: string, port: number, address: { host: string, port: number } }} Route
- * @typedef {{ kind: 'init', clockOffset: number, certificates: string, routes: Route[] }} Init
+ * @typedef {{ kind: 'init', clockOffset: number, certificates: string, routes: Route[], endpoint: string }} Init
  * @typedef {{ kind: 'invoke', requestId: string, event: string, clockOffset: number, timeoutMilliseconds: number,
  *   functionArn: string, logGroup: string, logStream: string, clientContext: string | undefined }} Invoke
+ * @typedef {{ kind: 'connect', id: number, admitted: boolean }} ConnectionAnswer
  * @typedef {{ errorType: string, errorMessage: string, trace: string[] }} Failure
  */
 const fs = require('node:fs');
@@ -16,6 +17,8 @@ const tls = require('node:tls');
 const util = require('node:util');
 const url = require('node:url');
 const workers = require('node:worker_threads');
+/** @type {{ guardConnections(send: (message: object) => void, endpoint: string): void, connectionAnswered(message: ConnectionAnswer): void }} */
+const { connectionAnswered, guardConnections } = require(path.join(__dirname, '../network/connections.cjs'));
 
 // Ends this process with the sandbox, however that ends, even while the handler keeps the main thread busy: standard input
 // is a pipe from the sandbox that closes with it.
@@ -269,9 +272,14 @@ async function run(handler, call) {
 /** @type {Handler | undefined} */
 let handler;
 
-process.on('message', (/** @type {Init | Invoke} */ message) => {
+process.on('message', (/** @type {Init | Invoke | ConnectionAnswer} */ message) => {
+  if (message.kind === 'connect') {
+    connectionAnswered(message);
+    return;
+  }
   clockOffset = message.clockOffset;
   if (message.kind === 'init') {
+    guardConnections(send, message.endpoint);
     follow(message.routes, message.certificates);
     loadHandler().then(
       (loaded) => {

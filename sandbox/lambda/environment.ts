@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
+import type { Destination } from '../network/network';
 
 /** What a handler that threw, or an environment that broke, answers: the payload of a FunctionError. */
 export interface Failure {
@@ -32,9 +33,10 @@ export interface EnvironmentOptions {
   readonly routes: readonly Route[];
   /** The sandbox's certificate authority in PEM, trusted for `routes`. */
   readonly certificates: string;
-  /** Where the function's network interfaces are; none outside a VPC. */
-  readonly network:
-    { readonly subnetIds: readonly string[]; readonly securityGroupIds: readonly string[] } | undefined;
+  /** Where all of AWS answers. */
+  readonly endpoint: string;
+  /** Whether a connection of the function is made. */
+  readonly admits: (to: Destination) => boolean;
 }
 
 export interface Invocation {
@@ -55,6 +57,11 @@ const FailureMessage = z.object({
 });
 const Message = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
+  z.object({
+    kind: z.literal('connect'),
+    id: z.number(),
+    to: z.union([z.object({ service: z.string() }), z.object({ host: z.string(), port: z.number() })]),
+  }),
   z.object({ kind: z.literal('succeeded'), requestId: z.string(), payload: z.string(), rss: z.number() }),
   z.object({
     kind: z.literal('failed'),
@@ -65,7 +72,8 @@ const Message = z.discriminatedUnion('kind', [
     exits: z.boolean(),
   }),
 ]);
-type Message = z.infer<typeof Message>;
+/** What answers a message of ours. */
+type Message = Exclude<z.infer<typeof Message>, { kind: 'connect' }>;
 
 const BOOTSTRAP = join(__dirname, 'bootstrap.cjs');
 /** Lambda gives a function this long to load. */
@@ -103,7 +111,13 @@ export class ExecutionEnvironment {
     });
     this.child.stdin?.on('error', () => undefined);
     this.child.on('message', (message) => {
-      this.received = Message.parse(message);
+      const received = Message.parse(message);
+      if (received.kind === 'connect') {
+        const admitted = options.admits(received.to);
+        this.child.send({ kind: 'connect', id: received.id, admitted }, () => undefined);
+        return;
+      }
+      this.received = received;
       this.checkAnswered();
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
@@ -130,9 +144,9 @@ export class ExecutionEnvironment {
   /** Loads the handler; answers the failure where it cannot be loaded (the environment has ended then). */
   async start(requestId: string): Promise<Failure | undefined> {
     const started = performance.now();
-    const { clockOffset, certificates, routes } = this.options;
+    const { clockOffset, certificates, routes, endpoint } = this.options;
     const message = await this.ask(
-      { kind: 'init', clockOffset: clockOffset(), certificates, routes },
+      { kind: 'init', clockOffset: clockOffset(), certificates, routes, endpoint },
       INIT_TIMEOUT_MILLISECONDS,
     );
     this.initMilliseconds = performance.now() - started;

@@ -21,6 +21,7 @@ import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
 import { held, VirtualClock } from '../core/clock';
 import type { SandboxContext } from '../core/context';
+import type { Destination, Network } from '../network/network';
 import type { EnvironmentOptions, Outcome, Route } from './environment';
 import {
   configurationOf,
@@ -40,6 +41,8 @@ export interface LambdaOptions {
   readonly maxIdleEnvironments?: number;
   /** Refuses a role that Lambda could not use for a function with these settings. @default any role will do */
   readonly checkRole?: (settings: FunctionSettings) => Promise<void>;
+  /** What is around the functions. @default they reach everything */
+  readonly network?: Pick<Network, 'admits' | 'checkPlacement'>;
 }
 
 /** What came of one invocation: one that was throttled did not run. */
@@ -134,6 +137,7 @@ export class LambdaService implements Service {
       throw new ApiError('ResourceConflictException', `Function already exist: ${name}`, 409);
     const settings = settingsFrom(name, request);
     await this.options.checkRole?.(settings);
+    this.options.network?.checkPlacement(settings.network);
     const lambda: LambdaFunction = {
       name,
       arn: this.arnOf(name),
@@ -246,6 +250,7 @@ export class LambdaService implements Service {
     this.checkRevision(lambda, request.RevisionId);
     const settings = settingsFrom(lambda.name, request, lambda.settings);
     await this.options.checkRole?.(settings);
+    this.options.network?.checkPlacement(settings.network);
     lambda.settings = settings;
     return this.changed(lambda);
   };
@@ -456,7 +461,8 @@ export class LambdaService implements Service {
       clockOffset: () => clock.now().getTime() - Date.now(),
       routes: this.routes,
       certificates: this.certificates,
-      network: settings.network,
+      endpoint,
+      admits: (to) => this.admits(lambda, settings.network, to),
       variables: {
         AWS_ENDPOINT_URL: endpoint,
         // Where the SDK would look for settings of the person at this machine.
@@ -490,6 +496,15 @@ export class LambdaService implements Service {
         TZ: ':UTC',
       },
     };
+  }
+
+  private admits({ name }: LambdaFunction, from: FunctionSettings['network'], to: Destination): boolean {
+    // The network knows the name that a route has led here.
+    const route =
+      'host' in to && this.routes.find(({ address }) => address.host === to.host && address.port === to.port);
+    return (
+      this.options.network?.admits(name, from, route ? { host: route.host, port: route.port } : to) ?? true
+    );
   }
 
   /** The function that a name, an ARN or a partial ARN names. */

@@ -1,5 +1,9 @@
 import { z } from 'zod';
+import { SANDBOX_ACCOUNT } from '../../core/account';
+import { ApiError } from '../../core/api';
+import { defaultSecurityGroup } from '../../network/default-vpc';
 import type { Json, JsonObject } from '../json';
+import type { NetworkRegistry } from '../network-registry';
 import {
   json,
   number,
@@ -21,16 +25,8 @@ const RULE = {
   IpProtocol: text,
   ToPort: number.optional(),
 };
-const Ingress = z.array(
-  z.strictObject({ ...RULE, SourceSecurityGroupId: text.optional(), SourcePrefixListId: text.optional() }),
-);
-const Egress = z.array(
-  z.strictObject({
-    ...RULE,
-    DestinationSecurityGroupId: text.optional(),
-    DestinationPrefixListId: text.optional(),
-  }),
-);
+const Ingress = z.array(z.strictObject({ ...RULE, SourceSecurityGroupId: text.optional() }));
+const Egress = z.array(z.strictObject({ ...RULE, DestinationSecurityGroupId: text.optional() }));
 const Tags = tags.optional();
 
 /** A provider that records the resource, with an id of AWS's form. */
@@ -42,13 +38,47 @@ function recorded(
     properties: JsonObject,
     request: ResourceRequest,
   ) => Record<string, Json> = () => ({}),
+  check: (id: string, properties: JsonObject, network: NetworkRegistry) => void = () => undefined,
 ): Provider {
   return provider(shape, (properties, request): Created => {
     const id = `${prefix}-${request.generatedId}`;
     const plain = z.record(z.string(), json).parse(JSON.parse(JSON.stringify(properties)));
-    request.network.add({ type: request.type, id, properties: plain });
+    check(id, plain, request.network);
+    const { type, logicalId } = request;
+    request.network.add({ type, id, logicalId, properties: plain });
     return { physicalId: id, attributes: attributes(id, plain, request) };
   });
+}
+
+/** An address of the range for documentation: nobody is there. */
+function publicAddress(generatedId: string): string {
+  return `203.0.113.${parseInt(generatedId.slice(0, 4), 16) % 256}`;
+}
+
+const PrivateDns = z.object({
+  PrivateDnsEnabled: z.literal(true),
+  ServiceName: z.string(),
+  VpcId: z.string(),
+});
+
+/** EC2's refusals of private DNS names for an endpoint. */
+function checkPrivateDns(id: string, properties: JsonObject, network: NetworkRegistry): void {
+  const named = PrivateDns.safeParse(properties).data;
+  if (!named) return;
+  const vpc = network.find(named.VpcId)?.properties;
+  if (vpc?.['EnableDnsSupport'] === false || vpc?.['EnableDnsHostnames'] !== true)
+    throw new ApiError(
+      'InvalidParameter',
+      `Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for ${named.VpcId}`,
+    );
+  for (const other of network.list('AWS::EC2::VPCEndpoint')) {
+    const { ServiceName, VpcId } = PrivateDns.safeParse(other.properties).data ?? {};
+    if (other.id !== id && ServiceName === named.ServiceName && VpcId === named.VpcId)
+      throw new ApiError(
+        'InvalidParameter',
+        `private-dns-enabled cannot be set because there is already a conflicting DNS domain for ${ServiceName} in the VPC ${VpcId}`,
+      );
+  }
 }
 
 export const NETWORK_PROVIDERS: Readonly<Record<string, Provider>> = {
@@ -61,17 +91,21 @@ export const NETWORK_PROVIDERS: Readonly<Record<string, Provider>> = {
       InstanceTenancy: text.optional(),
       Tags,
     },
-    (id, { CidrBlock = '' }, { generatedId }) => ({
-      VpcId: id,
-      CidrBlock,
-      DefaultSecurityGroup: `sg-${generatedId}`,
-      DefaultNetworkAcl: `acl-${generatedId}`,
-    }),
+    (id, { CidrBlock = '' }, { generatedId, network }) => {
+      const group = defaultSecurityGroup(`sg-${generatedId}`, id);
+      network.add(group);
+      return {
+        VpcId: id,
+        CidrBlock,
+        DefaultSecurityGroup: group.id,
+        DefaultNetworkAcl: `acl-${generatedId}`,
+      };
+    },
   ),
   'AWS::EC2::Subnet': recorded(
     'subnet',
     {
-      AvailabilityZone: text.optional(),
+      AvailabilityZone: text.default(`${SANDBOX_ACCOUNT.region}a`),
       CidrBlock: text,
       MapPublicIpOnLaunch: truth.optional(),
       Tags,
@@ -106,9 +140,8 @@ export const NETWORK_PROVIDERS: Readonly<Record<string, Provider>> = {
     {
       GroupDescription: text,
       GroupName: text.optional(),
-      // As on AWS: a group that says nothing lets everything out.
-      SecurityGroupEgress: Egress.default([{ IpProtocol: '-1', CidrIp: '0.0.0.0/0' }]),
-      SecurityGroupIngress: Ingress.default([]),
+      SecurityGroupEgress: Egress.optional(),
+      SecurityGroupIngress: Ingress.optional(),
       Tags,
       VpcId: text,
     },
@@ -116,23 +149,17 @@ export const NETWORK_PROVIDERS: Readonly<Record<string, Provider>> = {
   ),
   'AWS::EC2::SecurityGroupIngress': recorded(
     'sgr',
-    { ...RULE, GroupId: text, SourcePrefixListId: text.optional(), SourceSecurityGroupId: text.optional() },
+    { ...RULE, GroupId: text, SourceSecurityGroupId: text.optional() },
     (id) => ({ Id: id }),
   ),
   'AWS::EC2::SecurityGroupEgress': recorded(
     'sgr',
-    {
-      ...RULE,
-      DestinationPrefixListId: text.optional(),
-      DestinationSecurityGroupId: text.optional(),
-      GroupId: text,
-    },
+    { ...RULE, DestinationSecurityGroupId: text.optional(), GroupId: text },
     (id) => ({ Id: id }),
   ),
   'AWS::EC2::VPCEndpoint': recorded(
     'vpce',
     {
-      PolicyDocument: json.optional(),
       PrivateDnsEnabled: truth.optional(),
       RouteTableIds: texts.optional(),
       SecurityGroupIds: texts.optional(),
@@ -143,6 +170,26 @@ export const NETWORK_PROVIDERS: Readonly<Record<string, Provider>> = {
       VpcId: text,
     },
     (id) => ({ Id: id }),
+    checkPrivateDns,
+  ),
+  'AWS::EC2::NatGateway': recorded(
+    'nat',
+    {
+      AllocationId: text.optional(),
+      ConnectivityType: z.enum(['private', 'public']).optional(),
+      SubnetId: text,
+      Tags,
+    },
+    (id) => ({ NatGatewayId: id }),
+  ),
+  'AWS::EC2::EIP': provider(
+    { Domain: z.literal('vpc').optional(), Tags },
+    (_, { type, logicalId, generatedId, network }): Created => {
+      const PublicIp = publicAddress(generatedId);
+      const AllocationId = `eipalloc-${generatedId}`;
+      network.add({ type, id: AllocationId, logicalId, properties: { AllocationId, PublicIp } });
+      return { physicalId: PublicIp, attributes: { AllocationId, PublicIp } };
+    },
   ),
   'AWS::EC2::FlowLog': recorded(
     'fl',

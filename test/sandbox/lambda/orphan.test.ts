@@ -16,7 +16,7 @@ test('an environment ends with the sandbox, even when that is killed and the han
     `import { ExecutionEnvironment } from ${JSON.stringify(ENVIRONMENT)};
      const environment = new ExecutionEnvironment({
        codeDirectory: ${JSON.stringify(directory)}, memoryMegabytes: 128, clockOffset: () => 0, routes: [],
-       certificates: '', network: undefined,
+       certificates: '', endpoint: 'http://127.0.0.1:1', admits: () => true,
        variables: { _HANDLER: 'index.handler', LAMBDA_TASK_ROOT: ${JSON.stringify(directory)} },
      });
      void environment.start('id').then(() => {
