@@ -63,12 +63,13 @@ export class Faults {
   }
 
   /** From now on this plan is followed, from its beginning, and no other. @throws InvalidFaultPlan */
-  follow(plan: FaultPlanInput): void {
-    this.plan = parseFaultPlan(plan);
-    if (!this.targets.restart && this.plan.faults.some(({ fault }) => fault === 'restart'))
+  follow(wanted: FaultPlanInput): void {
+    const plan = parseFaultPlan(wanted);
+    if (!this.targets.restart && plan.faults.some(({ fault }) => fault === 'restart'))
       throw new InvalidFaultPlan(
         'The fault plan cannot be used: a "restart" needs a state directory and somebody who starts the sandbox again.',
       );
+    this.plan = plan;
     this.progress = this.plan.faults.map(() => ({ calls: 0, fired: 0, seen: new Set() }));
     this.happened = [];
     this.rates = new Map(
