@@ -22,6 +22,7 @@ export class BlockRun {
   /** Answers with the block's output; throws the StatesError that no Catch took. */
   async run(): Promise<Json> {
     const { frame } = this;
+    frame.status = 'running';
     try {
       for (;;) {
         const definition = this.block.States[frame.state];

@@ -20,7 +20,7 @@ export interface BranchEvents {
 }
 
 /**
- * Runs branches side by side, at most `concurrency` at a time; the first that fails ends the others. Answers with their
+ * Runs branches side by side (also those that an earlier process or a redrive left off), at most `concurrency` at a time; the first that fails ends the others. Answers with their
  * outputs. Afterwards the state's frame follows the last event of the branch that ended last, or of the one that failed.
  */
 export async function runBranches(
@@ -39,10 +39,11 @@ export async function runBranches(
   const runs = branches.map(
     (branch) => new BlockRun(execution, branch.block, branch.frame, block.language, controller.signal, block),
   );
-  const waiting = runs
-    .map((_run, index) => index)
-    .filter((index) => branches[index]?.frame.status !== 'succeeded');
-  const begun = new Set<number>();
+  const withStatus = (status: Frame['status']): number[] =>
+    [...runs.keys()].filter((index) => runs[index]?.frame.status === status);
+  const running = withStatus('running');
+  const waiting = withStatus('waiting');
+  const begun = new Set(running);
   let failure: { readonly error: unknown } | undefined;
 
   const begin = (index: number, previousEventId: number): void => {
@@ -71,9 +72,9 @@ export async function runBranches(
     }
   };
 
-  const first = waiting.splice(0, concurrency);
+  const first = waiting.splice(0, Math.max(0, concurrency - running.length));
   for (const index of first) begin(index, frame.previousEventId);
-  await Promise.all(first.map((index) => work(index)));
+  await Promise.all([...running, ...first].map((index) => work(index)));
   block.signal.removeEventListener('abort', giveUp);
   block.signal.throwIfAborted();
   if (failure) {

@@ -35,7 +35,6 @@ export async function runMap(state: StateRun): Promise<Json> {
   }
   const children = frame.children;
   const details = (index: number): { name: string; index: number } => ({ name: state.name, index });
-  let last = frame.previousEventId;
   const outputs = await runBranches(
     state,
     children.map((child) => ({ block: processor, frame: child })),
@@ -49,7 +48,7 @@ export async function runMap(state: StateRun): Promise<Json> {
         if (child) child.previousEventId = id;
       },
       succeeded: (index) => {
-        last = execution.emit('MapIterationSucceeded', frame.previousEventId, {
+        frame.previousEventId = execution.emit('MapIterationSucceeded', frame.previousEventId, {
           mapIterationSucceededEventDetails: details(index),
         });
       },
@@ -65,8 +64,7 @@ export async function runMap(state: StateRun): Promise<Json> {
       },
     },
   );
-  frame.previousEventId = last;
-  execution.emit('MapStateSucceeded', last);
+  execution.emit('MapStateSucceeded', frame.previousEventId);
   return outputs;
 }
 

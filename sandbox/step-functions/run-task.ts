@@ -1,5 +1,7 @@
+import type { Clock } from '../core/clock';
 import { fillTemplate } from './environment';
 import { RuntimeError, StatesError, TaskTimeout } from './errors';
+import type { TaskTry } from './frame';
 import type { EventDetails } from './history';
 import { fill } from './jsonata';
 import type { Json } from './json';
@@ -15,22 +17,25 @@ export async function runTask(state: StateRun): Promise<Json> {
   const resource = parseResource(definition.Resource ?? '');
   if (!resource)
     throw new RuntimeError(`The resource ${definition.Resource ?? ''} is not one a Task can have.`);
-  const taskToken = state.newTaskToken();
-  const input = state.effectiveInput();
-  const { timeout, heartbeat, parameters, roleArn } = state.jsonata
-    ? await prepareWithExpressions(state, input)
-    : prepareWithPaths(state, input);
+  const { frame } = block;
+  // Without waiting where that can be: as on AWS, side by side, all iterations of a Map schedule their tasks before the
+  // first one starts.
+  const underWay = frame.task;
+  const attempt = underWay ?? (state.jsonata ? await prepareWithExpressions(state) : prepareWithPaths(state));
+  state.taskToken = attempt.token;
   const request: TaskRequest = {
     state: state.name,
     resource,
-    input: parameters,
-    taskToken,
-    roleArn,
+    input: attempt.input,
+    taskToken: attempt.token,
+    roleArn: attempt.roleArn,
+    submitted: attempt.submitted,
     context: state.environment().context,
   };
   tasks.check?.(request);
-  const events = new TaskEvents(state, request, timeout, heartbeat);
-  events.scheduled();
+  const events = new TaskEvents(state, request, attempt);
+  if (!underWay) events.scheduled();
+  frame.task = attempt;
 
   const controller = new AbortController();
   const result = new Promise<Json>((resolve, reject) => {
@@ -38,7 +43,7 @@ export async function runTask(state: StateRun): Promise<Json> {
       reject(asError(block.signal.reason));
     };
     block.signal.addEventListener('abort', giveUp, { once: true });
-    const timers = new TaskTimers(clock, timeout, heartbeat, reject);
+    const timers = new TaskTimers(clock, attempt, reject);
     const report: TaskReport = {
       started: (worker) => {
         events.started(worker);
@@ -46,18 +51,21 @@ export async function runTask(state: StateRun): Promise<Json> {
       submitted: (output) => {
         if (controller.signal.aborted) return;
         events.submitted(output);
-        timers.waitFromNow();
+        attempt.submitted = output;
+        attempt.beat = clock.now().getTime();
+        timers.start(true);
       },
       heartbeat: () => {
+        attempt.beat = clock.now().getTime();
         timers.beat();
       },
       signal: controller.signal,
     };
-    timers.start(resource.kind === 'activity');
+    timers.start(resource.kind === 'activity' || attempt.submitted !== undefined);
     const run = async (): Promise<Json> => {
       // Other branches schedule their tasks before this one starts.
       await Promise.resolve();
-      if (resource.kind !== 'activity') events.started();
+      if (!underWay && resource.kind !== 'activity') events.started();
       return tasks.run(request, report);
     };
     // A limit or an end from outside comes before the task's own answer, which nobody waits for then.
@@ -78,40 +86,44 @@ export async function runTask(state: StateRun): Promise<Json> {
       events.failed(error);
     throw error;
   } finally {
+    frame.task = null;
     controller.abort();
   }
 }
 
-interface Prepared {
-  readonly timeout: number | undefined;
-  readonly heartbeat: number | undefined;
-  readonly parameters: Json;
-  readonly roleArn: string | undefined;
-}
-
-async function prepareWithExpressions(state: StateRun, input: Json): Promise<Prepared> {
+async function prepareWithExpressions(state: StateRun): Promise<TaskTry> {
   const { Credentials } = state.definition;
+  const token = (state.taskToken = state.block.execution.newTaskToken());
+  const input = state.effectiveInput();
   return {
-    timeout: await state.numberField('TimeoutSeconds', input),
-    heartbeat: await state.numberField('HeartbeatSeconds', input),
-    parameters: await state.parameters(),
+    timeoutSeconds: await state.numberField('TimeoutSeconds', input),
+    heartbeatSeconds: await state.numberField('HeartbeatSeconds', input),
+    input: await state.parameters(),
     roleArn: roleIn(
       Credentials === undefined ? null : await fill(Credentials, 'Credentials', state.environment()),
     ),
+    ...beginning(state, token),
   };
 }
 
-/** Without waiting: as on AWS, side by side, all iterations of a Map schedule their tasks before the first one starts. */
-function prepareWithPaths(state: StateRun, input: Json): Prepared {
+function prepareWithPaths(state: StateRun): TaskTry {
   const { Credentials } = state.definition;
+  const token = (state.taskToken = state.block.execution.newTaskToken());
+  const input = state.effectiveInput();
   return {
-    timeout: state.numberThroughPath('TimeoutSeconds', input),
-    heartbeat: state.numberThroughPath('HeartbeatSeconds', input),
-    parameters: state.parametersThroughPaths(),
+    timeoutSeconds: state.numberThroughPath('TimeoutSeconds', input),
+    heartbeatSeconds: state.numberThroughPath('HeartbeatSeconds', input),
+    input: state.parametersThroughPaths(),
     roleArn: roleIn(
       Credentials === undefined ? null : fillTemplate(Credentials, state.environment({ input })),
     ),
+    ...beginning(state, token),
   };
+}
+
+function beginning(state: StateRun, token: string): Pick<TaskTry, 'token' | 'began' | 'beat' | 'submitted'> {
+  const now = state.block.execution.options.clock.now().getTime();
+  return { token, began: now, beat: now, submitted: undefined };
 }
 
 function roleIn(filled: Json): string | undefined {
@@ -128,16 +140,12 @@ class TaskTimers {
   private cancelTimeout: (() => void) | undefined;
   private cancelHeartbeat: (() => void) | undefined;
   private waiting = false;
-  private readonly began: number;
 
   constructor(
-    private readonly clock: TaskClock,
-    private readonly timeout: number | undefined,
-    private readonly heartbeat: number | undefined,
+    private readonly clock: Clock,
+    private readonly attempt: TaskTry,
     private readonly expire: (error: TaskTimeout) => void,
-  ) {
-    this.began = clock.now().getTime();
-  }
+  ) {}
 
   /**
    * While a call is under way the limits must not pull a virtual clock forward; while somebody outside is waited for
@@ -146,9 +154,10 @@ class TaskTimers {
   start(waiting: boolean): void {
     this.stop();
     this.waiting = waiting;
-    if (this.timeout !== undefined) {
+    const { began, timeoutSeconds } = this.attempt;
+    if (timeoutSeconds !== undefined) {
       this.cancelTimeout = this.clock.schedule(
-        new Date(this.began + this.timeout * 1000),
+        new Date(began + timeoutSeconds * 1000),
         () => {
           this.expire(new TaskTimeout());
         },
@@ -158,15 +167,13 @@ class TaskTimers {
     this.beat();
   }
 
-  waitFromNow(): void {
-    this.start(true);
-  }
-
+  /** The time of HeartbeatSeconds begins where the try says. */
   beat(): void {
     this.cancelHeartbeat?.();
-    if (this.heartbeat === undefined) return;
+    const { beat, heartbeatSeconds } = this.attempt;
+    if (heartbeatSeconds === undefined) return;
     this.cancelHeartbeat = this.clock.schedule(
-      new Date(this.clock.now().getTime() + this.heartbeat * 1000),
+      new Date(beat + heartbeatSeconds * 1000),
       () => {
         this.expire(new TaskTimeout('States.Timeout', true));
       },
@@ -180,8 +187,6 @@ class TaskTimers {
   }
 }
 
-type TaskClock = StateRun['block']['execution']['options']['clock'];
-
 /** The events of one try, which are of three kinds. */
 class TaskEvents {
   private readonly region: string;
@@ -189,8 +194,7 @@ class TaskEvents {
   constructor(
     private readonly state: StateRun,
     private readonly request: TaskRequest,
-    private readonly timeout: number | undefined,
-    private readonly heartbeat: number | undefined,
+    private readonly attempt: TaskTry,
   ) {
     const execution = request.context['Execution'];
     const id = isObject(execution) ? member(execution, 'Id') : undefined;
@@ -200,11 +204,13 @@ class TaskEvents {
   scheduled(): void {
     const { input, resource, roleArn } = this.request;
     const text = JSON.stringify(input);
+    const { timeoutSeconds, heartbeatSeconds } = this.attempt;
+    const timeout = timeoutSeconds === undefined ? {} : { timeoutInSeconds: timeoutSeconds };
     const shared = {
-      ...(this.timeout !== undefined && { timeoutInSeconds: this.timeout }),
+      ...timeout,
       ...(roleArn !== undefined && { taskCredentials: { roleArn } }),
     };
-    const heartbeat = this.heartbeat === undefined ? {} : { heartbeatInSeconds: this.heartbeat };
+    const heartbeat = heartbeatSeconds === undefined ? {} : { heartbeatInSeconds: heartbeatSeconds };
     switch (resource.kind) {
       case 'lambda':
         this.state.emit('LambdaFunctionScheduled', {
@@ -222,7 +228,7 @@ class TaskEvents {
             resource: resource.arn,
             input: text,
             inputDetails: { truncated: false },
-            ...(this.timeout !== undefined && { timeoutInSeconds: this.timeout }),
+            ...timeout,
             ...heartbeat,
           },
         });

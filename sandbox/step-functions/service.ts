@@ -40,15 +40,21 @@ import { arn } from '../core/account';
 import type { Operation, Service } from '../core/api';
 import { ApiError, NotInSandbox } from '../core/api';
 import type { SandboxContext } from '../core/context';
-import { StatesError } from './errors';
 import { Executions } from './executions';
-import type { ExecutionChange, ExecutionRecord, StateMachineRecord } from './executions';
+import type { ExecutionChange, ExecutionRecord, SavedExecutions } from './executions';
 import type { Json } from './json';
 import { parseJson } from './json';
+import type { MachineRevision, StateMachineRecord } from './machine';
 import { page } from './paging';
 import { PAYLOAD_LIMIT } from './state';
-import { TaskTokens } from './task-tokens';
+import { TaskTokens, type SavedTokens } from './task-tokens';
 import { notInSandbox, validateDefinition } from './validate';
+
+interface SavedStates {
+  readonly machines: readonly StateMachineRecord[];
+  readonly executions: SavedExecutions;
+  readonly tokens: SavedTokens;
+}
 
 /** Step Functions: state machines of type STANDARD, their executions and task tokens. */
 export class StepFunctionsService implements Service {
@@ -60,6 +66,24 @@ export class StepFunctionsService implements Service {
 
   constructor(private readonly context: SandboxContext) {
     this.executions = new Executions(context, this.tokens);
+    context.keep<SavedStates>('states', {
+      save: () => ({
+        machines: [...this.machines.values()],
+        executions: this.executions.save(),
+        tokens: this.tokens.save(),
+      }),
+      load: ({ machines, executions, tokens }) => {
+        for (const machine of machines) this.machines.set(machine.arn, machine);
+        this.executions.load(executions);
+        this.tokens.load(tokens);
+      },
+      resume: async () => {
+        this.executions.resume();
+        for (const machine of this.machines.values()) if (machine.deleting) this.goWhenAllEnded(machine);
+        // Tasks that wait for their token wait again before anybody can report on them.
+        await new Promise(setImmediate);
+      },
+    });
     this.operations = {
       CreateStateMachine: this.createStateMachine,
       UpdateStateMachine: this.updateStateMachine,
@@ -115,10 +139,10 @@ export class StepFunctionsService implements Service {
     }
     if (existing) {
       const same =
-        existing.definition === definition &&
-        existing.roleArn === roleArn &&
-        sameJson(existing.loggingConfiguration, input.loggingConfiguration) &&
-        sameJson(existing.tracingConfiguration, input.tracingConfiguration);
+        existing.current.definition === definition &&
+        existing.current.roleArn === roleArn &&
+        sameJson(existing.current.loggingConfiguration, input.loggingConfiguration) &&
+        sameJson(existing.current.tracingConfiguration, input.tracingConfiguration);
       if (!same) {
         throw new ApiError('StateMachineAlreadyExists', `State Machine Already Exists: '${stateMachineArn}'`);
       }
@@ -128,13 +152,18 @@ export class StepFunctionsService implements Service {
     this.machines.set(stateMachineArn, {
       arn: stateMachineArn,
       name,
-      definition,
-      roleArn,
       creationDate,
-      updateDate: creationDate,
-      revisionId: undefined,
-      loggingConfiguration: input.loggingConfiguration,
-      tracingConfiguration: input.tracingConfiguration,
+      current: {
+        id: randomUUID(),
+        arn: stateMachineArn,
+        name,
+        definition,
+        roleArn,
+        updateDate: creationDate,
+        revisionId: undefined,
+        loggingConfiguration: input.loggingConfiguration,
+        tracingConfiguration: input.tracingConfiguration,
+      },
       tags: Object.fromEntries(tags.map(({ key = '', value = '' }) => [key, value])),
       deleting: false,
     });
@@ -165,14 +194,16 @@ export class StepFunctionsService implements Service {
     }
     const updateDate = this.context.clock.now();
     const revisionId = randomUUID();
-    Object.assign(machine, {
+    machine.current = {
+      ...machine.current,
+      id: randomUUID(),
       ...(definition !== undefined && { definition }),
       ...(roleArn !== undefined && { roleArn }),
       ...(loggingConfiguration !== undefined && { loggingConfiguration }),
       ...(tracingConfiguration !== undefined && { tracingConfiguration }),
       updateDate,
       revisionId,
-    });
+    };
     return { updateDate, revisionId };
   };
 
@@ -184,11 +215,11 @@ export class StepFunctionsService implements Service {
       stateMachineArn: machine.arn,
       name: machine.name,
       status: machine.deleting ? 'DELETING' : 'ACTIVE',
-      definition: machine.definition,
-      roleArn: machine.roleArn,
+      definition: machine.current.definition,
+      roleArn: machine.current.roleArn,
       type: 'STANDARD',
       creationDate: machine.creationDate,
-      ...configuration(machine),
+      ...configuration(machine.current),
     };
   };
 
@@ -225,12 +256,15 @@ export class StepFunctionsService implements Service {
     const machine = this.machines.get(arnOf(input.stateMachineArn, 'stateMachine'));
     if (!machine) return {};
     machine.deleting = true;
-    // It is gone when the last of its executions has ended.
+    this.goWhenAllEnded(machine);
+    return {};
+  };
+
+  private goWhenAllEnded(machine: StateMachineRecord): void {
     void this.executions.allEnded(machine.arn).then(() => {
       if (this.machines.get(machine.arn) === machine) this.machines.delete(machine.arn);
     });
-    return {};
-  };
+  }
 
   private readonly validateStateMachineDefinition = async (
     input: ValidateStateMachineDefinitionInput,
@@ -266,7 +300,13 @@ export class StepFunctionsService implements Service {
       }
       return { executionArn, startDate: existing.startDate };
     }
-    const record = this.executions.start({ arn: executionArn, name, machine, input: text, data });
+    const record = this.executions.start({
+      arn: executionArn,
+      name,
+      machine: machine.current,
+      input: text,
+      data,
+    });
     return { executionArn, startDate: record.startDate };
   };
 
@@ -350,12 +390,12 @@ export class StepFunctionsService implements Service {
         `Invalid Output: '${error instanceof Error ? error.message : String(error)}'`,
       );
     }
-    this.tokens.succeed(input.taskToken ?? '', output);
+    this.tokens.report(input.taskToken ?? '', { output });
     return {};
   };
 
   private readonly sendTaskFailure = async (input: SendTaskFailureInput): Promise<object> => {
-    this.tokens.fail(input.taskToken ?? '', new StatesError(input.error, input.cause));
+    this.tokens.report(input.taskToken ?? '', { error: input.error, cause: input.cause });
     return {};
   };
 
@@ -446,7 +486,7 @@ function refuseUnsupported(input: CreateStateMachineInput | UpdateStateMachineIn
 }
 
 function configuration(
-  machine: StateMachineRecord,
+  machine: MachineRevision,
 ): Pick<DescribeStateMachineOutput, 'loggingConfiguration' | 'tracingConfiguration' | 'revisionId'> {
   return {
     loggingConfiguration: machine.loggingConfiguration ?? { level: 'OFF', includeExecutionData: false },

@@ -43,7 +43,8 @@ export const PAYLOAD_LIMIT = 262_144;
 /** One state from entering to leaving it, retries included. */
 export class StateRun {
   readonly language: QueryLanguage;
-  private taskToken = '';
+  /** `$$.Task.Token`: every try of a task has one of its own. */
+  taskToken = '';
 
   constructor(
     readonly block: BlockRun,
@@ -64,6 +65,8 @@ export class StateRun {
 
   async run(): Promise<Transition> {
     this.enter();
+    // The pause before another try, in which an earlier process ended.
+    if (this.definition.Type !== 'Wait' && this.block.frame.until !== null) await this.pause();
     for (;;) {
       try {
         const transition = await this.once();
@@ -101,12 +104,6 @@ export class StateRun {
     };
     const waits = this.definition.Resource?.endsWith('.waitForTaskToken') === true;
     return waits && this.taskToken !== '' ? { ...counted, Task: { Token: this.taskToken } } : counted;
-  }
-
-  /** Every try of a task has a token of its own. */
-  newTaskToken(): string {
-    this.taskToken = this.block.execution.newTaskToken();
-    return this.taskToken;
   }
 
   /** The input after InputPath; the whole input in JSONata states. */
@@ -372,7 +369,7 @@ export class StateRun {
 
   /** Waits as the retrier for this error says; false where there is none or it has had its attempts. */
   private async retried(failure: StatesError): Promise<boolean> {
-    const { frame, execution, signal } = this.block;
+    const { frame, execution } = this.block;
     const retriers = this.definition.Retry ?? [];
     const index = retriers.findIndex((retrier) => handles(retrier, failure));
     const retrier = retriers[index];
@@ -383,8 +380,18 @@ export class StateRun {
     frame.retryCount++;
     frame.children = null;
     const delay = retryDelay(retrier, tries, () => execution.random());
-    await execution.options.clock.sleep(delay, { signal });
+    frame.until = execution.options.clock.now().getTime() + delay;
+    await this.pause();
     return true;
+  }
+
+  /** Waits until the time in the frame. */
+  async pause(): Promise<void> {
+    const { frame, execution, signal } = this.block;
+    const { clock } = execution.options;
+    const left = (frame.until ?? 0) - clock.now().getTime();
+    await clock.sleep(Math.max(0, left), { signal });
+    frame.until = null;
   }
 
   private async caught(failure: StatesError): Promise<Transition | undefined> {

@@ -1,49 +1,66 @@
 import { ApiError } from '../core/api';
-import type { StatesError } from './errors';
 import type { Json } from './json';
 
+/** What somebody reported for a token. */
+export type TaskAnswer =
+  { readonly output: Json } | { readonly error: string | undefined; readonly cause: string | undefined };
+
 interface WaitingTask {
-  readonly resolve: (output: Json) => void;
-  readonly reject: (error: StatesError) => void;
+  readonly answer: (answer: TaskAnswer) => void;
   readonly heartbeat: () => void;
+}
+
+/** Tokens as plain data: those that are good no more, and answers that no task has taken yet. */
+export interface SavedTokens {
+  readonly past: ReadonlySet<string>;
+  readonly answers: ReadonlyMap<string, TaskAnswer>;
 }
 
 /** The tasks that wait for somebody to report on them, by their tokens. */
 export class TaskTokens {
   private readonly waiting = new Map<string, WaitingTask>();
   private readonly past = new Set<string>();
+  /** A report may come before the service has answered the task's request. */
+  private readonly answers = new Map<string, TaskAnswer>();
 
-  /** Resolves when somebody reports success for `token`, rejects when somebody reports failure; `release` ends the wait. */
-  wait(token: string, heartbeat: () => void): { readonly answer: Promise<Json>; release(): void } {
-    const answer = new Promise<Json>((resolve, reject) => {
-      this.waiting.set(token, { resolve, reject, heartbeat });
+  save(): SavedTokens {
+    return { past: this.past, answers: this.answers };
+  }
+
+  load({ past, answers }: SavedTokens): void {
+    for (const token of past) this.past.add(token);
+    for (const [token, answer] of answers) this.answers.set(token, answer);
+  }
+
+  /** Resolves with what somebody reports for `token`; `release` ends the wait. */
+  wait(token: string, heartbeat: () => void): { readonly answer: Promise<TaskAnswer>; release(): void } {
+    const early = this.answers.get(token);
+    const answer = new Promise<TaskAnswer>((resolve) => {
+      if (early) resolve(early);
+      else this.waiting.set(token, { answer: resolve, heartbeat });
     });
     return {
       answer,
       release: () => {
         this.waiting.delete(token);
+        this.answers.delete(token);
         this.past.add(token);
       },
     };
   }
 
-  succeed(token: string, output: Json): void {
-    this.take(token).resolve(output);
-  }
-
-  fail(token: string, error: StatesError): void {
-    this.take(token).reject(error);
-  }
-
-  heartbeat(token: string): void {
-    this.find(token).heartbeat();
-  }
-
-  private take(token: string): WaitingTask {
+  /** Throws TaskTimedOut for a token that is good no more, InvalidToken for what never was one. */
+  report(token: string, answer: TaskAnswer): void {
     const task = this.find(token);
     this.waiting.delete(token);
     this.past.add(token);
-    return task;
+    this.answers.set(token, answer);
+    task.answer(answer);
+  }
+
+  /** Throws as `report`. */
+  heartbeat(token: string): void {
+    this.find(token).heartbeat();
   }
 
   private find(token: string): WaitingTask {

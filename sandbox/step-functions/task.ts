@@ -11,6 +11,8 @@ export interface TaskRequest {
   readonly taskToken: string;
   /** RoleArn of the state's Credentials. */
   readonly roleArn: string | undefined;
+  /** What the service answered to an earlier process that submitted this request: only the end is waited for then. */
+  readonly submitted: Json | undefined;
   /** `$$` at this moment. */
   readonly context: JsonObject;
 }

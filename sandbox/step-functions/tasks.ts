@@ -149,35 +149,30 @@ export class ApiTasks implements TaskRunner {
     const { resource } = request;
     if (resource.kind === 'lambda') return this.invokeFunction(request, resource.arn);
     if (resource.kind === 'activity') throw new RuntimeError(`The activity ${resource.arn} does not exist.`);
-    if (resource.pattern !== 'waitForTaskToken') return this.request(request, resource, report);
+    if (resource.pattern === 'request') return this.request(request, resource);
+    if (resource.pattern !== 'waitForTaskToken') {
+      const started = request.submitted ?? (await this.request(request, resource));
+      if (request.submitted === undefined) report.submitted(started);
+      return this.awaitExecution(request, started, resource.pattern, report.signal);
+    }
     const waiting = this.dependencies.tokens.wait(request.taskToken, () => {
       report.heartbeat();
     });
     report.signal.addEventListener('abort', () => {
       waiting.release();
     });
-    // The callback may come before the service has answered.
-    const answer = waiting.answer.then(
-      (output) => ({ output }),
-      (error: unknown) => ({ error }),
-    );
-    report.submitted(await this.request(request, resource, report));
-    const told = await answer;
-    if ('error' in told) throw told.error;
-    return told.output;
+    // The report may come before the service has answered.
+    if (request.submitted === undefined) report.submitted(await this.request(request, resource));
+    const answer = await waiting.answer;
+    if ('output' in answer) return answer.output;
+    throw new StatesError(answer.error, answer.cause);
   }
 
-  private async request(
-    request: TaskRequest,
-    resource: Resource & { kind: 'service' },
-    report: TaskReport,
-  ): Promise<Json> {
+  private async request(request: TaskRequest, resource: Resource & { kind: 'service' }): Promise<Json> {
     if (resource.service.startsWith('aws-sdk:')) return this.callSdk(request, resource);
     const optimised = OPTIMISED[`${resource.service}:${resource.operation}`];
     if (!optimised) throw new RuntimeError(`The resource ${resource.arn} is not recognized.`);
-    const output = await this.callOptimised(request, optimised, resource.arn);
-    if (resource.pattern !== 'sync' && resource.pattern !== 'sync:2') return output;
-    return this.awaitExecution(request, output, resource.pattern, report);
+    return this.callOptimised(request, optimised, resource.arn);
   }
 
   private async invokeFunction(request: TaskRequest, arn: string): Promise<Json> {
@@ -271,12 +266,18 @@ export class ApiTasks implements TaskRunner {
     request: TaskRequest,
     started: Json,
     pattern: 'sync' | 'sync:2',
-    report: TaskReport,
+    signal: AbortSignal,
   ): Promise<Json> {
-    report.submitted(started);
     const arn = isObject(started) ? started['ExecutionArn'] : undefined;
     const executionArn = typeof arn === 'string' ? arn : '';
+    let ended = false;
+    // Who waits no longer has the execution stopped, where the role may do that.
+    signal.addEventListener('abort', () => {
+      if (ended) return;
+      this.call(request, OPTIMISED_STATES, 'StopExecution', { executionArn }).catch(() => undefined);
+    });
     await this.dependencies.executionEnded(executionArn);
+    ended = true;
     const described = await this.call(request, OPTIMISED_STATES, 'DescribeExecution', { executionArn });
     const result = executionResult(described, pattern === 'sync:2');
     if (described['status'] === 'SUCCEEDED') return result;

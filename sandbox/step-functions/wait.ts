@@ -11,10 +11,14 @@ const UNREADABLE = 'an ISO-8601 extended offset date-time format string';
 
 /** Waits as a Wait state says. */
 export async function waitUntil(state: StateRun): Promise<void> {
-  const { clock } = state.block.execution.options;
-  const milliseconds = await duration(state, clock.now());
-  if (milliseconds > LONGEST * 1000) throw new RuntimeError('Wait state delay is too long.');
-  await clock.sleep(Math.max(0, milliseconds), { signal: state.block.signal });
+  const { frame, execution } = state.block;
+  if (frame.until === null) {
+    const now = execution.options.clock.now();
+    const milliseconds = await duration(state, now);
+    if (milliseconds > LONGEST * 1000) throw new RuntimeError('Wait state delay is too long.');
+    frame.until = now.getTime() + milliseconds;
+  }
+  await state.pause();
 }
 
 async function duration(state: StateRun, now: Date): Promise<number> {

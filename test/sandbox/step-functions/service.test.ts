@@ -1,102 +1,5 @@
-import type { DescribeExecutionOutput, GetExecutionHistoryOutput, HistoryEvent } from '@aws-sdk/client-sfn';
-import { Callers, SANDBOX_ACCOUNT } from '../../../sandbox/core/account';
-import { Api, ApiError } from '../../../sandbox/core/api';
-import { held, VirtualClock } from '../../../sandbox/core/clock';
-import { StepFunctionsService } from '../../../sandbox/step-functions/service';
-
-const ROLE = 'arn:aws:iam::123456789012:role/machine';
-const FUNCTION = 'arn:aws:lambda:eu-central-1:123456789012:function:work';
-
-type Answer = { readonly payload: unknown } | { readonly errorType: string };
-
-/** Step Functions on a virtual clock, with a Lambda whose answers are given. */
-function start(
-  answers: (input: unknown, call: number) => Answer | Promise<Answer> = () => ({ payload: null }),
-) {
-  const clock = new VirtualClock();
-  const api = new Api();
-  api.intercept((_call, next) => held(clock, next));
-  const callers = new Callers(SANDBOX_ACCOUNT);
-  const service = new StepFunctionsService({
-    account: SANDBOX_ACCOUNT,
-    clock,
-    callers,
-    api,
-    directory: '/nowhere',
-    endpoint: 'http://127.0.0.1:1',
-    keep: () => undefined,
-    log: () => undefined,
-  });
-  api.register(service);
-  const calls: { input: unknown; role: string; at: number }[] = [];
-  api.register({
-    name: 'lambda',
-    operations: {
-      Invoke: async (request: { Payload?: Uint8Array }, context) => {
-        const input: unknown = JSON.parse(Buffer.from(request.Payload ?? []).toString());
-        calls.push({ input, role: context.caller.arn, at: clock.now().getTime() });
-        const answer = await answers(input, calls.length);
-        return 'payload' in answer
-          ? {
-              StatusCode: 200,
-              ExecutedVersion: '$LATEST',
-              Payload: Buffer.from(JSON.stringify(answer.payload)),
-            }
-          : {
-              StatusCode: 200,
-              FunctionError: 'Unhandled',
-              Payload: Buffer.from(
-                JSON.stringify({ errorMessage: 'no', errorType: answer.errorType, trace: [] }),
-              ),
-            };
-      },
-    },
-  });
-  const call = (operation: string, input: object) =>
-    api.call('states', operation, input, callers.administrator());
-  const create = async (definition: object, name = 'machine'): Promise<string> => {
-    const made = await call('CreateStateMachine', {
-      name,
-      roleArn: ROLE,
-      definition: JSON.stringify(definition),
-    });
-    return String(made['stateMachineArn']);
-  };
-  const begin = async (stateMachineArn: string, input: unknown = {}, name = 'run'): Promise<string> => {
-    const begun = await call('StartExecution', { stateMachineArn, name, input: JSON.stringify(input) });
-    return String(begun['executionArn']);
-  };
-  const describe = async (executionArn: string) =>
-    (await call('DescribeExecution', { executionArn })) as unknown as DescribeExecutionOutput;
-  const history = async (executionArn: string, options: object = {}) =>
-    (await call('GetExecutionHistory', {
-      executionArn,
-      ...options,
-    })) as unknown as GetExecutionHistoryOutput;
-  const ended = async (executionArn: string): Promise<DescribeExecutionOutput> => {
-    const ends = ['ExecutionSucceeded', 'ExecutionFailed', 'ExecutionAborted', 'ExecutionTimedOut'];
-    await new Promise<void>((resolve) => {
-      const stop = service.onHistoryEvent((arn, event: HistoryEvent) => {
-        if (arn !== executionArn || !ends.includes(event.type ?? '')) return;
-        stop();
-        resolve();
-      });
-      void describe(executionArn).then(({ status }) => {
-        if (status === 'RUNNING') return;
-        stop();
-        resolve();
-      });
-    });
-    await new Promise(setImmediate);
-    return describe(executionArn);
-  };
-  const types = async (executionArn: string) =>
-    ((await history(executionArn)).events ?? []).map(({ type }) => type);
-  return { clock, service, call, create, begin, describe, history, ended, types, calls };
-}
-
-const task = (more: object = {}): object => ({ Type: 'Task', Resource: FUNCTION, End: true, ...more });
-const single = (state: object): object => ({ StartAt: 'Work', States: { Work: state } });
+import { ApiError } from '../../../sandbox/core/api';
+import { ROLE, single, startStates as start, task } from './start-states';
 
 describe('retry and catch', () => {
   it('waits between tries as IntervalSeconds, BackoffRate and MaxDelaySeconds say, on the virtual clock', async () => {
@@ -268,13 +171,13 @@ describe('executions', () => {
       cause: 'The execution reached the maximum number of history events (25000).',
     });
     const last = await sandbox.history(executionArn, { reverseOrder: true, maxResults: 1 });
-    expect(last.events?.[0]).toMatchObject({ id: 25_000, type: 'ExecutionFailed' });
+    expect(last.events[0]).toMatchObject({ id: 25_000, type: 'ExecutionFailed' });
     const page = await sandbox.history(executionArn, {
       reverseOrder: true,
       maxResults: 1,
       nextToken: last.nextToken,
     });
-    expect(page.events?.[0]?.id).toBe(24_999);
+    expect(page.events[0]?.id).toBe(24_999);
   });
 
   it('get States.DataLimitExceeded for a result larger than 256 KiB, which only a Catch that names it takes', async () => {
@@ -317,7 +220,7 @@ describe('executions', () => {
     const slow = await sandbox.create(limited({ TimeoutSeconds: 3600 }), 'slow');
     const slowRun = await sandbox.ended(await sandbox.begin(slow));
     expect(slowRun).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
-    expect((slowRun.stopDate?.getTime() ?? 0) - (slowRun.startDate?.getTime() ?? 0)).toBeGreaterThanOrEqual(
+    expect((slowRun.stopDate?.getTime() ?? 0) - slowRun.startDate.getTime()).toBeGreaterThanOrEqual(
       3_600_000,
     );
     const silent = await sandbox.create(limited({ HeartbeatSeconds: 60 }), 'silent');

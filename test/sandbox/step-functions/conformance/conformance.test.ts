@@ -15,7 +15,7 @@ describe('executions recorded on the real Step Functions', () => {
   const cases = readCases();
 
   beforeAll(async () => {
-    for (const recorded of cases) verdicts.set(recorded.id, await runCase(recorded));
+    for (const recorded of cases) verdicts.set(recorded.id, (await runCase(recorded)).verdict);
   });
 
   it('there are all 697 of them', () => {

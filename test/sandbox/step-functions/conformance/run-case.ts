@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fromBytes, toBytes } from '../../../../sandbox/core/plain-data';
 import type { HistoryEvent } from '@aws-sdk/client-sfn';
 import { z } from 'zod';
 import { VirtualClock } from '../../../../sandbox/core/clock';
 import { parseDefinition } from '../../../../sandbox/step-functions/definition';
 import { RuntimeError, StatesError, TaskTimeout } from '../../../../sandbox/step-functions/errors';
-import { newFrame } from '../../../../sandbox/step-functions/frame';
+import { newFrame, type Frame } from '../../../../sandbox/step-functions/frame';
 import { History } from '../../../../sandbox/step-functions/history';
-import { Execution } from '../../../../sandbox/step-functions/interpreter';
+import { Execution, type Outcome as ExecutionOutcome } from '../../../../sandbox/step-functions/interpreter';
 import { isObject, toJson } from '../../../../sandbox/step-functions/json';
 import type { Json } from '../../../../sandbox/step-functions/json';
 import type { TaskRequest, TaskRunner } from '../../../../sandbox/step-functions/task';
@@ -78,9 +79,14 @@ export interface Verdict {
 /** Tasks that answer what the recording says, in the order of their calls. */
 class ScriptedTasks implements TaskRunner {
   private readonly left: Map<string, Outcome[]>;
+  /** Outcomes of tasks that wait for their time to run out, with their states. */
+  private readonly underWay: (readonly [string, Outcome])[] = [];
   readonly unexpected: string[] = [];
 
-  constructor(private readonly recorded: Case) {
+  constructor(
+    private readonly recorded: Case,
+    private readonly process: Pick<Process, 'waits'>,
+  ) {
     this.left = new Map(
       Object.entries(recorded.taskScript).map(([state, outcomes]) => [state, [...outcomes]]),
     );
@@ -91,7 +97,13 @@ class ScriptedTasks implements TaskRunner {
       throw new RuntimeError('The activity activity_arn does not exist.');
   }
 
+  /** The process has ended: what was under way is done again in the next one. */
+  interrupt(): void {
+    for (const [state, outcome] of this.underWay.splice(0)) this.left.get(state)?.unshift(outcome);
+  }
+
   async run(request: TaskRequest, report: Parameters<TaskRunner['run']>[1]): Promise<Json> {
+    if (this.process.waits()) return new Promise(() => undefined);
     if (this.recorded.unscriptedTasks?.includes(request.state)) return request.input;
     const outcome = this.take(request);
     if (!outcome) throw new StatesError('Test.NotScripted', `No outcome for ${request.state}.`);
@@ -100,11 +112,15 @@ class ScriptedTasks implements TaskRunner {
       if (found !== undefined) this.unexpected.push(found);
     }
     if (request.resource.kind === 'activity') report.started('BASE_ID_ACTIVITY_CONSUMER');
-    if (outcome.submitted !== undefined) report.submitted(toJson(outcome.submitted));
+    if (outcome.submitted !== undefined && request.submitted === undefined)
+      report.submitted(toJson(outcome.submitted));
     if (outcome.timedOut === true) {
       const limited = request.resource.kind === 'service' && request.resource.pattern !== 'request';
       // Who only waits is ended by the clock; for other tasks the test says that the time is over.
-      if (limited) return new Promise(() => undefined);
+      if (limited) {
+        this.underWay.push([request.state, outcome]);
+        return new Promise(() => undefined);
+      }
       throw new TaskTimeout(outcome.error ?? 'States.Timeout');
     }
     if (outcome.error !== undefined)
@@ -124,55 +140,119 @@ class ScriptedTasks implements TaskRunner {
   }
 }
 
-/** Runs the case and compares. */
-export async function runCase(recorded: Case): Promise<Verdict> {
-  const clock = new VirtualClock();
-  if (recorded.clock !== undefined) {
-    const ahead = new Date(recorded.clock).getTime() - clock.now().getTime();
-    clock.now = () => new Date(VirtualClock.prototype.now.call(clock).getTime() + ahead);
+/** A process that runs an execution, and ends when the execution comes to wait for the n-th time. */
+class Process {
+  readonly ended: Promise<void>;
+  /** How often the execution came to wait: for a task, or for the clock. */
+  count = 0;
+  private end: () => void = () => undefined;
+
+  constructor(
+    private readonly endsAt: number,
+    private readonly clock: VirtualClock,
+  ) {
+    this.ended = new Promise((resolve) => {
+      this.end = resolve;
+    });
     const schedule = clock.schedule.bind(clock);
-    clock.schedule = (at, task, options) => schedule(new Date(at.getTime() - ahead), task, options);
+    clock.schedule = (at, task, options) => {
+      if (options?.background !== true) this.waits();
+      return schedule(at, task, options);
+    };
   }
+
+  /** True when the process has ended: nothing comes any more. */
+  waits(): boolean {
+    this.count++;
+    if (this.count === this.endsAt) {
+      this.clock.hold();
+      // What others do in this turn comes to rest.
+      setImmediate(this.end);
+    }
+    return this.count >= this.endsAt;
+  }
+}
+
+/** A virtual clock that shows `start` now. */
+function clockFrom(start: Date): VirtualClock {
+  const clock = new VirtualClock();
+  const ahead = start.getTime() - clock.now().getTime();
+  clock.now = () => new Date(VirtualClock.prototype.now.call(clock).getTime() + ahead);
+  const schedule = clock.schedule.bind(clock);
+  clock.schedule = (at, task, options) => schedule(new Date(at.getTime() - ahead), task, options);
+  return clock;
+}
+
+export interface Run {
+  readonly verdict: Verdict;
+  /** How often the execution came to wait. */
+  readonly waits: number;
+}
+
+/**
+ * Runs the case and compares. With `interruptedAt` the process ends when the execution comes to wait for that time, and
+ * another one goes on with the state that the first one left.
+ */
+export async function runCase(recorded: Case, interruptedAt = Infinity): Promise<Run> {
+  let clock = clockFrom(recorded.clock === undefined ? new Date() : new Date(recorded.clock));
   const definition = parseDefinition(JSON.stringify(recorded.definition));
   const input = toJson(recorded.input);
   const { expected, wildcards } = recorded;
-  const events: HistoryEvent[] = [];
-  const history = new History(clock, events);
+  let state: { root: Frame; events: HistoryEvent[] } = {
+    root: newFrame(definition.StartAt, input, 0),
+    events: [],
+  };
   const given = recorded.context ?? {};
   const execution = { ...toRecord(given['Execution']) };
   const first = expected.events?.[0];
-  history.add('ExecutionStarted', 0, {
+  new History(clock, state.events).add('ExecutionStarted', 0, {
     executionStartedEventDetails: {
       input: JSON.stringify(input),
       ...(typeof first?.['roleArn'] === 'string' && { roleArn: first['roleArn'] }),
     },
   });
-  const tasks = new ScriptedTasks(recorded);
-  const outcome = await new Execution({
-    definition,
-    root: newFrame(definition.StartAt, input, 0),
-    clock,
-    tasks,
-    history,
-    context: {
-      Execution: {
-        Id: 'arn:aws:states:us-east-1:111111111111:execution:machine:execution',
-        Name: 'execution',
-        RoleArn: 'snf_role_arn',
-        Input: input,
-        StartTime: clock.now().toISOString(),
-        RedriveCount: 0,
-        ...execution,
+  const startedAt = clock.now();
+  const run = (tasks: TaskRunner): Promise<ExecutionOutcome> =>
+    new Execution({
+      definition,
+      root: state.root,
+      clock,
+      tasks,
+      history: new History(clock, state.events),
+      context: {
+        Execution: {
+          Id: 'arn:aws:states:us-east-1:111111111111:execution:machine:execution',
+          Name: 'execution',
+          RoleArn: 'snf_role_arn',
+          Input: input,
+          StartTime: startedAt.toISOString(),
+          RedriveCount: 0,
+          ...execution,
+        },
+        StateMachine: {
+          Id: 'arn:aws:states:us-east-1:111111111111:stateMachine:machine',
+          Name: 'machine',
+          ...toRecord(given['StateMachine']),
+        },
       },
-      StateMachine: {
-        Id: 'arn:aws:states:us-east-1:111111111111:stateMachine:machine',
-        Name: 'machine',
-        ...toRecord(given['StateMachine']),
-      },
-    },
-    startedAt: clock.now(),
-  }).run();
+      startedAt,
+    }).run();
+  let process = new Process(interruptedAt, clock);
+  const tasks = new ScriptedTasks(recorded, { waits: () => process.waits() });
+  let outcome = await Promise.race([run(tasks), process.ended]);
+  const waits = process.count;
   clock.stop();
+  if (!outcome) {
+    const now = clock.now();
+    // What is left of a process that has ended is bytes.
+    state = fromBytes(toBytes(state)) as typeof state;
+    tasks.interrupt();
+    clock = clockFrom(now);
+    process = new Process(Infinity, clock);
+    outcome = await run(tasks);
+    clock.stop();
+  }
+  const { events } = state;
 
   const failed = outcome.status === 'SUCCEEDED' ? undefined : outcome;
   const differences = {
@@ -195,7 +275,10 @@ export async function runCase(recorded: Case): Promise<Verdict> {
           )
         : undefined),
   };
-  return Object.fromEntries(Object.entries(differences).filter(([, found]) => found !== undefined));
+  return {
+    verdict: Object.fromEntries(Object.entries(differences).filter(([, found]) => found !== undefined)),
+    waits,
+  };
 }
 
 function toRecord(value: unknown): Record<string, Json> {
