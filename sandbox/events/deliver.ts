@@ -1,43 +1,52 @@
-import { NotInSandbox } from '../core/api';
+import { NotInSandbox, type Caller } from '../core/api';
 import type { SandboxContext } from '../core/context';
 
-/** Where EventBridge or the Scheduler sends something. */
-export interface Target {
-  readonly arn: string;
-  /** The role in whose name it is sent; the account's administrator where the target needs none. */
-  readonly roleArn: string | undefined;
+/** Kinds of targets, by the service in their ARN. */
+const TARGETS = {
+  lambda: /^arn:aws[\w-]*:lambda:[^:]*:\d+:function:[^:]+$/,
+  states: /^arn:aws[\w-]*:states:[^:]*:\d+:stateMachine:[^:]+$/,
+  sns: /^arn:aws[\w-]*:sns:[^:]*:\d+:[^:]+$/,
+  sqs: /^arn:aws[\w-]*:sqs:[^:]*:\d+:[^:]+$/,
+} as const;
+
+export type TargetKind = keyof typeof TARGETS;
+
+/** @throws {NotInSandbox} for targets of kinds that the sandbox can't reach */
+export function targetKind(targetArn: string): TargetKind {
+  for (const [kind, form] of Object.entries(TARGETS))
+    if (form.test(targetArn) && isKind(kind) && !targetArn.endsWith('.fifo')) return kind;
+  throw new NotInSandbox(
+    `the target ${targetArn} (targets are Lambda functions, state machines, SNS topics and SQS queues)`,
+  );
 }
 
-/** Refuses targets of kinds that the sandbox cannot reach. */
-export function checkTarget(targetArn: string): void {
-  if (
-    !/^arn:aws[\w-]*:(lambda:[^:]*:\d+:function|states:[^:]*:\d+:stateMachine|sns:[^:]*:\d+):/.test(targetArn)
-  )
-    throw new NotInSandbox(
-      `the target ${targetArn} (targets are Lambda functions, state machines and SNS topics)`,
-    );
+function isKind(kind: string): kind is TargetKind {
+  return kind in TARGETS;
 }
 
-/** Sends a JSON text to a target without waiting for what becomes of it there. */
+/** Sends a text to a target, without waiting for what becomes of it there. @throws {ApiError} as the target refuses it */
 export async function deliver(
-  context: SandboxContext,
-  { arn, roleArn }: Target,
+  { api }: SandboxContext,
+  targetArn: string,
   payload: string,
+  caller: Caller,
 ): Promise<void> {
-  const caller = roleArn === undefined ? context.callers.administrator() : { arn: roleArn };
-  switch (arn.split(':')[2]) {
+  switch (targetKind(targetArn)) {
     case 'lambda':
-      await context.api.call(
+      await api.call(
         'lambda',
         'Invoke',
-        { FunctionName: arn, InvocationType: 'Event', Payload: new Uint8Array(Buffer.from(payload)) },
+        { FunctionName: targetArn, InvocationType: 'Event', Payload: Buffer.from(payload) },
         caller,
       );
       break;
     case 'states':
-      await context.api.call('states', 'StartExecution', { stateMachineArn: arn, input: payload }, caller);
+      await api.call('states', 'StartExecution', { stateMachineArn: targetArn, input: payload }, caller);
       break;
-    default:
-      await context.api.call('sns', 'Publish', { TopicArn: arn, Message: payload }, caller);
+    case 'sns':
+      await api.call('sns', 'Publish', { TopicArn: targetArn, Message: payload }, caller);
+      break;
+    case 'sqs':
+      await api.call('sqs', 'SendMessage', { QueueUrl: targetArn, MessageBody: payload }, caller);
   }
 }

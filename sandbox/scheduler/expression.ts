@@ -14,11 +14,11 @@ const UNIT_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
  */
 export function parseExpression(expression: string, zone: string, start: Date): NextRun {
   const invalid = (): ApiError =>
-    new ApiError('ValidationException', `Invalid Schedule Expression ${expression} or time zone ${zone}.`);
+    new ApiError('ValidationException', `Invalid Schedule Expression ${expression}.`);
   try {
     wallTime(start, zone);
   } catch {
-    throw invalid();
+    throw new ApiError('ValidationException', `Invalid Schedule Expression Timezone ${zone}.`);
   }
   const [, kind, content = ''] = /^(rate|at|cron)\((.+)\)$/.exec(expression) ?? [];
   switch (kind) {
