@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type {
   CreateDBInstanceMessage,
   DBInstance,
@@ -345,7 +344,7 @@ function planDeletion(rds: Rds, dbiResourceId: string, keepsAutomatedBackups: bo
       work: async (instance) => {
         await endArchive(rds, instance);
         await rds.dismiss(instance);
-        rds.remove(join('instances', dbiResourceId));
+        await rds.postgres.remove(rds.path('instances', dbiResourceId));
       },
       done: (instance) => {
         rds.state.instances.delete(instance.identifier);
