@@ -16,6 +16,23 @@ export interface Permission {
   readonly sourceAccount?: string;
 }
 
+/** The permission as the function's resource policy states it. */
+export function statementOf(lambda: Pick<LambdaFunction, 'arn'>, permission: Permission): object {
+  const { statementId, action, principal, sourceArn, sourceAccount } = permission;
+  const condition = {
+    ...(sourceArn !== undefined && { ArnLike: { 'AWS:SourceArn': sourceArn } }),
+    ...(sourceAccount !== undefined && { StringEquals: { 'AWS:SourceAccount': sourceAccount } }),
+  };
+  return {
+    Sid: statementId,
+    Effect: 'Allow',
+    Principal: principal.endsWith('.amazonaws.com') ? { Service: principal } : { AWS: principal },
+    Action: action,
+    Resource: lambda.arn,
+    ...(Object.keys(condition).length > 0 && { Condition: condition }),
+  };
+}
+
 /** A function of the sandbox. */
 export interface LambdaFunction {
   readonly name: string;

@@ -8,11 +8,13 @@ import type {
   DeleteFunctionRequest,
   FunctionConfiguration,
   GetFunctionRequest,
+  GetPolicyRequest,
   InvocationRequest,
   ListFunctionsRequest,
   ListTagsRequest,
   PutFunctionConcurrencyRequest,
   PutFunctionEventInvokeConfigRequest,
+  RemovePermissionRequest,
   TagResourceRequest,
   UpdateFunctionCodeRequest,
   UpdateFunctionConfigurationRequest,
@@ -27,8 +29,10 @@ import {
   configurationOf,
   refuseOtherMembers,
   settingsFrom,
+  statementOf,
   type FunctionSettings,
   type LambdaFunction,
+  type Permission,
 } from './function';
 import { FunctionLog } from './log';
 import { EnvironmentPool } from './pool';
@@ -111,6 +115,8 @@ export class LambdaService implements Service {
       DeleteFunction: this.deleteFunction,
       Invoke: this.invoke,
       AddPermission: this.addPermission,
+      GetPolicy: this.getPolicy,
+      RemovePermission: this.removePermission,
       TagResource: this.tagResource,
       ListTags: this.listTags,
       PutFunctionEventInvokeConfig: this.putFunctionEventInvokeConfig,
@@ -283,27 +289,31 @@ export class LambdaService implements Service {
         `The statement id (${statementId}) provided already exists. Please provide a new statement id, or remove the existing statement.`,
         409,
       );
-    lambda.permissions.set(statementId, {
+    const permission: Permission = {
       statementId,
       action: Action ?? '',
       principal: Principal ?? '',
       ...(SourceArn !== undefined && { sourceArn: SourceArn }),
       ...(SourceAccount !== undefined && { sourceAccount: SourceAccount }),
-    });
-    const condition = {
-      ...(SourceArn !== undefined && { ArnLike: { 'AWS:SourceArn': SourceArn } }),
-      ...(SourceAccount !== undefined && { StringEquals: { 'AWS:SourceAccount': SourceAccount } }),
     };
+    lambda.permissions.set(statementId, permission);
+    return { Statement: JSON.stringify(statementOf(lambda, permission)) };
+  };
+
+  private readonly getPolicy = async (request: GetPolicyRequest): Promise<object> => {
+    const lambda = this.find(request.FunctionName, request.Qualifier);
+    if (lambda.permissions.size === 0) throw noPolicy();
+    const statements = [...lambda.permissions.values()].map((permission) => statementOf(lambda, permission));
     return {
-      Statement: JSON.stringify({
-        Sid: statementId,
-        Effect: 'Allow',
-        Principal: Principal?.endsWith('.amazonaws.com') ? { Service: Principal } : { AWS: Principal },
-        Action,
-        Resource: lambda.arn,
-        ...(Object.keys(condition).length > 0 && { Condition: condition }),
-      }),
+      Policy: JSON.stringify({ Version: '2012-10-17', Id: 'default', Statement: statements }),
+      RevisionId: lambda.revisionId,
     };
+  };
+
+  private readonly removePermission = async (request: RemovePermissionRequest): Promise<object> => {
+    const lambda = this.find(request.FunctionName, request.Qualifier);
+    if (!lambda.permissions.delete(request.StatementId ?? '')) throw noPolicy();
+    return {};
   };
 
   private readonly tagResource = async ({ Resource, Tags }: TagResourceRequest): Promise<object> => {
@@ -577,6 +587,12 @@ export class LambdaService implements Service {
   private arnOf(name: string): string {
     return arn(this.context.account, 'lambda', `function:${name}`);
   }
+}
+
+function noPolicy(): ApiError {
+  return new ApiError('ResourceNotFoundException', 'The resource you requested does not exist.', 404, {
+    Type: 'User',
+  });
 }
 
 function logStream(lambda: LambdaFunction): string {
