@@ -14,23 +14,27 @@ import { StateDirectory } from './core/state-directory';
 import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
 import { Faults, type FaultTargets } from './faults/faults';
 import type { FaultPlanInput } from './faults/plan';
+import { EventsService } from './events/service';
+import { publishExecutions } from './events/executions';
 import { Authorisation } from './iam/authorisation';
 import { LambdaService } from './lambda/service';
 import type { Postgres } from './postgres/contract';
 import { startPostgres } from './postgres/postgres';
 import type { Durations } from './rds/durations';
 import { RdsService } from './rds/service';
+import { SchedulerService } from './scheduler/service';
 import { SecretsManagerService } from './secrets-manager/service';
 import { SnsService } from './sns/service';
+import { SqsService } from './sqs/service';
 import { StepFunctionsService } from './step-functions/service';
 import { StsService } from './sts/service';
-import { PortTaken, startServer } from './wire/server';
+import { PortTaken, startServer, type RunningServer } from './wire/server';
 
 // package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 
 export interface SandboxOptions {
-  /** Port of the AWS API on 127.0.0.1. @default any free one below 32768 */
+  /** Port of the AWS API on 127.0.0.1. @default that of the state directory, or any free one below 32768 */
   readonly port?: number;
   readonly clock: Clock;
   /** How long RDS takes for what it does, on the clock. */
@@ -54,26 +58,44 @@ export class Sandbox {
     readonly stepFunctions: StepFunctionsService,
     readonly lambda: LambdaService,
     readonly sns: SnsService,
+    readonly events: EventsService,
+    readonly scheduler: SchedulerService,
+    readonly sqs: SqsService,
     /** Every call is authorised by it; reports which permissions have been used. */
     readonly iam: Authorisation,
     /** Makes API calls fail as a plan says. */
     readonly faults: Faults,
     private readonly state: StateDirectory | undefined,
-    private readonly closeServer: () => Promise<void>,
+    private readonly server: RunningServer,
   ) {}
 
-  /** @throws PortTaken when the wished port is in use; PostgresStartFailed when PostgreSQL can't run here. */
+  /**
+   * @throws PortTaken when the wished port is in use; PostgresStartFailed when PostgreSQL can't run here; DirectoryInUse and
+   * UnreadableState for a state directory that can't be had
+   */
   static async start(options: SandboxOptions): Promise<Sandbox> {
     const { clock, durations, log = () => undefined } = options;
     const api = new Api();
     const callers = new Callers(SANDBOX_ACCOUNT);
-    const server = await listen({ api, callers, log }, options.port);
-    const { stateDirectory } = options;
-    const directory = stateDirectory ?? temporaryDirectory();
+    const state =
+      options.stateDirectory === undefined ? undefined : new StateDirectory(options.stateDirectory, log);
+    const directory = state?.directory ?? temporaryDirectory();
+    const gate = gateBefore(api);
+    let server: RunningServer | undefined;
+    let postgres: Postgres | undefined;
     try {
-      const state = stateDirectory === undefined ? undefined : new StateDirectory(stateDirectory);
-      if (state) api.intercept(state.interceptor);
+      // The keys handed out must be known before the first call comes.
+      state?.keep('clock', clock);
+      state?.keep('callers', callers);
+      let port = options.port;
+      state?.keep('port', {
+        save: () => server?.port,
+        load: (earlier) => (port ??= earlier),
+      });
+      server = await listen({ api: gate.api, callers, log }, port);
       api.intercept((_call, next) => held(clock, next));
+      // Within the hold: a virtual clock does not jump between an effect and its answer.
+      if (state) api.intercept(state.interceptor);
       const endpoint = `http://127.0.0.1:${server.port}`;
       const context: SandboxContext = {
         account: SANDBOX_ACCOUNT,
@@ -93,7 +115,7 @@ export class Sandbox {
         log,
       });
       api.intercept(iam.interceptor);
-      const postgres = await startPostgres({
+      postgres = await startPostgres({
         directory: join(directory, 'postgres'),
         ...(state ? {} : { removeDirectoryOnExit: directory }),
         log,
@@ -105,8 +127,12 @@ export class Sandbox {
         checkRole: (settings) => iam.checkFunctionRole(settings),
       });
       const sns = new SnsService(context);
-      const others = [SecretsManagerService, StsService];
-      for (const service of [rds, stepFunctions, lambda, sns, ...others.map((Other) => new Other(context))])
+      const sqs = new SqsService(context);
+      const events = new EventsService(context);
+      const scheduler = new SchedulerService(context);
+      publishExecutions(context, stepFunctions);
+      const others = [SecretsManagerService, StsService].map((Other) => new Other(context));
+      for (const service of [rds, stepFunctions, lambda, sns, sqs, events, scheduler, ...others])
         api.register(service);
       const targets: FaultTargets = {
         killFunction: (environment) => lambda.killEnvironment(environment),
@@ -118,12 +144,28 @@ export class Sandbox {
       const faults = new Faults(context, targets, options.faults);
       api.intercept(faults.interceptor);
       await state?.resume();
-      return new Sandbox(context, postgres, rds, stepFunctions, lambda, sns, iam, faults, state, () =>
-        server.close(),
+      gate.open();
+      return new Sandbox(
+        context,
+        postgres,
+        rds,
+        stepFunctions,
+        lambda,
+        sns,
+        events,
+        scheduler,
+        sqs,
+        iam,
+        faults,
+        state,
+        server,
       );
     } catch (error) {
-      await server.close();
-      if (stateDirectory === undefined) await rm(directory, { recursive: true, force: true });
+      await server?.close();
+      await api.stop();
+      await postgres?.stop();
+      state?.release();
+      if (!state) await rm(directory, { recursive: true, force: true });
       throw error;
     }
   }
@@ -142,6 +184,11 @@ export class Sandbox {
       authority: this.postgres.authority,
       ...(onProgress ? { onProgress } : {}),
     });
+  }
+
+  /** True when it goes on from what an earlier process left in its state directory. */
+  get continues(): boolean {
+    return this.state?.continues ?? false;
   }
 
   credentials(caller: Caller = this.context.callers.administrator()): Credentials {
@@ -174,12 +221,31 @@ export class Sandbox {
   private async end(): Promise<void> {
     const { clock, api, directory } = this.context;
     clock.stop();
-    await this.closeServer();
-    await this.state?.close();
-    await api.stop();
-    await this.postgres.stop();
+    await this.server.close();
+    try {
+      await this.state?.close();
+    } finally {
+      await api.stop();
+      await this.postgres.stop();
+      this.state?.release();
+    }
     if (!this.state) await rm(directory, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** Keeps calls from outside waiting until it is opened. */
+function gateBefore(api: Api): { readonly api: Pick<Api, 'handle'>; readonly open: () => void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return {
+    api: {
+      handle: async (call) => {
+        await opened;
+        return api.handle(call);
+      },
+    },
+    open,
+  };
 }
 
 /** PostgreSQL runs as another user when the sandbox runs as root, so the directory can be entered by all. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Caller } from './api';
+import type { Lasting } from './state-directory';
 
 /** The account and Region that the sandbox plays. */
 export interface Account {
@@ -35,7 +36,7 @@ export function arn(
  * The access keys that the sandbox has handed out, and whom each stands for. Any other key is the account's administrator,
  * so that a plain AWS CLI with made-up credentials works.
  */
-export class Callers {
+export class Callers implements Lasting<ReadonlyMap<string, Caller>> {
   private readonly byAccessKey = new Map<string, Caller>();
 
   constructor(private readonly account: Account) {}
@@ -56,5 +57,13 @@ export class Callers {
 
   find(accessKeyId: string): Caller {
     return this.byAccessKey.get(accessKeyId) ?? this.administrator();
+  }
+
+  save(): ReadonlyMap<string, Caller> {
+    return this.byAccessKey;
+  }
+
+  load(byAccessKey: ReadonlyMap<string, Caller>): void {
+    for (const [key, caller] of byAccessKey) this.byAccessKey.set(key, caller);
   }
 }

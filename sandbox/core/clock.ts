@@ -1,10 +1,13 @@
+import { ShownTime, type ShownTimeState } from './shown-time';
+import type { Lasting } from './state-directory';
+
 /**
  * The sandbox's time. Everything in the sandbox that asks what time it is, or waits, asks the clock.
  *
  * A virtual clock jumps over waiting: as soon as nothing real is under way (no held work) it moves to the earliest
  * foreground timer. Background timers (schedules, upkeep) fire when time passes them but never pull the clock forward.
  */
-export interface Clock {
+export interface Clock extends Lasting<ShownTimeState> {
   now(): Date;
   /**
    * Runs `task` at `at`; a virtual clock holds still while the task runs, so a task must not itself wait for the clock.
@@ -19,7 +22,7 @@ export interface Clock {
   toReal(instant: Date): Date;
   /** Moves a virtual clock forward, firing every timer on the way in order. Other clocks refuse. */
   advance(milliseconds: number): Promise<void>;
-  /** Drops every timer. */
+  /** Drops every timer; from now on time passes as the machine's does, until another clock takes it up (`load`). */
   stop(): void;
 }
 
@@ -73,33 +76,36 @@ function asError(reason: unknown): Error {
 
 /** The machine's own time, or that time running `factor` times as fast. */
 export class RealClock implements Clock {
-  private readonly started = Date.now();
+  private readonly time: ShownTime;
   private readonly timeouts = new Set<NodeJS.Timeout>();
+  private stopped = false;
 
-  constructor(private readonly factor = 1) {}
+  constructor(factor = 1) {
+    this.time = new ShownTime(factor);
+  }
 
   now(): Date {
-    return new Date(this.started + (Date.now() - this.started) * this.factor);
+    return new Date(this.time.now());
   }
 
   schedule(at: Date, task: () => void | Promise<void>): () => void {
-    const delay = Math.max(0, (at.getTime() - this.now().getTime()) / this.factor);
-    // setTimeout overflows past 2^31-1 ms: a later timer re-arms itself.
-    const timeout = setTimeout(
-      () => {
-        this.timeouts.delete(timeout);
-        if (delay > MAX_TIMEOUT) cancelLater = this.schedule(at, task);
-        else void task();
-      },
-      Math.min(delay, MAX_TIMEOUT),
-    );
-    let cancelLater: (() => void) | undefined;
-    this.timeouts.add(timeout);
-    return () => {
+    let timeout: NodeJS.Timeout | undefined;
+    const disarm = (): void => {
       clearTimeout(timeout);
-      this.timeouts.delete(timeout);
-      cancelLater?.();
+      if (timeout) this.timeouts.delete(timeout);
     };
+    const arm = (): void => {
+      const wait = Math.min(Math.max(0, Math.ceil(this.time.realUntil(at.getTime()))), MAX_TIMEOUT);
+      timeout = setTimeout(() => {
+        disarm();
+        // setTimeout can't hold long waits and fires a little early at times.
+        if (this.now() < at) arm();
+        else void task();
+      }, wait);
+      this.timeouts.add(timeout);
+    };
+    if (!this.stopped) arm();
+    return disarm;
   }
 
   sleep(milliseconds: number, options?: { background?: boolean; signal?: AbortSignal }): Promise<void> {
@@ -111,7 +117,7 @@ export class RealClock implements Clock {
   }
 
   toReal(instant: Date): Date {
-    return new Date(this.started + (instant.getTime() - this.started) / this.factor);
+    return new Date(this.time.toReal(instant.getTime()));
   }
 
   advance(): Promise<void> {
@@ -119,11 +125,22 @@ export class RealClock implements Clock {
   }
 
   stop(): void {
+    this.stopped = true;
     for (const timeout of this.timeouts) clearTimeout(timeout);
     this.timeouts.clear();
+    this.time.goOnAt(1);
+  }
+
+  save(): ShownTimeState {
+    return this.time.save();
+  }
+
+  load(state: ShownTimeState): void {
+    this.time.load(state);
   }
 }
 
+/** The longest wait that setTimeout holds, in milliseconds. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** Real time plus every wait that was jumped over. */
@@ -133,12 +150,10 @@ export class VirtualClock implements Clock {
   private holds = 0;
   private settling = false;
   private stopped = false;
-  /** Each jump: the virtual time it started from, and the offset to real time after it. */
-  private readonly jumps: { readonly from: number; readonly to: number }[] = [];
-  private offset = 0;
+  private readonly time = new ShownTime();
 
   now(): Date {
-    return new Date(Date.now() + this.offset);
+    return new Date(this.time.now());
   }
 
   schedule(at: Date, task: () => void | Promise<void>, options: { background?: boolean } = {}): () => void {
@@ -172,13 +187,7 @@ export class VirtualClock implements Clock {
   }
 
   toReal(instant: Date): Date {
-    let skipped = 0;
-    for (const { from, to } of this.jumps) {
-      if (instant.getTime() <= from) break;
-      // A moment inside a jump never happened for PostgreSQL: it is the real moment of the jump.
-      skipped += Math.min(instant.getTime(), to) - from;
-    }
-    return new Date(instant.getTime() - skipped);
+    return new Date(this.time.toReal(instant.getTime()));
   }
 
   async advance(milliseconds: number): Promise<void> {
@@ -188,12 +197,20 @@ export class VirtualClock implements Clock {
       if (!next) break;
       await this.fire(next);
     }
-    this.jumpTo(target);
+    this.time.jumpTo(target);
   }
 
   stop(): void {
     this.stopped = true;
     this.timers = [];
+  }
+
+  save(): ShownTimeState {
+    return this.time.save();
+  }
+
+  load(state: ShownTimeState): void {
+    this.time.load(state);
   }
 
   /** Once the pending work of this turn is done, jumps to the earliest foreground timer, again and again. */
@@ -220,20 +237,13 @@ export class VirtualClock implements Clock {
 
   private async fire(timer: Timer): Promise<void> {
     this.timers = this.timers.filter((other) => other !== timer);
-    this.jumpTo(timer.at);
+    this.time.jumpTo(timer.at);
     const release = this.hold();
     try {
       await timer.task();
     } finally {
       release();
     }
-  }
-
-  private jumpTo(instant: number): void {
-    const now = this.now().getTime();
-    if (instant <= now) return;
-    this.jumps.push({ from: now, to: instant });
-    this.offset += instant - now;
   }
 
   private earliest(matches: (timer: Timer) => boolean): Timer | undefined {
