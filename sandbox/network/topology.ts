@@ -37,7 +37,6 @@ export type WayOut =
   | { readonly by: 'NAT gateway'; readonly publicAddress: string | undefined };
 
 const text = z.string();
-const VpcShape = z.object({ CidrBlock: text });
 const SubnetShape = z.object({ AvailabilityZone: text, CidrBlock: text, VpcId: text });
 const GroupShape = z.object({ VpcId: text });
 const RuleShape = z.object({
@@ -101,9 +100,10 @@ export class Topology {
     return ids.flatMap((id) => this.subnet(id) ?? []).filter((subnet) => subnet.vpcId === vpcId);
   }
 
-  vpcRange(vpcId: string): Cidr | undefined {
-    const record = this.ofType('VPC', vpcId);
-    return record && cidr(VpcShape.parse(record.properties).CidrBlock);
+  hasInternetGateway(vpcId: string): boolean {
+    return this.registry
+      .list('AWS::EC2::VPCGatewayAttachment')
+      .some(({ properties }) => AttachmentShape.parse(properties).VpcId === vpcId);
   }
 
   /** The VPC of a security group; none when there is no such group. */

@@ -2,8 +2,6 @@ import type { InstanceSettings } from './state';
 
 /** What RDS gives an instance that asks for nothing. A restore that asks for nothing gets these too, not the source's. */
 
-export const DEFAULT_VPC = 'vpc-00000000';
-export const DEFAULT_SECURITY_GROUP = 'sg-00000000';
 export const DEFAULT_SUBNET_GROUP = 'default';
 export const DEFAULT_CA = 'rds-ca-rsa2048-g1';
 export const DEFAULT_PORT = 5432;
@@ -14,7 +12,10 @@ export const MOST_MANUAL_SNAPSHOTS = 100;
 export const defaultParameterGroup = (major: string): string => `default.postgres${major}`;
 export const defaultOptionGroup = (major: string): string => `default:postgres-${major}`;
 
-export function defaultSettings(region: string, major: string): InstanceSettings {
+export function defaultSettings(
+  region: string,
+  major: string,
+): Omit<InstanceSettings, 'securityGroupIds' | 'publiclyAccessible'> {
   return {
     instanceClass: 'db.t4g.micro',
     allocatedStorage: 20,
@@ -25,8 +26,6 @@ export function defaultSettings(region: string, major: string): InstanceSettings
     availabilityZone: `${region}a`,
     networkType: 'IPV4',
     subnetGroupName: DEFAULT_SUBNET_GROUP,
-    securityGroupIds: [DEFAULT_SECURITY_GROUP],
-    publiclyAccessible: false,
     parameterGroupName: defaultParameterGroup(major),
     optionGroupName: defaultOptionGroup(major),
     licenseModel: 'postgresql-license',

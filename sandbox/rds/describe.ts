@@ -5,8 +5,10 @@ import type {
   DBSubnetGroup,
   PendingModifiedValues,
 } from '@aws-sdk/client-rds';
+import { Topology } from '../network/topology';
 import { latestRestorableTime, earliestRestorableTime } from './automated-backups';
-import { DEFAULT_SUBNET_GROUP, DEFAULT_VPC } from './defaults';
+import { DEFAULT_SUBNET_GROUP } from './defaults';
+import { subnetIdsOf, vpcOf } from './placement';
 import type { Rds } from './rds';
 import type {
   AutomatedBackupRecord,
@@ -153,7 +155,7 @@ export function describeSnapshot(rds: Rds, snapshot: SnapshotRecord): DBSnapshot
     Status: snapshot.status,
     Port: settings.port,
     AvailabilityZone: settings.availabilityZone,
-    VpcId: DEFAULT_VPC,
+    VpcId: vpcOf(rds, settings.subnetGroupName),
     InstanceCreateTime: source.createTime,
     MasterUsername: source.masterUsername,
     EngineVersion: source.engineVersion,
@@ -202,7 +204,7 @@ export function describeAutomatedBackup(rds: Rds, backup: AutomatedBackupRecord)
     Status: backup.status,
     Port: settings.port,
     AvailabilityZone: settings.availabilityZone,
-    VpcId: DEFAULT_VPC,
+    VpcId: vpcOf(rds, settings.subnetGroupName),
     InstanceCreateTime: source.createTime,
     MasterUsername: source.masterUsername,
     Engine: 'postgres',
@@ -227,31 +229,32 @@ export function describeAutomatedBackup(rds: Rds, backup: AutomatedBackupRecord)
 
 function describeSubnetGroupNamed(rds: Rds, name: string): DBSubnetGroup {
   const group = rds.state.subnetGroups.get(name);
-  return group ? describeSubnetGroup(rds, group) : DEFAULT_GROUP;
+  return describeSubnetGroup(rds, group ?? DEFAULT_GROUP);
 }
 
-const DEFAULT_GROUP: DBSubnetGroup = {
-  DBSubnetGroupName: DEFAULT_SUBNET_GROUP,
-  DBSubnetGroupDescription: 'default',
-  VpcId: DEFAULT_VPC,
-  SubnetGroupStatus: 'Complete',
-  Subnets: [],
-};
+/** What every account has, in its default VPC. */
+const DEFAULT_GROUP = { name: DEFAULT_SUBNET_GROUP, description: 'default' };
 
-export function describeSubnetGroup(rds: Rds, group: SubnetGroupRecord): DBSubnetGroup {
+export function describeSubnetGroup(
+  rds: Rds,
+  { name, description }: Pick<SubnetGroupRecord, 'name' | 'description'>,
+): DBSubnetGroup {
   const { region } = rds.context.account;
+  const topology = new Topology(rds.network);
   return {
-    DBSubnetGroupName: group.name,
-    DBSubnetGroupDescription: group.description,
-    VpcId: DEFAULT_VPC,
+    DBSubnetGroupName: name,
+    DBSubnetGroupDescription: description,
+    VpcId: vpcOf(rds, name),
     SubnetGroupStatus: 'Complete',
-    Subnets: group.subnetIds.map((SubnetIdentifier, index) => ({
+    Subnets: subnetIdsOf(rds, name).map((SubnetIdentifier, index) => ({
       SubnetIdentifier,
-      SubnetAvailabilityZone: { Name: `${region}${'abc'.charAt(index % 3)}` },
+      SubnetAvailabilityZone: {
+        Name: topology.subnet(SubnetIdentifier)?.zone ?? `${region}${'abc'.charAt(index % 3)}`,
+      },
       SubnetOutpost: {},
       SubnetStatus: 'Active',
     })),
-    DBSubnetGroupArn: rds.arn(`subgrp:${group.name}`),
+    DBSubnetGroupArn: rds.arn(`subgrp:${name}`),
     SupportedNetworkTypes: ['IPV4'],
   };
 }

@@ -5,6 +5,7 @@ import { discardBackup } from './directories';
 import { instanceAlreadyExists, instanceQuotaExceeded, subnetGroupNotFound } from './errors';
 import { resourceId } from './identifiers';
 import { groupParameters, parameterGroup, serverSettings } from './parameter-groups';
+import { checkPlacement } from './placement';
 import { planOnInstance } from './plan-on-instance';
 import type { Plan, Rds } from './rds';
 import type { InstanceRecord, InstanceSettings } from './state';
@@ -58,6 +59,7 @@ export function admit(rds: Rds, identifier: string, settings: InstanceSettings):
   if (subnetGroupName !== DEFAULT_SUBNET_GROUP && !subnetGroups.has(subnetGroupName)) {
     throw subnetGroupNotFound(subnetGroupName);
   }
+  checkPlacement(rds, settings);
 }
 
 /** How the server of an instance is to run. */

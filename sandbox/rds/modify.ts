@@ -1,5 +1,5 @@
 import type { ModifyDBInstanceMessage } from '@aws-sdk/client-rds';
-import { NotInSandbox, type Operation } from '../core/api';
+import { ApiError, NotInSandbox, type Operation } from '../core/api';
 import { scramVerifier } from '../postgres/scram';
 import { DEFAULT_SUBNET_GROUP } from './defaults';
 import { describeInstance } from './describe';
@@ -13,6 +13,7 @@ import {
 import { checkPassword, LONGEST_INSTANCE_IDENTIFIER, newIdentifier } from './identifiers';
 import { operation } from './operation';
 import { parameterGroup } from './parameter-groups';
+import { checkPlacement, vpcOf } from './placement';
 import type { Rds } from './rds';
 import { checkSettings, withoutUndefined } from './settings';
 import {
@@ -62,8 +63,10 @@ async function modify(rds: Rds, input: ModifyDBInstanceMessage): Promise<Instanc
   checkEngineVersion(instance, input);
   const now = settingsAtOnce(rds, instance, input);
   const later = settingsInStages(rds, instance, input);
-  checkSettings({ ...instance.settings, ...instance.pending.settings, ...now, ...later });
+  const wanted = { ...instance.settings, ...instance.pending.settings, ...now, ...later };
+  checkSettings(wanted);
   checkGrowth(instance, later);
+  checkPlacement(rds, wanted);
   const newIdentifier = newName(rds, instance, input.NewDBInstanceIdentifier);
 
   const { dbiResourceId } = instance;
@@ -138,6 +141,7 @@ function settingsInStages(
   ) {
     throw subnetGroupNotFound(subnetGroupName);
   }
+  if (subnetGroupName !== undefined) checkMove(rds, instance, subnetGroupName);
   const logs = input.CloudwatchLogsExportConfiguration;
   const kept = instance.settings.logExports.filter((log) => !logs?.DisableLogTypes?.includes(log));
   return changes(instance, {
@@ -159,6 +163,16 @@ function settingsInStages(
     monitoringInterval: input.MonitoringInterval,
     monitoringRoleArn: input.MonitoringRoleArn,
   });
+}
+
+/** An instance moves to another VPC only. */
+function checkMove(rds: Rds, { identifier, settings }: InstanceRecord, subnetGroupName: string): void {
+  if (subnetGroupName === settings.subnetGroupName || !rds.network.isKnown) return;
+  if (vpcOf(rds, subnetGroupName) !== vpcOf(rds, settings.subnetGroupName)) return;
+  throw new ApiError(
+    'InvalidVPCNetworkStateFault',
+    `You cannot move DB instance ${identifier} to subnet group ${subnetGroupName}. The specified DB subnet group and DB instance are in the same VPC. Choose a DB subnet group in different VPC than the specified DB instance and try again.`,
+  );
 }
 
 function changes(

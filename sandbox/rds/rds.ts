@@ -4,6 +4,7 @@ import { arn } from '../core/account';
 import { ApiError } from '../core/api';
 import type { Clock } from '../core/clock';
 import type { SandboxContext } from '../core/context';
+import type { NetworkRegistry } from '../deploy/network-registry';
 import type { Address, Postgres, Server } from '../postgres/contract';
 import type { Durations, OperationKind } from './durations';
 import { instanceNotFound, snapshotNotFound } from './errors';
@@ -50,6 +51,7 @@ export class Rds {
     readonly postgres: Postgres,
     readonly durations: Durations,
     readonly state: RdsState,
+    readonly network: NetworkRegistry,
     private readonly planOf: (rds: Rds, task: Task) => Plan,
   ) {}
 
@@ -253,7 +255,16 @@ export class Rds {
     const isInstance = 'parameterApplyStatus' in resource;
     const sourceArn = this.arn(`${isInstance ? 'db' : 'snapshot'}:${resource.identifier}`);
     const date = this.now();
-    this.state.events.push({
+    const oldest = new Date(date.getTime() - EVENTS_KEPT);
+    const { events } = this.state;
+    events.splice(
+      0,
+      Math.max(
+        0,
+        events.findIndex((event) => (event.Date ?? date) >= oldest),
+      ),
+    );
+    events.push({
       SourceIdentifier: resource.identifier,
       SourceType: isInstance ? 'db-instance' : 'db-snapshot',
       Message: message,
@@ -306,6 +317,9 @@ export function onClock(clock: Clock, real: Date): Date {
 
 /** A sandbox has some 250 addresses. */
 const MOST_RETIRED = 100;
+
+/** RDS keeps events for 14 days. */
+const EVENTS_KEPT = 14 * 24 * 3600 * 1000;
 
 const TEN_YEARS = 10 * 365 * 24 * 3600 * 1000;
 

@@ -1,5 +1,7 @@
 import type { Operation, Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
+import { NetworkRegistry } from '../deploy/network-registry';
+import type { Database } from '../network/reach';
 import type { Postgres, Server } from '../postgres/contract';
 import { accountOperations } from './account';
 import { automatedBackupOperations } from './automated-backups';
@@ -8,6 +10,7 @@ import type { ForcedFailure } from './forced-failures';
 import { instanceOperations } from './instances';
 import { modifyOperations } from './modify';
 import { addDefaultParameterGroup, parameterGroupOperations } from './parameter-groups';
+import { databaseAt } from './placement';
 import { Rds } from './rds';
 import { restoreOperations } from './restores';
 import { resume } from './resume';
@@ -31,10 +34,14 @@ export class RdsService implements Service {
   private readonly rds: Rds;
   private readonly endUpkeep: () => void;
 
-  constructor(context: SandboxContext, options: { postgres: Postgres; durations: Durations }) {
-    const { postgres, durations } = options;
+  /** `network` is where instances can be. @default the default VPC */
+  constructor(
+    context: SandboxContext,
+    options: { postgres: Postgres; durations: Durations; network?: NetworkRegistry },
+  ) {
+    const { postgres, durations, network = new NetworkRegistry() } = options;
     const state = newState(context.clock.now());
-    const rds = new Rds(context, postgres, durations, state, planOf);
+    const rds = new Rds(context, postgres, durations, state, network, planOf);
     const [major = ''] = postgres.version.split('.');
     addDefaultParameterGroup(rds, major);
     this.rds = rds;
@@ -64,6 +71,11 @@ export class RdsService implements Service {
   server(instanceIdentifier: string): Server | undefined {
     const instance = this.rds.state.instances.get(instanceIdentifier.toLowerCase());
     return instance && this.rds.servers.get(instance.dbiResourceId);
+  }
+
+  /** The instance whose server listens there. */
+  databaseAt(host: string, port: number): Database | undefined {
+    return databaseAt(this.rds, host, port);
   }
 
   /** Has an operation that is still to come end in a failed status: for fault plans. */

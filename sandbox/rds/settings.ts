@@ -1,6 +1,7 @@
 import type { CreateDBInstanceMessage } from '@aws-sdk/client-rds';
 import { defaultOptionGroup, defaultSettings } from './defaults';
 import { invalidCombination, invalidValue } from './errors';
+import { defaultPlacement } from './placement';
 import type { Rds } from './rds';
 import type { InstanceSettings } from './state';
 
@@ -103,6 +104,7 @@ const majorOf = (rds: Rds): string => rds.postgres.version.split('.')[0] ?? rds.
 export function newSettings(rds: Rds, input: CreateDBInstanceMessage): InstanceSettings {
   return {
     ...defaultSettings(rds.context.account.region, majorOf(rds)),
+    ...defaultPlacement(rds, input.DBSubnetGroupName),
     ...given(input),
     ...withoutUndefined({
       maxAllocatedStorage: input.MaxAllocatedStorage,
@@ -128,6 +130,7 @@ export function restoredSettings(
 ): InstanceSettings {
   const settings: InstanceSettings = {
     ...defaultSettings(rds.context.account.region, majorOf(rds)),
+    ...defaultPlacement(rds, input.DBSubnetGroupName),
     instanceClass: source.instanceClass,
     allocatedStorage: source.allocatedStorage,
     storageType: source.storageType,

@@ -2,13 +2,17 @@ import type {
   CreateDBSubnetGroupMessage,
   DeleteDBSubnetGroupMessage,
   DescribeDBSubnetGroupsMessage,
+  ModifyDBSubnetGroupMessage,
 } from '@aws-sdk/client-rds';
 import { ApiError, type Operation } from '../core/api';
+import { DEFAULT_VPC } from '../network/default-vpc';
+import { Topology } from '../network/topology';
 import { describeSubnetGroup } from './describe';
 import { invalidValue, subnetGroupNotFound } from './errors';
 import { required } from './identifiers';
 import { operation } from './operation';
 import { page } from './paging';
+import { vpcOf } from './placement';
 import type { Rds } from './rds';
 import type { SubnetGroupRecord } from './state';
 import { givenTags } from './tags';
@@ -37,12 +41,7 @@ export function subnetGroupOperations(rds: Rds): Record<string, Operation> {
           );
         }
         const subnetIds = input.SubnetIds ?? [];
-        if (subnetIds.length < 2) {
-          throw new ApiError(
-            'DBSubnetGroupDoesNotCoverEnoughAZs',
-            'The DB subnet group doesn’t meet Availability Zone (AZ) coverage requirement. Please edit DB subnet group to add a subnet that covers at least 2 AZs.',
-          );
-        }
+        checkSubnets(rds, subnetIds);
         const group: SubnetGroupRecord = {
           name,
           description: required(input.DBSubnetGroupDescription, 'DBSubnetGroupDescription'),
@@ -51,6 +50,23 @@ export function subnetGroupOperations(rds: Rds): Record<string, Operation> {
         };
         subnetGroups.set(name, group);
         return { DBSubnetGroup: describeSubnetGroup(rds, group) };
+      },
+    ),
+    ...operation<ModifyDBSubnetGroupMessage>(
+      'ModifyDBSubnetGroup',
+      ['DBSubnetGroupName', 'DBSubnetGroupDescription', 'SubnetIds'],
+      (input) => {
+        const group = find(input.DBSubnetGroupName);
+        const subnetIds = input.SubnetIds ?? [];
+        checkSubnets(rds, subnetIds);
+        checkChange(rds, group, subnetIds);
+        const changed = {
+          ...group,
+          subnetIds,
+          description: input.DBSubnetGroupDescription ?? group.description,
+        };
+        subnetGroups.set(group.name, changed);
+        return { DBSubnetGroup: describeSubnetGroup(rds, changed) };
       },
     ),
     ...operation<DescribeDBSubnetGroupsMessage>(
@@ -74,4 +90,55 @@ export function subnetGroupOperations(rds: Rds): Record<string, Operation> {
       return {};
     }),
   };
+}
+
+/**
+ * Refuses subnets that can't make a group.
+ *
+ * @throws InvalidSubnet, InvalidParameterValue, DBSubnetGroupDoesNotCoverEnoughAZs
+ */
+function checkSubnets(rds: Rds, subnetIds: readonly string[]): void {
+  if (subnetIds.length === 0) throw new ApiError('InvalidSubnet', 'Subnet IDs are required.');
+  const topology = new Topology(rds.network);
+  const subnets = subnetIds.map((id) => topology.subnet(id));
+  const unknown = subnetIds.filter((_, index) => !subnets[index]);
+  if (rds.network.isKnown && unknown.length > 0) {
+    throw invalidValue(`Some input subnets in :[${unknown.join(', ')}] are invalid.`);
+  }
+  if (new Set(subnets.map((subnet) => subnet?.vpcId)).size > 1) {
+    throw new ApiError('InvalidSubnet', `The subnets [${subnetIds.join(', ')}] are not all in a common VPC.`);
+  }
+  // Made-up subnets are each in a zone of its own.
+  const zones = new Set(subnets.map((subnet, index) => subnet?.zone ?? String(index)));
+  if (zones.size < 2) {
+    throw new ApiError(
+      'DBSubnetGroupDoesNotCoverEnoughAZs',
+      `The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: ${[...zones].join(', ')}. Add subnets to cover at least 2 AZs.`,
+    );
+  }
+}
+
+/**
+ * Refuses to take a group to another VPC, or a subnet from an instance in it.
+ *
+ * @throws InvalidParameterValue, SubnetAlreadyInUse
+ */
+function checkChange(rds: Rds, group: SubnetGroupRecord, subnetIds: readonly string[]): void {
+  const topology = new Topology(rds.network);
+  if (subnetIds.some((id) => (topology.subnet(id)?.vpcId ?? DEFAULT_VPC) !== vpcOf(rds, group.name))) {
+    throw invalidValue('The new Subnets are not in the same Vpc as the existing subnet group');
+  }
+  const zones = subnetIds.map((id) => topology.subnet(id)?.zone);
+  for (const id of group.subnetIds.filter((old) => !subnetIds.includes(old))) {
+    const zone = topology.subnet(id)?.zone;
+    const used = [...rds.state.instances.values()].some(
+      ({ settings }) => settings.subnetGroupName === group.name && settings.availabilityZone === zone,
+    );
+    if (used && !zones.includes(zone)) {
+      throw new ApiError(
+        'SubnetAlreadyInUse',
+        `The subnet ${id} is in use by a DB instance in ${zone ?? ''}.`,
+      );
+    }
+  }
 }
