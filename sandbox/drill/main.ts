@@ -3,10 +3,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import colors from 'picocolors';
 import { VirtualClock } from '../core/clock';
 import { whenAskedToEnd } from '../core/lifetime';
+import { readFaultPlan } from '../faults/plan';
 import { durations } from '../rds/durations';
 import { logFromEnvironment, Sandbox } from '../sandbox';
 import { runDrill } from './drill';
-import { summary } from './report';
+import { summary, type UnfinishedDrill } from './report';
 import { SCENARIOS, type Scenario } from './scenarios';
 import { Timeline } from './timeline';
 
@@ -15,6 +16,7 @@ interface Options {
   readonly rows: number;
   readonly port?: number;
   readonly seed: number;
+  readonly faults?: string;
   readonly json?: true;
   readonly permissions?: string;
   readonly list?: true;
@@ -33,6 +35,7 @@ const program = new Command('npm run drill --')
   .option('--rows <n>', 'rows in the sample app', wholeNumber(1, 50_000_000), 10_000)
   .option('--port <n>', 'port of the local AWS (default: any free one)', wholeNumber(1024, 65_535))
   .option('--seed <n>', 'seed of the AWS-like durations', wholeNumber(0, 2 ** 31), 1)
+  .option('--faults <file>', 'what else goes wrong: a plan as docs/sandbox.md describes it')
   .option('--json', 'one JSON document on standard output, progress on standard error')
   .option('--permissions <file>', 'writes which of the granted IAM permissions were used')
   .option('--list', 'the scenarios')
@@ -53,7 +56,7 @@ function list({ json }: Options): number {
   return 0;
 }
 
-async function drill({ scenario, rows, port, seed, json, permissions }: Options): Promise<number> {
+async function drill({ scenario, rows, port, seed, faults, json, permissions }: Options): Promise<number> {
   const clock = new VirtualClock();
   const timeline = new Timeline(json ? process.stderr : process.stdout, clock);
   let sandbox: Sandbox | undefined;
@@ -63,6 +66,7 @@ async function drill({ scenario, rows, port, seed, json, permissions }: Options)
     void Promise.resolve(sandbox?.stop()).finally(() => process.exit(130));
   });
   try {
+    const plan = faults === undefined ? undefined : await readFaultPlan(faults);
     const report = await runDrill(scenario, {
       rows,
       timeline,
@@ -71,6 +75,7 @@ async function drill({ scenario, rows, port, seed, json, permissions }: Options)
           clock,
           durations: durations('aws', seed),
           ...(port === undefined ? {} : { port }),
+          ...(plan ? { faults: plan } : {}),
           log: logFromEnvironment(),
         })),
     });
@@ -83,9 +88,12 @@ async function drill({ scenario, rows, port, seed, json, permissions }: Options)
   } catch (error) {
     // What breaks while the sandbox stops is no news.
     if (asked.signal.aborted) return 130;
-    process.stderr.write(
-      `\nThe drill could not be finished: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`\nThe drill could not be finished: ${reason}\n`);
+    if (json) {
+      const unfinished: UnfinishedDrill = { scenario: scenario.name, asExpected: false, reason };
+      process.stdout.write(`${JSON.stringify(unfinished, null, 2)}\n`);
+    }
     return 1;
   } finally {
     await sandbox?.stop();

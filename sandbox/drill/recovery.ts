@@ -5,6 +5,7 @@ import type { Timeline } from './timeline';
 /** One run of the recovery machine, as its execution and its history tell it. */
 export interface RecoveryRun {
   readonly executionArn: string;
+  readonly name: string;
   readonly status: string;
   readonly output: unknown;
   readonly error: string | undefined;
@@ -88,6 +89,7 @@ export async function runRecovery(options: {
   } = await client.send(new DescribeExecutionCommand({ executionArn }));
   return {
     executionArn,
+    name,
     status,
     output: output === undefined ? undefined : (JSON.parse(output) as unknown),
     error,

@@ -41,6 +41,14 @@ export interface DrillReport {
   };
 }
 
+/** What `--json` prints of a drill that broke off. */
+export interface UnfinishedDrill {
+  readonly scenario: string;
+  readonly asExpected: false;
+  /** What broke. */
+  readonly reason: string;
+}
+
 /** The report for a person, in 80 columns. */
 export function summary(report: DrillReport): string {
   const { timings, data, secret } = report;

@@ -5,7 +5,7 @@ import { errorOf, throttled } from './declared-errors';
 import { failureOf } from './failed-status';
 import { InvalidFaultPlan, parseFaultPlan, type Fault, type FaultPlan, type FaultPlanInput } from './plan';
 import { Rate } from './rate';
-import { isAbout, sameCallText } from './which-calls';
+import { isAbout, lastPart, sameCallText } from './which-calls';
 
 /** What faults are done to, beside the calls themselves. */
 export interface FaultTargets {
@@ -22,7 +22,7 @@ export interface FaultTargets {
 /** A fault that happened. */
 export interface Fired {
   readonly fault: Fault;
-  /** The call at which it happened: `rds:DeleteDBInstance`, and the function or role that made it. */
+  /** The call at which it happened: `rds:DeleteDBInstance`, and the name of the function or role that made it. */
   readonly operation: string;
   readonly caller: string;
   /** Of the sandbox's clock. */
@@ -129,7 +129,7 @@ export class Faults {
   private due(call: ApiCall): Fault | undefined {
     const { context } = call;
     const operation = `${context.service}:${context.operation}`;
-    const callerName = context.caller.functionName ?? context.caller.arn;
+    const callerName = context.caller.functionName ?? lastPart(context.caller.arn);
     let due: Fault | undefined;
     for (const [index, fault] of this.plan.faults.entries()) {
       const progress = this.progress[index];

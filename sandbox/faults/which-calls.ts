@@ -38,6 +38,6 @@ function fits(pattern: string, text: string): boolean {
 }
 
 /** The name at the end of an ARN. */
-function lastPart(arn: string): string {
+export function lastPart(arn: string): string {
   return arn.slice(Math.max(arn.lastIndexOf('/'), arn.lastIndexOf(':')) + 1);
 }
