@@ -3,12 +3,14 @@ import { RealClock } from './core/clock';
 import { whenAskedToEnd } from './core/lifetime';
 import { ENVIRONMENT, Stage } from './drill/stage';
 import { Timeline } from './drill/timeline';
+import { readFaultPlan } from './faults/plan';
 import { durations } from './rds/durations';
 import { logFromEnvironment, Sandbox } from './sandbox';
 
 interface Options {
   readonly port: number;
   readonly rows: number;
+  readonly faults?: string;
 }
 
 const wholeNumber = (text: string): number => {
@@ -21,13 +23,14 @@ const program = new Command('npm run sandbox --')
   .description('A local AWS with the production stacks deployed and the sample app filled, until Ctrl-C.')
   .option('--port <n>', 'port of the AWS API on 127.0.0.1', wholeNumber, 4566)
   .option('--rows <n>', 'rows in the sample app', wholeNumber, 10_000)
+  .option('--faults <file>', 'what goes wrong: a plan as docs/sandbox.md describes it')
   .showHelpAfterError()
   .action(serve);
 
 void program.parseAsync();
 
 /** Progress goes to standard error and the exports to standard output, so that a shell can evaluate the latter. */
-async function serve({ port, rows }: Options): Promise<void> {
+async function serve({ port, rows, faults }: Options): Promise<void> {
   const clock = new RealClock();
   const timeline = new Timeline(process.stderr, clock);
   let sandbox: Sandbox | undefined;
@@ -41,9 +44,11 @@ async function serve({ port, rows }: Options): Promise<void> {
     void stop(0);
   });
   try {
+    const plan = faults === undefined ? {} : { faults: await readFaultPlan(faults) };
     sandbox = await timeline.step(
       'Start a local AWS over real PostgreSQL',
-      () => Sandbox.start({ clock, durations: durations('quick', 1), port, log: logFromEnvironment() }),
+      () =>
+        Sandbox.start({ clock, durations: durations('quick', 1), port, ...plan, log: logFromEnvironment() }),
       ({ context }) => context.endpoint,
     );
     stage = await Stage.set(sandbox, timeline, rows);
