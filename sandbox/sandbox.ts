@@ -18,6 +18,7 @@ import { EventsService } from './events/service';
 import { publishExecutions } from './events/executions';
 import { Authorisation } from './iam/authorisation';
 import { LambdaService } from './lambda/service';
+import { Network } from './network/network';
 import type { Postgres } from './postgres/contract';
 import { startPostgres } from './postgres/postgres';
 import type { Durations } from './rds/durations';
@@ -120,11 +121,19 @@ export class Sandbox {
         ...(state ? {} : { removeDirectoryOnExit: directory }),
         log,
       });
-      const rds = new RdsService(context, { postgres, durations });
+      const { network: registry } = deployedTo(context);
+      const rds = new RdsService(context, { postgres, durations, network: registry });
       const stepFunctions = new StepFunctionsService(context);
       const lambda = new LambdaService(context, {
         caFile: postgres.authority.caFile,
         checkRole: (settings) => iam.checkFunctionRole(settings),
+        network: new Network({
+          registry,
+          region: context.account.region,
+          endpoint,
+          databaseAt: (host, port) => rds.databaseAt(host, port),
+          log,
+        }),
       });
       const sns = new SnsService(context);
       const sqs = new SqsService(context);
