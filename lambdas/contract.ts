@@ -193,6 +193,22 @@ export type RetireResult =
   | { retired: 'deleted'; instanceId: string; finalSnapshotId: string }
   | { retired: 'kept'; instanceId: string };
 
+/**
+ * The end of an execution that a redrive goes on from: it throws the first error, so that the execution ends FAILED with it,
+ * unless the execution has been redriven since.
+ */
+export const FailEvent = z.object({
+  error: z.string(),
+  cause: z.string(),
+  /** The state that a redrive goes on with. */
+  goesOnWith: z.string(),
+  /** How often the execution had been redriven when the error happened, and how often it has been by now. */
+  redrives: z.object({ then: z.int(), now: z.int() }),
+});
+export interface FailResult {
+  goesOnWith: string;
+}
+
 /** Throws DiscardNotFinished until the recovery instance is gone; the machine asks again. */
 export const DiscardEvent = RecoveryEvent;
 export interface DiscardResult {
@@ -241,6 +257,7 @@ export const FUNCTIONS = [
   'drain',
   'retire',
   'discard',
+  'fail',
 ] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 

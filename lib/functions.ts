@@ -18,6 +18,7 @@ export const RUNS_IN_VPC: {
   drain: true,
   retire: false,
   discard: false,
+  fail: false,
 };
 
 /** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */

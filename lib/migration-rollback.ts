@@ -160,6 +160,7 @@ export class MigrationRollback extends Construct {
       drain: make('drain'),
       retire: make('retire'),
       discard: make('discard'),
+      fail: make('fail'),
     };
   }
 

@@ -93,10 +93,26 @@ const LIVE = '$recovery.live.instanceId';
 const RECOVERY_INSTANCE = '$recovery.recoveryInstanceId';
 const FIRST_ERROR = '$firstError.state & " failed with " & $firstError.error & ": " & $firstError.message';
 
+const IT_IS_OVER = 'This recovery is over: start a new one, a redrive would only end like this again.';
+
 /** Marks a JSONata expression. */
 const jsonata = (expression: string): string => `{% ${expression} %}`;
+/** How often this execution has been redriven. */
+const REDRIVES =
+  '($exists($states.context.Execution.RedriveCount) ? $states.context.Execution.RedriveCount : 0)';
+/** What went wrong while a failed recovery was being undone; the first error stays the error of the execution. */
+const UNDO_ERROR = {
+  undoError: jsonata(`$states.errorOutput.Error & ": " & ${ERROR_MESSAGE}`),
+  redrives: jsonata(REDRIVES),
+};
 /** The result of the step's function. */
 const RESULT = '$states.result.Payload';
+
+/** An end that a redrive goes on from: what leads to it, and the state that is followed by what goes on. */
+interface RedrivableEnd {
+  readonly tell: sfn.IChainable;
+  readonly end: sfn.TaskStateBase;
+}
 
 interface Step {
   /** State name; the function is the same name in kebab case. */
@@ -125,7 +141,15 @@ export class RecoveryMachine extends Construct {
     const planFailed = this.planFailed();
     const discard = this.discard();
     const swapBack = this.swapBack(discard);
-    const keepOldInstance = this.keepOldInstance();
+    const oldInstanceKept = this.oldInstanceKept();
+
+    const drain = this.drain(oldInstanceKept.tell);
+    const retire = this.retire(oldInstanceKept.tell);
+    oldInstanceKept.end.next(
+      new sfn.Choice(this, 'GoOnWithRetire?')
+        .when(sfn.Condition.jsonata(jsonata('$firstError.state = "Retire"')), retire)
+        .otherwise(drain),
+    );
 
     const recover = this.startRestore(discard)
       .next(this.checkRestoredInstance(discard))
@@ -135,11 +159,13 @@ export class RecoveryMachine extends Construct {
       .next(this.verify(discard))
       .next(this.swap(swapBack))
       .next(this.prove(swapBack))
-      .next(this.drain(keepOldInstance))
-      .next(this.retire(keepOldInstance))
+      .next(drain)
+      .next(retire)
       .next(this.recovered());
 
-    const runbook = this.plan(planFailed).next(
+    const plan = this.plan(planFailed.tell);
+    planFailed.end.next(plan);
+    const runbook = plan.next(
       new sfn.Choice(this, 'PlanOnly?', { comment: 'mode "plan", the default, changes nothing' })
         .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "plan"')), this.planned())
         .otherwise(recover),
@@ -236,12 +262,11 @@ export class RecoveryMachine extends Construct {
   }
 
   private recovered(): sfn.IChainable {
-    const untold = sfn.Fail.jsonata(this, 'RecoveredButNotTold', {
-      error: 'NotificationFailed',
-      cause: jsonata(
-        `"The recovery is complete: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". Only telling people about it failed."`,
-      ),
-    });
+    const untold = this.end(
+      'RecoveredButNotTold',
+      `"The recovery is complete: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". Only telling people about it failed: " & $firstError.message`,
+      'NotifyRecovered',
+    );
     const notify = this.notify(
       'NotifyRecovered',
       'recovered',
@@ -254,7 +279,16 @@ export class RecoveryMachine extends Construct {
         '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
         '"Taken away, and pending again: " & $join($verification.migrationsTakenAway, ", ") & ". Mend them before the next deployment.")',
       untold,
+      {
+        firstError: {
+          state: 'NotifyRecovered',
+          error: 'NotificationFailed',
+          message: jsonata(ERROR_MESSAGE),
+        },
+        redrives: jsonata(REDRIVES),
+      },
     );
+    untold.next(notify);
     return notify.next(
       sfn.Succeed.jsonata(this, 'Recovered', {
         outputs: {
@@ -272,14 +306,15 @@ export class RecoveryMachine extends Construct {
     );
   }
 
-  // --- the ways back: each ends in a Fail state ---
+  // --- the ways back: each ends FAILED with the first error ---
 
-  private planFailed(): sfn.IChainable {
-    return this.tellAndFail(
+  private planFailed(): RedrivableEnd {
+    return this.tellAndStop(
       'NotifyPlanFailed',
       'PlanFailed',
       'no recovery was started',
       `${FIRST_ERROR} & "\\nNothing was made and nothing was changed."`,
+      'Plan',
     );
   }
 
@@ -289,23 +324,20 @@ export class RecoveryMachine extends Construct {
       'NotifyFailed',
       'RecoveryFailed',
       'recovery failed, DATABASE_URL is unchanged',
-      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". " & $discarded`,
+      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". The recovery instance " & ${RECOVERY_INSTANCE} & ` +
+        `" is gone. ${IT_IS_OVER}"`,
     );
-    const discard = this.step({
-      name: 'Discard',
-      event: { recovery: jsonata('$recovery') },
-      assign: {
-        discarded: `"The recovery instance " & ${RECOVERY_INSTANCE} & " is gone."`,
-      },
-    });
-    discard.addCatch(failed, {
-      assign: {
-        discarded: jsonata(
-          `"The recovery instance " & ${RECOVERY_INSTANCE} & " could not be deleted and may still be there (" & ` +
-            `$states.errorOutput.Error & ": " & ${ERROR_MESSAGE} & "): delete it by hand."`,
-        ),
-      },
-    });
+    const discard = this.step({ name: 'Discard', event: { recovery: jsonata('$recovery') } });
+    const discardFailed = this.tellAndStop(
+      'NotifyDiscardFailed',
+      'DiscardFailed',
+      'recovery failed, DATABASE_URL is unchanged, an instance is left',
+      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". The recovery instance " & ${RECOVERY_INSTANCE} & ` +
+        `" could not be deleted and may still be there (" & $undoError & "): delete it by hand, or redrive."`,
+      'Discard',
+    );
+    discard.addCatch(discardFailed.tell, { assign: UNDO_ERROR });
+    discardFailed.end.next(discard);
     discard.next(failed);
     return discard;
   }
@@ -317,9 +349,9 @@ export class RecoveryMachine extends Construct {
       event: { recovery: jsonata('$recovery') },
       assign: { wasSwapped: `${RESULT}.wasSwapped` },
     });
-    back.addCatch(this.swapBackFailed(), {
-      assign: { swapBackError: jsonata(`$states.errorOutput.Error & ": " & ${ERROR_MESSAGE}`) },
-    });
+    const failed = this.swapBackFailed();
+    back.addCatch(failed.tell, { assign: UNDO_ERROR });
+    failed.end.next(back);
     back.next(
       new sfn.Choice(this, 'WasItSwapped?')
         .when(sfn.Condition.jsonata(jsonata('$wasSwapped')), this.swappedBack())
@@ -334,33 +366,35 @@ export class RecoveryMachine extends Construct {
       'SwappedBack',
       'recovery failed, swapped back',
       `${FIRST_ERROR} & "\\nDATABASE_URL names the old instance " & ${LIVE} & " again: restart what read it meanwhile. " & ` +
-        `"The recovery instance " & ${RECOVERY_INSTANCE} & " is kept, since it may have taken writes: look, switch its deletion protection off, then delete it."`,
+        `"The recovery instance " & ${RECOVERY_INSTANCE} & " is kept, since it may have taken writes: look, switch its deletion protection off, then delete it. ${IT_IS_OVER}"`,
     );
   }
 
-  private swapBackFailed(): sfn.IChainable {
+  private swapBackFailed(): RedrivableEnd {
     const { databaseUrlSecret } = this.props;
-    return this.tellAndFail(
+    return this.tellAndStop(
       'NotifySwapBackFailed',
       'SwapBackFailed',
       'ACT NOW: swapping back failed',
-      `${FIRST_ERROR} & "\\nThen swapping back failed with " & $swapBackError & ` +
+      `${FIRST_ERROR} & "\\nThen swapping back failed with " & $undoError & ` +
         `"\\nDATABASE_URL may name either instance; both are kept. To go back to " & ${LIVE} & " by hand, ask for the current version: ` +
         `aws secretsmanager get-secret-value --secret-id ${databaseUrlSecret.secretArn} --query VersionId --output text ; if it is not " & ` +
         `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
         `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
         '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then restart what uses the database."',
+      'SwapBack',
     );
   }
 
   /** After the proof: the cutover stands, whatever becomes of the old instance. */
-  private keepOldInstance(): sfn.IChainable {
-    return this.tellAndFail(
+  private oldInstanceKept(): RedrivableEnd {
+    return this.tellAndStop(
       'NotifyOldInstanceKept',
       'OldInstanceKept',
       'recovered, but the old instance is kept',
       `${FIRST_ERROR} & "\\nThe cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". The old instance " & ${LIVE} & ` +
         `" was not retired: once nothing uses it, delete it by hand with a final snapshot, as docs/runbook.md says."`,
+      jsonata('$firstError.state'),
     );
   }
 
@@ -401,6 +435,7 @@ export class RecoveryMachine extends Construct {
             error: jsonata('$states.errorOutput.Error'),
             message: jsonata(ERROR_MESSAGE),
           },
+          redrives: jsonata(REDRIVES),
         },
       });
     return state;
@@ -431,6 +466,10 @@ export class RecoveryMachine extends Construct {
       maxAttempts: 8,
       jitterStrategy: sfn.JitterType.FULL,
     });
+    this.askAgainWithoutAnswer(state);
+  }
+
+  private askAgainWithoutAnswer(state: sfn.TaskStateBase): void {
     state.addRetry({
       errors: NO_ANSWER,
       interval: Duration.seconds(2),
@@ -441,6 +480,7 @@ export class RecoveryMachine extends Construct {
     });
   }
 
+  /** Tells people, then ends for good: a redrive only ends the same way again. */
   private tellAndFail(
     notifyName: string,
     failName: string,
@@ -456,7 +496,49 @@ export class RecoveryMachine extends Construct {
     return notify;
   }
 
-  private notify(name: string, subject: string, message: string, onError: sfn.IChainable): tasks.SnsPublish {
+  /** Tells people, then ends in a state that a redrive goes on from. */
+  private tellAndStop(
+    notifyName: string,
+    endName: string,
+    subject: string,
+    cause: string,
+    goesOnWith: string,
+  ): RedrivableEnd {
+    const end = this.end(endName, cause, goesOnWith);
+    const tell = this.notify(notifyName, subject, cause, end);
+    tell.next(end);
+    return { tell, end };
+  }
+
+  /**
+   * Ends the execution FAILED with the first error, which the function `fail` throws: uncaught on purpose. Redriven, that
+   * function answers, and the machine goes on with what comes next (docs/decisions/0013-redrive.md).
+   */
+  private end(name: string, cause: string, goesOnWith: string): sfn.TaskStateBase {
+    const lambdaFunction = this.props.functions.fail;
+    const state = tasks.LambdaInvoke.jsonata(this, name, {
+      lambdaFunction,
+      payload: sfn.TaskInput.fromObject({
+        error: jsonata('$firstError.error'),
+        cause: jsonata(cause),
+        goesOnWith,
+        redrives: { then: jsonata('$redrives'), now: jsonata(REDRIVES) },
+      }),
+      outputs: jsonata(RESULT),
+      taskTimeout: sfn.Timeout.duration(lambdaFunction.callTimeout.plus(Duration.seconds(30))),
+      retryOnServiceExceptions: false,
+    });
+    this.askAgainWithoutAnswer(state);
+    return state;
+  }
+
+  private notify(
+    name: string,
+    subject: string,
+    message: string,
+    onError: sfn.IChainable,
+    assignOnError?: Record<string, unknown>,
+  ): tasks.SnsPublish {
     const { environment, topic } = this.props;
     const publish = tasks.SnsPublish.jsonata(this, name, {
       topic,
@@ -474,7 +556,7 @@ export class RecoveryMachine extends Construct {
       jitterStrategy: sfn.JitterType.FULL,
     });
     // Telling must not stand in the way of ending as it should.
-    publish.addCatch(onError);
+    publish.addCatch(onError, { ...(assignOnError && { assign: assignOnError }) });
     return publish;
   }
 

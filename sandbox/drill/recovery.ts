@@ -1,4 +1,9 @@
-import { DescribeExecutionCommand, StartExecutionCommand, type SFNClient } from '@aws-sdk/client-sfn';
+import {
+  DescribeExecutionCommand,
+  RedriveExecutionCommand,
+  StartExecutionCommand,
+  type SFNClient,
+} from '@aws-sdk/client-sfn';
 import type { StepFunctionsService } from '../step-functions/service';
 import type { Timeline } from './timeline';
 
@@ -27,21 +32,46 @@ interface OpenState {
 
 const ENDS = new Set(['ExecutionSucceeded', 'ExecutionFailed', 'ExecutionAborted', 'ExecutionTimedOut']);
 
+interface Followed {
+  readonly client: SFNClient;
+  readonly service: StepFunctionsService;
+  readonly timeline: Timeline;
+}
+
 /** Starts the machine as the console does and shows every state while it runs. */
-export async function runRecovery(options: {
-  client: SFNClient;
-  service: StepFunctionsService;
-  timeline: Timeline;
-  stateMachineArn: string;
-  name: string;
-  input: unknown;
-}): Promise<RecoveryRun> {
-  const { client, service, timeline, stateMachineArn, name, input } = options;
+export async function runRecovery(
+  options: Followed & { stateMachineArn: string; name: string; input: unknown },
+): Promise<RecoveryRun> {
+  const { client, stateMachineArn, name, input } = options;
+  return follow(options, [], async () => {
+    const { executionArn = '' } = await client.send(
+      new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) }),
+    );
+    return executionArn;
+  });
+}
+
+/** Redrives an execution that has failed, as the console does. Answers with all of its states, from its start. */
+export async function redriveRecovery(options: Followed & { run: RecoveryRun }): Promise<RecoveryRun> {
+  const { client, run } = options;
+  return follow(options, run.states, async () => {
+    await client.send(new RedriveExecutionCommand({ executionArn: run.executionArn }));
+    return run.executionArn;
+  });
+}
+
+async function follow(
+  { client, service, timeline }: Followed,
+  before: RecoveryRun['states'],
+  begin: () => Promise<string>,
+): Promise<RecoveryRun> {
   const open: OpenState[] = [];
-  const states: RecoveryRun['states'][number][] = [];
+  const states: RecoveryRun['states'][number][] = [...before];
   let attempts = 0;
-  const close = (at: Date, problem?: string): void => {
-    const state = open.pop();
+  const close = (name: string, at: Date, problem?: string): void => {
+    // Branches of a Parallel state are open side by side. A redriven state is not entered again.
+    const index = open.findLastIndex((state) => state.name === name);
+    const [state] = index < 0 ? [] : open.splice(index, 1);
     if (!state) return;
     states.push({
       name: state.name,
@@ -52,8 +82,9 @@ export async function runRecovery(options: {
     else state.line?.fail(problem);
   };
   let failure: string | undefined;
+  let unhook = (): void => undefined;
   const ended = new Promise<Date>((resolve) => {
-    service.onHistoryEvent((_executionArn, event) => {
+    unhook = service.onHistoryEvent((_executionArn, event) => {
       const at = event.timestamp ?? new Date();
       if (event.stateEnteredEventDetails?.name !== undefined) {
         failure = undefined;
@@ -69,17 +100,16 @@ export async function runRecovery(options: {
       } else if (event.type === 'TaskSucceeded') {
         failure = undefined;
       } else if (event.stateExitedEventDetails) {
-        close(at, failure);
+        close(event.stateExitedEventDetails.name ?? '', at, failure);
       } else if (ENDS.has(event.type ?? '')) {
-        close(at, event.executionFailedEventDetails?.error);
+        for (const { name } of [...open].reverse()) close(name, at, event.executionFailedEventDetails?.error);
         resolve(at);
       }
     });
   });
-  const { executionArn = '' } = await client.send(
-    new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) }),
-  );
+  const executionArn = await begin();
   const endedAt = await ended;
+  unhook();
   const {
     status = 'unknown',
     output,

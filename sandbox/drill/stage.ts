@@ -11,6 +11,7 @@ import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { Client } from 'pg';
 import { z } from 'zod';
 import { arn } from '../core/account';
+import { ApiError } from '../core/api';
 import { prisma } from '../prisma/cli';
 import { TaskTracker } from '../sample-app/app';
 import { badMigration, type BadMigrationName } from '../sample-app/bad-migrations';
@@ -19,7 +20,7 @@ import { fill } from '../sample-app/fill';
 import { prepareProject, type Project } from '../sample-app/project';
 import type { Sandbox } from '../sandbox';
 import { synthesise } from '../synthesise';
-import { runRecovery, type RecoveryRun } from './recovery';
+import { redriveRecovery, runRecovery, type RecoveryRun } from './recovery';
 import type { Timeline } from './timeline';
 
 export const ENVIRONMENT = 'production';
@@ -214,6 +215,16 @@ export class Stage {
     });
   }
 
+  /** Redrives an execution that has failed, as the console does, and waits for its end. */
+  async redrive(run: RecoveryRun): Promise<RecoveryRun> {
+    return redriveRecovery({
+      client: this.clients.stepFunctions,
+      service: this.sandbox.stepFunctions,
+      timeline: this.timeline,
+      run,
+    });
+  }
+
   /** What a pipeline does with a migration that nobody knows to be bad: the snapshot first, then `prisma migrate deploy`. */
   async deployBadMigration(name: BadMigrationName): Promise<void> {
     const { migrationName, shows } = badMigration(name);
@@ -262,6 +273,15 @@ export class Stage {
       const moved = context.operation === 'UpdateSecretVersionStage' && input.VersionStage === 'AWSCURRENT';
       if (moved && context.caller.functionName === `${ENVIRONMENT}-swap`) await work();
       return output;
+    });
+  }
+
+  /** RDS refuses what needs a snapshot, as with a quota that is used up. Returns a function that makes room. */
+  withoutRoomForFinalSnapshot(): () => void {
+    return this.sandbox.context.api.intercept(async ({ context }, next) => {
+      if (context.operation === 'DeleteDBInstance')
+        throw new ApiError('SnapshotQuotaExceeded', 'Cannot create more than 100 manual snapshots');
+      return next();
     });
   }
 

@@ -123,6 +123,10 @@ const WAYS: Record<string, readonly string[]> = {
     'NotifySwappedBack',
     'SwappedBack',
   ],
+  redrive: [
+    ...[...FORWARD, 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
+    ...['GoOnWithRetire?', 'Retire', 'NotifyRecovered', 'Recovered'],
+  ],
 };
 
 const Permission = z.object({
@@ -182,7 +186,7 @@ describe('npm run drill', () => {
   });
 
   test.each([
-    [['--scenario', 'no-such'], 'bad-migration, point-in-time, failed-verification, swap-proof-fails'],
+    [['--scenario', 'no-such'], SCENARIOS.map(({ name }) => name).join(', ')],
     [['--rows', '-5'], 'whole number'],
     [['--rows', 'many'], 'whole number'],
     [['--bogus'], "unknown option '--bogus'"],

@@ -12,6 +12,17 @@ const State = z.object({
   Choices: z.array(z.object({ Next: z.string() })).default([]),
   TimeoutSeconds: z.number().optional(),
   Resource: z.string().optional(),
+  Arguments: z
+    .object({
+      Payload: z
+        .object({
+          error: z.string().optional(),
+          cause: z.string().optional(),
+          goesOnWith: z.string().optional(),
+        })
+        .optional(),
+    })
+    .optional(),
   Retry: z
     .array(
       z.object({
@@ -43,7 +54,11 @@ const definition: unknown = JSON.parse(
 const machine = Machine.parse(definition);
 const states = Object.entries(machine.States);
 const tasks = states.filter(([, { Type }]) => Type === 'Task');
-const steps = tasks.filter(([, { Resource }]) => Resource?.endsWith(':lambda:invoke'));
+const calls = tasks.filter(([, { Resource }]) => Resource?.endsWith(':lambda:invoke'));
+/** The ends that a redrive goes on from: they call `fail`, and nothing catches what it throws. */
+const redrivableEnds = calls.filter(([, { Arguments }]) => Arguments?.Payload?.goesOnWith !== undefined);
+const isRedrivableEnd = (name: string): boolean => redrivableEnds.some(([end]) => end === name);
+const steps = calls.filter(([name]) => !isRedrivableEnd(name));
 
 const kebab = (name: string): string => name.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
 
@@ -64,12 +79,13 @@ function following(name: string): string[] {
   ].filter((next) => next !== undefined);
 }
 
-function reachableFrom(start: string): Set<string> {
+/** Every state that can come after it, until the execution ends; with `redrives` also beyond that. */
+function reachableFrom(start: string, redrives: 'redrives' | 'no redrives' = 'no redrives'): Set<string> {
   const seen = new Set<string>();
   const visit = (name: string): void => {
     if (seen.has(name)) return;
     seen.add(name);
-    following(name).forEach(visit);
+    if (redrives === 'redrives' || !isRedrivableEnd(name)) following(name).forEach(visit);
   };
   visit(start);
   return seen;
@@ -96,11 +112,12 @@ test('every task has a timeout and a way for its failure', () => {
     expect({ name, limited: (TimeoutSeconds ?? 0) > 0, caught: Catch.at(-1)?.ErrorEquals }).toEqual({
       name,
       limited: true,
-      caught: ['States.ALL'],
+      // Uncaught, so that the execution ends there and a redrive runs it again.
+      caught: isRedrivableEnd(name) ? undefined : ['States.ALL'],
     });
 });
 
-test('every path from a catch ends in a Fail state', () => {
+test('every path from a catch ends FAILED', () => {
   const handlers = new Set(states.flatMap(([, { Catch }]) => Catch.map(({ Next }) => Next)));
   expect(handlers.size).toBeGreaterThan(4);
   for (const handler of handlers)
@@ -108,16 +125,17 @@ test('every path from a catch ends in a Fail state', () => {
       expect({ handler, name, type: state(name).Type }).not.toMatchObject({ type: 'Succeed' });
       if (following(name).length === 0)
         expect({ handler, name, type: state(name).Type }).toMatchObject({ type: 'Fail' });
+      else if (!isRedrivableEnd(name)) expect(state(name).Type).not.toBe('Fail');
     }
 });
 
 test('every state can be reached', () => {
-  expect([...reachableFrom(machine.StartAt)].sort()).toEqual(states.map(([name]) => name).sort());
+  expect([...reachableFrom(machine.StartAt, 'redrives')].sort()).toEqual(states.map(([name]) => name).sort());
 });
 
 test('its steps are the functions, each once', () => {
   expect(steps.map(([name]) => kebab(name)).sort()).toEqual(
-    FUNCTIONS.filter((name) => name !== 'pre-migration-snapshot').sort(),
+    FUNCTIONS.filter((name) => name !== 'pre-migration-snapshot' && name !== 'fail').sort(),
   );
 });
 
@@ -169,11 +187,26 @@ test.each([
   ],
   [['Swap', 'Prove'], 'SwapBack', 'SwappedBack'],
   [['SwapBack'], 'NotifySwapBackFailed', 'SwapBackFailed'],
-  [['Discard'], 'NotifyFailed', 'RecoveryFailed'],
+  [['Discard'], 'NotifyDiscardFailed', 'DiscardFailed'],
   [['Drain', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
 ])('when %s fails, goes by %s to %s', (failing, handler, end) => {
   for (const name of failing) expect(state(name).Catch.map(({ Next }) => Next)).toEqual([handler]);
   expect(reachableFrom(handler)).toContain(end);
+});
+
+test.each([
+  ['PlanFailed', ['Plan']],
+  ['DiscardFailed', ['Discard']],
+  ['SwapBackFailed', ['SwapBack']],
+  ['OldInstanceKept', ['Drain', 'Retire']],
+  ['RecoveredButNotTold', ['NotifyRecovered']],
+])('after %s a redrive goes on with %j', (end, going) => {
+  const next = following(end).flatMap((name) => (state(name).Type === 'Choice' ? following(name) : [name]));
+  expect(next.sort()).toEqual(going);
+});
+
+test('every end that says to redrive it is one that a redrive goes on from', () => {
+  expect(redrivableEnds).toHaveLength(5);
 });
 
 test('nothing is discarded once the swap has been proved', () => {
@@ -182,8 +215,16 @@ test('nothing is discarded once the swap has been proved', () => {
 });
 
 test('a failure keeps the first error', () => {
-  const fails = states.filter(([name, { Type }]) => Type === 'Fail' && name !== 'RecoveredButNotTold');
-  for (const [, { Error: error, Cause: cause }] of fails) {
+  const fails = states.filter(([, { Type }]) => Type === 'Fail');
+  const ends = [
+    ...fails.map(([, { Error: error, Cause: cause }]) => ({ error, cause })),
+    ...redrivableEnds.map(([, { Arguments }]) => ({
+      error: Arguments?.Payload?.error,
+      cause: Arguments?.Payload?.cause,
+    })),
+  ];
+  expect(ends.length).toBeGreaterThan(5);
+  for (const { error, cause } of ends) {
     expect(error).toBe('{% $firstError.error %}');
     expect(cause).toContain('$firstError.message');
   }

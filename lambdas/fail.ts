@@ -1,0 +1,5 @@
+import { FailEvent } from './contract';
+import { defineHandler } from './handler';
+import { fail } from './steps/fail';
+
+export const handler = defineHandler({ name: 'fail', event: FailEvent, step: fail, deps: () => undefined });

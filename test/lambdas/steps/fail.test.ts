@@ -1,0 +1,21 @@
+import { fail } from '../../../lambdas/steps/fail';
+
+const event = {
+  error: 'StillConnected',
+  cause: 'Drain failed with StillConnected: somebody is still there.',
+  goesOnWith: 'Drain',
+};
+
+test('throws the first error by its name, with what a redrive does', async () => {
+  await expect(fail({ ...event, redrives: { then: 0, now: 0 } })).rejects.toMatchObject({
+    name: 'StillConnected',
+    message: `${event.cause} Hint: Once that is mended, redrive this execution: it goes on with Drain.`,
+  });
+});
+
+test('lets an execution go on that has been redriven since the error, and fails at the next one', async () => {
+  expect(await fail({ ...event, redrives: { then: 0, now: 1 } })).toEqual({ goesOnWith: 'Drain' });
+  await expect(fail({ ...event, redrives: { then: 1, now: 1 } })).rejects.toMatchObject({
+    name: 'StillConnected',
+  });
+});
