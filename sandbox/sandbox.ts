@@ -115,6 +115,7 @@ export class Sandbox {
         administrator: callers.administrator(),
         log,
       });
+      context.keep('iam', iam);
       api.intercept(iam.interceptor);
       postgres = await startPostgres({
         directory: join(directory, 'postgres'),
@@ -185,7 +186,7 @@ export class Sandbox {
     stacks: readonly string[],
     onProgress?: (text: string) => void,
   ): Promise<DeployedStacks> {
-    return deployAssembly({
+    const deployed = await deployAssembly({
       assemblyDirectory,
       stacks: [...stacks],
       context: this.context,
@@ -193,6 +194,8 @@ export class Sandbox {
       authority: this.postgres.authority,
       ...(onProgress ? { onProgress } : {}),
     });
+    await this.state?.write();
+    return deployed;
   }
 
   /** True when it goes on from what an earlier process left in its state directory. */

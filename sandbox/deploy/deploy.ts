@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { SandboxContext } from '../core/context';
+import type { Lasting } from '../core/state-directory';
 import type { LambdaService } from '../lambda/service';
 import type { Authority } from '../postgres/contract';
 import { readAssembly, type StackArtifact } from './assembly';
-import { IamRegistry } from './iam-registry';
+import { IamRegistry, type IamState } from './iam-registry';
 import type { Json, JsonObject } from './json';
-import { NetworkRegistry } from './network-registry';
+import { NetworkRegistry, type NetworkRecord } from './network-registry';
 import type { Deployment } from './resource';
 import { ResponseEndpoint } from './response-endpoint';
 import { deployStack } from './stack';
@@ -32,8 +33,15 @@ export interface DeployedResource {
   readonly properties: JsonObject;
 }
 
+interface StackRecord {
+  readonly name: string;
+  readonly resources: Readonly<Record<string, DeployedResource>>;
+  readonly outputs: Readonly<Record<string, Json>>;
+  readonly exports: Readonly<Record<string, Json>>;
+}
+
 /** A stack as it was deployed: plain data with two ways to ask. */
-export class DeployedStack {
+export class DeployedStack implements StackRecord {
   constructor(
     readonly name: string,
     readonly resources: Readonly<Record<string, DeployedResource>>,
@@ -53,11 +61,57 @@ export class DeployedStack {
   }
 }
 
+export interface DeployedState {
+  readonly iam: IamState;
+  readonly network: readonly NetworkRecord[];
+  readonly stacks: readonly ({ readonly id: string } & StackRecord)[];
+  readonly underWay: string | undefined;
+}
+
 /** Everything that has been deployed to one sandbox. */
-export class DeployedStacks {
+export class DeployedStacks implements Lasting<DeployedState> {
   readonly iam = new IamRegistry();
   readonly network = new NetworkRegistry();
   readonly stacks = new Map<string, DeployedStack>();
+  private underWay: string | undefined;
+
+  /**
+   * Marks a deployment as under way while `work` runs.
+   *
+   * @throws Error when an earlier process ended in the middle of one: what it had made by then nobody knows
+   */
+  async during<T>(stackIds: readonly string[], work: () => Promise<T>): Promise<T> {
+    if (this.underWay !== undefined)
+      throw new Error(
+        `The sandbox ended while ${this.underWay} was being deployed, and can't go on with that. ` +
+          `HINT: delete its state directory to begin anew.`,
+      );
+    this.underWay = stackIds.join(', ');
+    try {
+      return await work();
+    } finally {
+      this.underWay = undefined;
+    }
+  }
+
+  save(): DeployedState {
+    const stacks = [...this.stacks].map(([id, { name, resources, outputs, exports }]) => ({
+      id,
+      name,
+      resources,
+      outputs,
+      exports,
+    }));
+    return { iam: this.iam.save(), network: this.network.save(), stacks, underWay: this.underWay };
+  }
+
+  load({ iam, network, stacks, underWay }: DeployedState): void {
+    this.iam.load(iam);
+    this.network.load(network);
+    for (const { id, name, resources, outputs, exports } of stacks)
+      this.stacks.set(id, new DeployedStack(name, resources, outputs, exports));
+    this.underWay = underWay;
+  }
 
   /** @throws Error when it has not been deployed */
   stack(id: string): DeployedStack {
@@ -81,8 +135,11 @@ const deployed = new WeakMap<SandboxContext, DeployedStacks>();
 
 /** What has been deployed to a sandbox so far; later deployments add to it. */
 export function deployedTo(context: SandboxContext): DeployedStacks {
-  const state = deployed.get(context) ?? new DeployedStacks();
+  const known = deployed.get(context);
+  if (known) return known;
+  const state = new DeployedStacks();
   deployed.set(context, state);
+  context.keep('deployed', state);
   return state;
 }
 
@@ -91,6 +148,7 @@ export function deployedTo(context: SandboxContext): DeployedStacks {
  * changed is refused, since the sandbox does not update resources.
  *
  * @throws Error with the stack, the resource and the reason of the first failure; what was made by then stays
+ * @throws Error when an earlier process ended in the middle of a deployment
  */
 export async function deployAssembly(options: DeployOptions): Promise<DeployedStacks> {
   const { assemblyDirectory, context, lambda, authority, onProgress = () => undefined } = options;
@@ -106,14 +164,16 @@ export async function deployAssembly(options: DeployOptions): Promise<DeployedSt
     responses: () => (responses ??= ResponseEndpoint.start(context.account, lambda, authority)),
     call: (service, operation, input) => context.api.call(service, operation, input, administrator),
   };
-  try {
-    for (const artifact of inOrder(artifacts)) {
-      const stack = await deployStack(artifact, deployment, state, onProgress);
-      state.stacks.set(artifact.id, stack);
+  await state.during(options.stacks, async () => {
+    try {
+      for (const artifact of inOrder(artifacts)) {
+        const stack = await deployStack(artifact, deployment, state, onProgress);
+        state.stacks.set(artifact.id, stack);
+      }
+    } finally {
+      await (await responses)?.stop();
     }
-  } finally {
-    await (await responses)?.stop();
-  }
+  });
   return state;
 }
 

@@ -17,6 +17,11 @@ export interface RoleRecord {
   readonly permissionsBoundary: string | undefined;
 }
 
+export interface IamState {
+  readonly roles: readonly RoleRecord[];
+  readonly managed: ReadonlyMap<string, NamedPolicy>;
+}
+
 /** The roles of the sandbox with their policies as the templates have them, resolved. Plain data. */
 export class IamRegistry {
   private readonly roles = new Map<string, RoleRecord>();
@@ -54,5 +59,14 @@ export class IamRegistry {
     const policy = this.managed.get(policyArn);
     if (policy) role.policies.push(policy);
     else role.managedPolicyArns.push(policyArn);
+  }
+
+  save(): IamState {
+    return { roles: this.list(), managed: this.managed };
+  }
+
+  load({ roles, managed }: IamState): void {
+    for (const role of roles) this.add(role);
+    for (const [arn, policy] of managed) this.managed.set(arn, policy);
   }
 }

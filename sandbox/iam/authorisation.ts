@@ -8,6 +8,7 @@ import {
   type Interceptor,
   type ServiceCaller,
 } from '../core/api';
+import type { Lasting } from '../core/state-directory';
 import type { IamRegistry, RoleRecord } from '../deploy/iam-registry';
 import { Evaluator, resourcePolicyAllows, type Principal } from './evaluate';
 import type { FunctionSettings } from '../lambda/function';
@@ -43,7 +44,7 @@ export interface AuthorisationOptions {
  * Allows an API call only if the policies of the caller's role do, as IAM would. The account's administrator and services of
  * AWS pass; so does a role that no stack has deployed here, since nobody knows its policies (the log says so once).
  */
-export class Authorisation {
+export class Authorisation implements Lasting<ReadonlySet<string>> {
   private readonly evaluator: Evaluator;
   private readonly lookup: Lookup;
   private readonly used = new Set<string>();
@@ -69,6 +70,14 @@ export class Authorisation {
   /** The permissions that were granted and have not been used so far. */
   async unused(): Promise<GrantedPermission[]> {
     return neverUsed(await this.usage());
+  }
+
+  save(): ReadonlySet<string> {
+    return this.used;
+  }
+
+  load(used: ReadonlySet<string>): void {
+    for (const key of used) this.used.add(key);
   }
 
   /** What Lambda looks at when a function is made or gets another role. @throws ApiError as Lambda refuses the role */

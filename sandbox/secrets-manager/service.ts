@@ -57,6 +57,12 @@ export class SecretsManagerService implements Service {
   private readonly secrets = new Map<string, Secret>();
 
   constructor(private readonly context: SandboxContext) {
+    context.keep<ReadonlyMap<string, Secret>>('secretsmanager', {
+      save: () => this.secrets,
+      load: (secrets) => {
+        for (const [name, secret] of secrets) this.secrets.set(name, secret);
+      },
+    });
     this.operations = {
       CreateSecret: async (input: CreateSecretRequest) => this.create(input),
       GetSecretValue: async (input: GetSecretValueRequest) => this.getValue(input),

@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CreateFunctionRequest } from '@aws-sdk/client-lambda';
 import { z } from 'zod';
@@ -12,7 +12,10 @@ const Code = z.strictObject({
   ZipFile: text.optional(),
 });
 
-/** The directory with a function's code: that of its asset, or one made for code that stands in the template. */
+/**
+ * A directory of the sandbox with a function's code: a copy of its asset, since the assembly may go, or made for code that
+ * stands in the template.
+ */
 async function codeDirectory(code: z.infer<typeof Code>, request: ResourceRequest): Promise<string> {
   const own = join(request.context.directory, 'deploy', `${request.stackName}-${request.logicalId}`);
   if (code.ZipFile !== undefined) {
@@ -22,8 +25,8 @@ async function codeDirectory(code: z.infer<typeof Code>, request: ResourceReques
   }
   const asset = request.assets.get(code.S3Key ?? '');
   if (asset === undefined) throw new Error(`The assembly has no asset with the key "${code.S3Key ?? ''}".`);
-  if ((await stat(asset)).isDirectory()) return asset;
-  await unzip(await readFile(asset), own);
+  if ((await stat(asset)).isDirectory()) await cp(asset, own, { recursive: true });
+  else await unzip(await readFile(asset), own);
   return own;
 }
 
