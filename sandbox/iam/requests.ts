@@ -146,7 +146,7 @@ async function snsRequests(
 ): Promise<PermissionRequest[]> {
   const input = SnsInput.parse(given);
   const action = `sns:${operation}`;
-  if (operation === 'ListTopics') return [{ action, resource: '*' }];
+  if (operation === 'ListTopics' || operation === 'ListSubscriptions') return [{ action, resource: '*' }];
   const topicOfSubscription = input.SubscriptionArn?.split(':').slice(0, 6).join(':');
   const resource =
     input.TopicArn ??
