@@ -1,3 +1,4 @@
+import { LambdaClient } from '@aws-sdk/client-lambda';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SFNClient } from '@aws-sdk/client-sfn';
@@ -23,4 +24,13 @@ export function secretsManagerClient(): SecretsManagerClient {
 
 export function stepFunctionsClient(): SFNClient {
   return new SFNClient(CONFIGURATION);
+}
+
+/** Waits for functions that look at a database; with both tries it answers within the minute that an AWS CLI waits. */
+export function lambdaClient(): LambdaClient {
+  return new LambdaClient({
+    ...CONFIGURATION,
+    maxAttempts: 2,
+    requestHandler: { connectionTimeout: 3000, requestTimeout: 25_000 },
+  });
 }

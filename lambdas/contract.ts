@@ -217,29 +217,85 @@ export interface DiscardResult {
   instanceId: string;
 }
 
-/** What CI sends before every migration. */
+const Migration = z.strictObject({
+  name: text(255),
+  /** SHA-256 of migration.sql in hex. */
+  checksum: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
+});
+
+/** What CI sends before every migration, and, with `outcome`, after it. */
 export const PreMigrationSnapshotEvent = z.strictObject({
   deploymentId: text(200),
-  migrations: z.optional(
-    z
-      .array(
-        z.strictObject({
-          name: text(255),
-          checksum: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
-        }),
-      )
-      .check(z.maxLength(500)),
-  ),
+  /**
+   * The migrations of the project. Those that the database has are left out here; where none is left, no snapshot is taken.
+   * Left out: what is pending is not known.
+   */
+  migrations: z.optional(z.array(Migration).check(z.maxLength(2000))),
+  /** Schema of the migration table. Left out: the `schema` in DATABASE_URL, else `public`. */
+  schema: z.optional(text(63)),
+  /** `point-in-time`: no snapshot where the automated backups reach up to now. */
+  restorePoint: z.optional(z.enum(['snapshot', 'point-in-time'])),
   commit: z.optional(z.string().check(z.maxLength(200))),
   actor: z.optional(z.string().check(z.maxLength(200))),
   runUrl: z.optional(z.string().check(z.maxLength(256))),
+  /** How the migration ended; recorded with the restore point. */
+  outcome: z.optional(z.enum(['succeeded', 'failed'])),
 });
+export type PreMigrationSnapshotEvent = z.infer<typeof PreMigrationSnapshotEvent>;
+
+/** The input of the recovery machine that goes back to this restore point. */
+interface GoBack {
+  recoveryInput: {
+    mode: 'recover';
+    restore: RestoreRequest;
+    reason: string;
+    requestedBy: string;
+  };
+  /** What CI should print: migrations that were mended after a quarantine, a quota that is nearly used up. */
+  notes: string[];
+}
 /** Only `available` (and `skipped`) let the pipeline go on. */
 export type PreMigrationSnapshotResult =
-  | { status: 'creating'; snapshotId: string; instanceId: string; progressPercent: number }
-  | { status: 'available'; snapshotId: string; instanceId: string; databaseTime: string; expiresAt: string }
+  | {
+      status: 'creating';
+      snapshotId: string;
+      instanceId: string;
+      progressPercent: number;
+      /** Why it was not begun yet. */
+      waitingFor?: string;
+    }
+  | ({
+      status: 'available';
+      snapshotId: string;
+      instanceId: string;
+      databaseTime: string;
+      expiresAt: string;
+    } & GoBack)
+  | ({ status: 'available'; time: string; instanceId: string } & GoBack)
   | { status: 'skipped'; reason: string }
-  | { status: 'refused'; reason: string; hint: string };
+  | { status: 'refused'; error: string; reason: string; hint: string }
+  | { status: 'recorded'; outcome: 'succeeded' | 'failed' };
+
+/** What the gate asks the function inside the VPC. */
+export const CheckMigrationsEvent = z.object({
+  migrations: z.nullable(z.array(z.object({ name: z.string(), checksum: z.optional(z.string()) }))),
+  schema: z.nullable(z.string()),
+});
+export const CheckMigrationsResult = z.object({
+  /** Those of the event that the database does not have; null where the event has none. */
+  pending: z.nullable(z.array(z.string())),
+  /** Those of the event that were applied with another content. */
+  changed: z.array(z.string()),
+  /** Recorded as failed in the migration table of this project. */
+  failed: z.array(z.string()),
+  /** Recorded as failed in tables of other projects, as schema.name. */
+  failedElsewhere: z.array(z.string()),
+  applied: z.object({ count: z.int(), last: z.nullable(z.string()), digest: z.string() }),
+  /** Sessions that hold Prisma's migration lock, in words, and whether nobody seems to be behind them. */
+  lockHolders: z.array(z.object({ session: z.string(), pid: z.int(), stale: z.boolean() })),
+  schemaFingerprint: z.string(),
+});
+export type CheckMigrationsResult = z.infer<typeof CheckMigrationsResult>;
 
 /** The functions: kebab-case name = file in `lambdas` = step in `lambdas/steps` = physical name after `<env>-`. */
 export const FUNCTIONS = [
@@ -260,6 +316,10 @@ export const FUNCTIONS = [
   'fail',
 ] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
+
+/** The functions around restore points that are no states of the machine; named in the same way. */
+export const RESTORE_POINT_FUNCTIONS = ['check-migrations'] as const;
+export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
 
 /** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these and PASSING_ERRORS is final. */
 export const NOT_YET_ERRORS = {
@@ -296,7 +356,7 @@ export const FunctionSettings = z.object({
   MASTER_SECRET_ID: z.optional(z.string()),
   /** Days that a pre-migration (and final) snapshot is kept; 0: none is made. */
   SNAPSHOT_RETENTION_DAYS: z.coerce.number().check(z.int(), z.minimum(0)),
-  /** ARN of the recovery machine, to see whether another recovery runs (plan only). */
+  /** ARN of the recovery machine, to see whether a recovery runs (plan and the gate only). */
   RECOVERY_MACHINE_ARN: z.optional(z.string()),
 });
 export type FunctionSettings = z.infer<typeof FunctionSettings>;

@@ -45,6 +45,20 @@ export function readLogin(secret: string): Login {
   return first.login;
 }
 
+/** The `schema` parameter of the URL, in which Prisma keeps its migration table; undefined where none is written. */
+export function readSchema(secret: string): string | undefined {
+  const text = secret.trim();
+  const urls = isUrl(text)
+    ? [text]
+    : ['url', 'DATABASE_URL'].flatMap((name) => {
+        const value = topLevel(scalarsOf(secret), (key) => key === name)?.value;
+        return typeof value === 'string' && isUrl(value.trim()) ? [value.trim()] : [];
+      });
+  return urls
+    .flatMap((url) => takeApart(url, 'the secret').parameters)
+    .find(({ name, value }) => name === 'schema' && value !== '')?.value;
+}
+
 /**
  * The secret with every field that names `from` naming `to`; every other byte is as before. Throws when nothing names
  * `from`, or when something names it in a way that cannot be moved with certainty.

@@ -150,6 +150,38 @@ export class DiscardRefused extends RollbackError {
   override readonly name = 'DiscardRefused';
 }
 
+// --- Of the gate and the snapshots: the gate answers them as `refused`. ---
+
+/** The instance is in a status in which RDS takes no snapshot; it leaves it by itself. */
+export class InstanceBusy extends RollbackError {
+  override readonly name = 'InstanceBusy';
+}
+
+/** The snapshot of this deployment is there and cannot be used. */
+export class SnapshotUnusable extends RollbackError {
+  override readonly name = 'SnapshotUnusable';
+}
+
+/** The database could not be asked about its migrations. */
+export class MigrationsNotChecked extends RollbackError {
+  override readonly name = 'MigrationsNotChecked';
+}
+
+/** A pending migration was taken away by a recovery and has not been changed since. */
+export class MigrationQuarantined extends RollbackError {
+  override readonly name = 'MigrationQuarantined';
+}
+
+/** The database has a migration that failed and was not resolved. */
+export class MigrationFailed extends RollbackError {
+  override readonly name = 'MigrationFailed';
+}
+
+/** Somebody holds Prisma's migration lock. */
+export class MigrationRunning extends RollbackError {
+  override readonly name = 'MigrationRunning';
+}
+
 /** Anything else: a refusal by AWS that no step expects, or a mistake in this system. */
 export class Unexpected extends RollbackError {
   override readonly name = 'Unexpected';

@@ -49,6 +49,19 @@ export function preMigrationSnapshotId(
   return parts.filter((part) => part !== '').join('-');
 }
 
+/** Ten hex digits that stand for a text. */
+export function digestOf(text: string): string {
+  return digest(text, 10);
+}
+
+/** One snapshot a day, and database. `day` is a date as 2026-11-21. */
+export function scheduledSnapshotId(
+  live: { readonly instanceId: string; readonly resourceId: string },
+  day: string,
+): string {
+  return `${cut(baseName(live.instanceId), MAX_INSTANCE_ID)}-scheduled-${slug(day)}-${digest(live.resourceId, 10)}`;
+}
+
 function slug(text: string): string {
   return text
     .toLowerCase()

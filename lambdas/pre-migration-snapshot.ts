@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
-import { rdsClient, secretsManagerClient } from './clients';
+import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { defineHandler } from './handler';
+import { askMigrationCheck } from './migration-check';
 import { preMigrationSnapshot } from './steps/pre-migration-snapshot';
 
 // What CI sends is parsed by the step, which answers mistakes instead of throwing them.
@@ -8,12 +9,20 @@ export const handler = defineHandler({
   name: 'pre-migration-snapshot',
   event: z.unknown(),
   step: preMigrationSnapshot,
-  deps: (settings) => ({
-    rds: rdsClient(),
-    secrets: secretsManagerClient(),
-    environment: settings.ENVIRONMENT,
-    databaseUrlSecretId: settings.DATABASE_URL_SECRET_ID,
-    snapshotRetentionDays: settings.SNAPSHOT_RETENTION_DAYS,
-    now: () => new Date(),
-  }),
+  deps: (settings) => {
+    const lambda = lambdaClient();
+    return {
+      rds: rdsClient(),
+      secrets: secretsManagerClient(),
+      stepFunctions: stepFunctionsClient(),
+      environment: settings.ENVIRONMENT,
+      databaseUrlSecretId: settings.DATABASE_URL_SECRET_ID,
+      masterSecretId: settings.MASTER_SECRET_ID,
+      machineArn: settings.RECOVERY_MACHINE_ARN,
+      snapshotRetentionDays: settings.SNAPSHOT_RETENTION_DAYS,
+      now: () => new Date(),
+      checkMigrations: (event) =>
+        askMigrationCheck(lambda, `${settings.ENVIRONMENT}-check-migrations`, event),
+    };
+  },
 });

@@ -1,5 +1,6 @@
 import type { Tag } from '@aws-sdk/client-rds';
 import { createHash } from 'node:crypto';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /**
  * The state of this system: tags on the RDS resources themselves. Everything that reads or writes them is here.
@@ -20,22 +21,39 @@ export const ROLES = [
 ] as const;
 export type Role = (typeof ROLES)[number];
 
-/**
- * Tags with one value each. `expires-at` and `settings-asked-at` are ISO 8601; the latter is when settings were first changed;
- * `master-password-version` is the secret version last set.
- */
-export interface Marks {
-  readonly role?: Role;
-  readonly environment?: string;
-  readonly 'recovery-id'?: string;
-  readonly 'deployment-id'?: string;
-  readonly commit?: string;
-  readonly actor?: string;
-  readonly 'run-url'?: string;
-  readonly 'expires-at'?: string;
-  readonly 'master-password-version'?: string;
-  readonly 'settings-asked-at'?: string;
-}
+const TEXTS = [
+  'environment',
+  'recovery-id',
+  'deployment-id',
+  'commit',
+  'actor',
+  'run-url',
+  /** ISO 8601. A snapshot without it never expires. */
+  'expires-at',
+  /** The secret version last set. */
+  'master-password-version',
+  /** ISO 8601: when settings were first changed. */
+  'settings-asked-at',
+  /** On a snapshot: versions of the two secrets when it was begun, each pinned by a label. */
+  'database-url-version',
+  'master-version',
+  /** On a snapshot: the schema of the database when it was begun (schema-fingerprint.ts). */
+  'schema-fingerprint',
+  /** On a snapshot: how many migrations the database had, the newest one and a digest over all. */
+  'applied-count',
+  'applied-last',
+  'applied-digest',
+  /** On a snapshot: how the migration ended that it was taken for, and when. */
+  'outcome',
+  'outcome-at',
+  /** On a snapshot: never to be deleted, and why. People set it. */
+  'hold',
+  /** On a snapshot: the day of the schedule that it was taken for. */
+  'scheduled-for',
+] as const;
+
+/** Tags with one value each. */
+export type Marks = { readonly role?: Role } & { readonly [Name in (typeof TEXTS)[number]]?: string };
 
 export interface Migration {
   readonly name: string;
@@ -54,25 +72,14 @@ export interface MigrationList {
 export function writeMarks(marks: Marks): Tag[] {
   return Object.entries(marks).map(([name, value]) => ({
     Key: PREFIX + name,
-    Value: allowed(String(value)),
+    Value: allowed(value),
   }));
 }
 
 export function readMarks(tags: readonly Tag[] | undefined): Marks {
   const value = (name: string): string | undefined => tagValue(tags, name);
   const role = ROLES.find((known) => known === value('role'));
-  const names = [
-    'environment',
-    'recovery-id',
-    'deployment-id',
-    'commit',
-    'actor',
-    'run-url',
-    'expires-at',
-    'master-password-version',
-    'settings-asked-at',
-  ] as const;
-  const found = names.flatMap((name) => {
+  const found = TEXTS.flatMap((name) => {
     const text = value(name);
     return text === undefined ? [] : [[name, text] as const];
   });
@@ -91,28 +98,23 @@ export function customerTags(tags: readonly Tag[] | undefined): Tag[] {
   );
 }
 
-/** At most this many tags hold migrations, so that a customer's own tags and the other marks fit beside them. */
-const MAX_MIGRATION_TAGS = 20;
+/** RDS allows as many tags per resource. */
+export const MAX_TAGS = 50;
+/** At most this many tags hold one list, so that a customer's own tags and the other marks fit beside them. */
+const MAX_ENTRY_TAGS = 20;
+const MAX_UNPACKED = 100_000;
 const CHECKSUM_DIGITS = 16;
 
 /**
  * Migrations as tags: `migrations`, `migrations-2`, … hold `name:first 16 digits of the checksum`, separated by spaces,
  * newest first. 500 long names do not fit into 50 tags, so the newest that fit are stored, with the count of all and a
  * digest over all names and checksums (`migrations-count`, `migrations-digest`).
+ *
+ * @param maxTags how many tags there is room for, 2 or more
  */
-export function writeMigrations(migrations: readonly Migration[]): Tag[] {
-  const chunks: string[] = [];
-  for (const migration of [...migrations].reverse()) {
-    const entry = encodeEntry(migration);
-    if (entry.length > MAX_VALUE) break;
-    const last = chunks.at(-1);
-    if (last !== undefined && last.length + 1 + entry.length <= MAX_VALUE)
-      chunks[chunks.length - 1] = `${last} ${entry}`;
-    else if (chunks.length < MAX_MIGRATION_TAGS) chunks.push(entry);
-    else break;
-  }
+export function writeMigrations(migrations: readonly Migration[], maxTags = MAX_ENTRY_TAGS + 2): Tag[] {
   return [
-    ...chunks.map((chunk, index) => ({ Key: migrationKey(index), Value: chunk })),
+    ...writeEntries('migrations', [...migrations].reverse().map(encodeEntry), maxTags - 2),
     { Key: `${PREFIX}migrations-count`, Value: String(migrations.length) },
     { Key: `${PREFIX}migrations-digest`, Value: migrationsDigest(migrations) },
   ];
@@ -122,13 +124,79 @@ export function writeMigrations(migrations: readonly Migration[]): Tag[] {
 export function readMigrations(tags: readonly Tag[] | undefined): MigrationList | null {
   const count = tagValue(tags, 'migrations-count');
   if (count === undefined || !/^\d+$/.test(count)) return null;
-  const names: string[] = [];
-  for (let index = 0; index < MAX_MIGRATION_TAGS; index++) {
-    const chunk = tags?.find(({ Key }) => Key === migrationKey(index))?.Value;
-    if (chunk === undefined) break;
-    names.push(...chunk.split(' ').map((entry) => decode(entry.split(':')[0] ?? '')));
+  const names = readMigrationEntries(tags).map(({ name }) => name);
+  return { names, count: Number(count), complete: names.length === Number(count) };
+}
+
+/** The same migrations with as much of their checksums as the tags hold. */
+export function readMigrationEntries(tags: readonly Tag[] | undefined): Migration[] {
+  return readEntries(tags, 'migrations')
+    .map((entry) => {
+      const [name = '', checksum] = entry.split(':');
+      return { name: decode(name), ...(checksum === undefined ? {} : { checksum }) };
+    })
+    .reverse();
+}
+
+/** Of a checksum, as much as the tags hold. */
+export function shortChecksum(checksum: string): string {
+  return checksum.slice(0, CHECKSUM_DIGITS);
+}
+
+/**
+ * As many of the entries, from the first on, as fit: `name`, `name-2`, … hold them separated by spaces. An entry has none and
+ * no character that a tag must not have.
+ */
+export function writeEntries(name: string, entries: readonly string[], maxTags: number): Tag[] {
+  const chunks: string[] = [];
+  for (const entry of entries) {
+    if (entry.length > MAX_VALUE) break;
+    const last = chunks.at(-1);
+    if (last !== undefined && last.length + 1 + entry.length <= MAX_VALUE)
+      chunks[chunks.length - 1] = `${last} ${entry}`;
+    else if (chunks.length < Math.min(maxTags, MAX_ENTRY_TAGS)) chunks.push(entry);
+    else break;
   }
-  return { names: names.reverse(), count: Number(count), complete: names.length === Number(count) };
+  return chunks.map((chunk, index) => ({ Key: entryKey(name, index), Value: chunk }));
+}
+
+/** What `writeEntries` wrote. */
+export function readEntries(tags: readonly Tag[] | undefined, name: string): string[] {
+  const entries: string[] = [];
+  for (let index = 0; index < MAX_ENTRY_TAGS; index++) {
+    const chunk = tags?.find(({ Key }) => Key === entryKey(name, index))?.Value;
+    if (chunk === undefined) break;
+    entries.push(...chunk.split(' ').filter((entry) => entry !== ''));
+  }
+  return entries;
+}
+
+/** Keys of the tags that hold these entries, for RemoveTagsFromResource. */
+export function entryKeys(tags: readonly Tag[] | undefined, name: string): string[] {
+  const possible = Array.from({ length: MAX_ENTRY_TAGS }, (_, index) => entryKey(name, index));
+  return (tags ?? []).flatMap(({ Key = '' }) => (possible.includes(Key) ? [Key] : []));
+}
+
+/** Any value as tags, compressed; none where `maxTags` do not hold it. */
+export function writePacked(name: string, value: unknown, maxTags: number): Tag[] {
+  const packed = deflateRawSync(JSON.stringify(value), { level: 9 }).toString('base64');
+  const chunks = packed.match(new RegExp(`.{1,${MAX_VALUE}}`, 'g')) ?? [];
+  return chunks.length > Math.min(maxTags, MAX_ENTRY_TAGS)
+    ? []
+    : chunks.map((chunk, index) => ({ Key: entryKey(name, index), Value: chunk }));
+}
+
+/** The value that `writePacked` wrote; undefined where the tags do not have it, or were edited by hand. */
+export function readPacked(tags: readonly Tag[] | undefined, name: string): unknown {
+  const packed = readEntries(tags, name).join('');
+  if (packed === '') return undefined;
+  try {
+    return JSON.parse(
+      inflateRawSync(Buffer.from(packed, 'base64'), { maxOutputLength: MAX_UNPACKED }).toString(),
+    );
+  } catch {
+    return undefined;
+  }
 }
 
 /** SHA-256 over every name and checksum, in order. */
@@ -139,11 +207,11 @@ export function migrationsDigest(migrations: readonly Migration[]): string {
 }
 
 function encodeEntry({ name, checksum }: Migration): string {
-  return checksum === undefined ? encode(name) : `${encode(name)}:${checksum.slice(0, CHECKSUM_DIGITS)}`;
+  return checksum === undefined ? encode(name) : `${encode(name)}:${shortChecksum(checksum)}`;
 }
 
 /** Every byte that a tag must not hold, or that separates, becomes `=` and two hex digits. */
-function encode(name: string): string {
+export function encode(name: string): string {
   return [...Buffer.from(name, 'utf8')]
     .map((byte) => {
       const character = String.fromCharCode(byte);
@@ -152,7 +220,8 @@ function encode(name: string): string {
     .join('');
 }
 
-function decode(text: string): string {
+/** What `encode` wrote. */
+export function decode(text: string): string {
   return Buffer.from(
     text.replace(/=([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
     'latin1',
@@ -167,8 +236,8 @@ function allowed(value: string): string {
     .trim();
 }
 
-function migrationKey(index: number): string {
-  return `${PREFIX}migrations${index === 0 ? '' : `-${index + 1}`}`;
+function entryKey(name: string, index: number): string {
+  return `${PREFIX}${name}${index === 0 ? '' : `-${index + 1}`}`;
 }
 
 function tagValue(tags: readonly Tag[] | undefined, name: string): string | undefined {

@@ -1,4 +1,4 @@
-import type { DATABASE_FUNCTIONS, FunctionName } from '../lambdas/contract';
+import type { DATABASE_FUNCTIONS, FunctionName, RestorePointFunctionName } from '../lambdas/contract';
 
 /** Every function, and whether it talks to PostgreSQL and so runs in the VPC. */
 export const RUNS_IN_VPC: {
@@ -21,5 +21,14 @@ export const RUNS_IN_VPC: {
   fail: false,
 };
 
+/** The same for the functions around restore points. */
+export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePointFunctionName]: boolean } = {
+  'check-migrations': true,
+};
+
 /** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */
-export const HANDLERS: readonly string[] = [...Object.keys(RUNS_IN_VPC), 'application-database'];
+export const HANDLERS: readonly string[] = [
+  ...Object.keys(RUNS_IN_VPC),
+  ...Object.keys(RESTORE_POINT_FUNCTION_RUNS_IN_VPC),
+  'application-database',
+];

@@ -10,10 +10,11 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { EnvironmentName, FunctionName } from '../lambdas/contract';
-import { RUNS_IN_VPC } from './functions';
+import type { EnvironmentName, FunctionName, RestorePointFunctionName } from '../lambdas/contract';
+import { RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
 import { RecoveryMachine } from './recovery-machine';
+import { restorePointPermissions } from './restore-point-permissions';
 import { RollbackFunction } from './rollback-function';
 
 export interface MigrationRollbackProps {
@@ -70,7 +71,7 @@ export class MigrationRollback extends Construct {
         `snapshotRetentionDays is ${snapshotRetentionDays}. Without snapshots there is nothing to go back to: write 1 or more.`,
       );
     const logDays = props.logDays ?? logs.RetentionDays.ONE_YEAR;
-    const functions = this.functions(props, snapshotRetentionDays, logDays);
+    const { functions } = this.functions(props, snapshotRetentionDays, logDays);
     const { 'pre-migration-snapshot': preMigrationSnapshot, ...steps } = functions;
     this.preMigrationSnapshot = preMigrationSnapshot;
     this.topic = this.eventsTopic(props);
@@ -107,21 +108,24 @@ export class MigrationRollback extends Construct {
     props: MigrationRollbackProps,
     snapshotRetentionDays: number,
     logDays: logs.RetentionDays,
-  ): Record<FunctionName, RollbackFunction> {
+  ): {
+    functions: Record<FunctionName, RollbackFunction>;
+    restorePointFunctions: Record<RestorePointFunctionName, RollbackFunction>;
+  } {
     const { environment, vpc, databaseUrlSecret, masterSecret } = props;
     const machineName = `${environment}-recovery`;
-    const permissions = functionPermissions(this, {
-      environment,
-      databaseUrlSecret,
-      masterSecret,
-      machineName,
-    });
+    const scope = { environment, databaseUrlSecret, masterSecret, machineName };
+    const permissions = {
+      ...functionPermissions(this, scope),
+      ...restorePointPermissions(this, scope),
+    };
+    const runsInVpc = { ...RUNS_IN_VPC, ...RESTORE_POINT_FUNCTION_RUNS_IN_VPC };
     const database = {
       vpc,
       subnets: props.subnets ?? vpc.isolatedSubnets,
       securityGroup: this.securityGroup(props),
     };
-    const make = (name: FunctionName): RollbackFunction =>
+    const make = (name: FunctionName | RestorePointFunctionName): RollbackFunction =>
       new RollbackFunction(this, constructId(name), {
         environment,
         functionName: name,
@@ -132,7 +136,7 @@ export class MigrationRollback extends Construct {
           SNAPSHOT_RETENTION_DAYS: String(snapshotRetentionDays),
           // Made from the name: the machine itself depends on the functions.
           RECOVERY_MACHINE_ARN:
-            name === 'plan'
+            name === 'plan' || name === 'pre-migration-snapshot'
               ? Stack.of(this).formatArn({
                   service: 'states',
                   resource: 'stateMachine',
@@ -143,9 +147,9 @@ export class MigrationRollback extends Construct {
         },
         permissions: permissions[name],
         logDays,
-        ...(RUNS_IN_VPC[name] && { database }),
+        ...(runsInVpc[name] && { database }),
       });
-    return {
+    const functions = {
       'pre-migration-snapshot': make('pre-migration-snapshot'),
       plan: make('plan'),
       'start-restore': make('start-restore'),
@@ -162,6 +166,8 @@ export class MigrationRollback extends Construct {
       discard: make('discard'),
       fail: make('fail'),
     };
+    const restorePointFunctions = { 'check-migrations': make('check-migrations') };
+    return { functions, restorePointFunctions };
   }
 
   private securityGroup({
@@ -221,6 +227,6 @@ export class MigrationRollback extends Construct {
 }
 
 /** `match-settings` → `MatchSettings`: the construct id is the state's name. */
-function constructId(name: FunctionName): string {
+function constructId(name: FunctionName | RestorePointFunctionName): string {
   return name.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
 }

@@ -78,6 +78,24 @@ export function functionPermissions(
     resources: ['*'],
     wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
   };
+  const readBackupWindow: Permission = {
+    sid: 'ReadBackupWindow',
+    actions: ['rds:DescribeDBInstanceAutomatedBackups'],
+    resources: [rds('db'), rds('auto-backup')],
+    wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
+  };
+  const listRecoveries: Permission = {
+    sid: 'ListRecoveries',
+    actions: ['states:ListExecutions'],
+    resources: [
+      stack.formatArn({
+        service: 'states',
+        resource: 'stateMachine',
+        resourceName: machineName,
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      }),
+    ],
+  };
   const changeInstance = (
     sid: string,
     role: string,
@@ -96,6 +114,46 @@ export function functionPermissions(
       readUrl,
       describeInstances,
       describeSnapshots,
+      readQuota,
+      readBackupWindow,
+      listRecoveries,
+      {
+        sid: 'ReadInputOfRecoveries',
+        actions: ['states:DescribeExecution'],
+        resources: [
+          stack.formatArn({
+            service: 'states',
+            resource: 'execution',
+            resourceName: `${machineName}:*`,
+            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+          }),
+        ],
+        wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',
+      },
+      {
+        sid: 'AskDatabase',
+        actions: ['lambda:InvokeFunction'],
+        resources: [
+          stack.formatArn({
+            service: 'lambda',
+            resource: 'function',
+            resourceName: `${environment}-check-migrations`,
+            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+          }),
+        ],
+      },
+      {
+        sid: 'SeeSecretVersions',
+        actions: ['secretsmanager:DescribeSecret'],
+        resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
+      },
+      {
+        sid: 'PinSecretVersions',
+        actions: ['secretsmanager:UpdateSecretVersionStage'],
+        resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
+        // Any other label, AWSCURRENT above all, is out of reach.
+        conditions: { StringLike: { 'secretsmanager:VersionStage': 'migration-rollback-kept-*' } },
+      },
       {
         sid: 'CreateSnapshot',
         actions: ['rds:CreateDBSnapshot'],
@@ -112,31 +170,16 @@ export function functionPermissions(
         conditions: tagging('pre-migration'),
         wildcardReason: 'Deployments name the snapshot. The condition allows no other marks than its own.',
       },
-    ],
-    plan: [
-      readUrl,
-      describeInstances,
-      describeSnapshots,
-      readQuota,
       {
-        sid: 'ReadBackupWindow',
-        actions: ['rds:DescribeDBInstanceAutomatedBackups'],
-        resources: [rds('db'), rds('auto-backup')],
-        wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
-      },
-      {
-        sid: 'ListRecoveries',
-        actions: ['states:ListExecutions'],
-        resources: [
-          stack.formatArn({
-            service: 'states',
-            resource: 'stateMachine',
-            resourceName: machineName,
-            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-          }),
-        ],
+        sid: 'MarkPointInTime',
+        actions: ['rds:AddTagsToResource', 'rds:RemoveTagsFromResource'],
+        resources: [rds('db')],
+        conditions: { 'ForAllValues:StringLike': { 'aws:TagKeys': 'migration-rollback:point-*' } },
+        wildcardReason:
+          'The live instance is found out at run time. The condition allows no other tags than the markers of deployments.',
       },
     ],
+    plan: [readUrl, describeInstances, describeSnapshots, readQuota, readBackupWindow, listRecoveries],
     'start-restore': [
       describeInstances,
       describeSnapshots,

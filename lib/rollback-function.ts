@@ -4,7 +4,12 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import type { EnvironmentName, FunctionName, FunctionSettings } from '../lambdas/contract';
+import type {
+  EnvironmentName,
+  FunctionName,
+  FunctionSettings,
+  RestorePointFunctionName,
+} from '../lambdas/contract';
 import { functionCode } from './function-code';
 import { allow, type Permission } from './permission';
 
@@ -27,7 +32,7 @@ export interface DatabaseAccess {
 export interface RollbackFunctionProps {
   readonly environment: EnvironmentName;
   /** The file in `lambdas`, and the physical name after the environment. */
-  readonly functionName: FunctionName | 'application-database';
+  readonly functionName: FunctionName | RestorePointFunctionName | 'application-database';
   /** Becomes the function's environment variables; those left undefined are left out. */
   readonly settings: { readonly [Key in keyof FunctionSettings]: string | undefined };
   /** What the function may do beyond writing its log. */

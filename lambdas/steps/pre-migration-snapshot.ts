@@ -1,31 +1,54 @@
-import type * as z from 'zod/mini';
-import { CreateDBSnapshotCommand, type DBSnapshot, type RDSClient } from '@aws-sdk/client-rds';
+import { AddTagsToResourceCommand, type DBSnapshot, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { SFNClient } from '@aws-sdk/client-sfn';
+import type * as z from 'zod/mini';
 import {
   PreMigrationSnapshotEvent,
+  type CheckMigrationsEvent,
+  type CheckMigrationsResult,
   type EnvironmentName,
   type PreMigrationSnapshotResult,
+  type RestoreRequest,
 } from '../contract';
-import { RollbackError, isAwsError } from '../errors';
-import { findLiveInstance } from '../live-instance';
+import {
+  InstanceBusy,
+  MigrationFailed,
+  MigrationQuarantined,
+  MigrationRunning,
+  RecoveryAlreadyRunning,
+  RollbackError,
+  SnapshotQuotaExceeded,
+  SnapshotUnusable,
+} from '../errors';
+import { findLiveInstance, type LiveInstance } from '../live-instance';
 import { preMigrationSnapshotId } from '../names';
 import { parse } from '../parse';
+import { findMarker, windowReachesNow, writeMarker } from '../point-in-time';
+import { judge, readQuarantine } from '../quarantine';
 import { findSnapshot } from '../rds';
+import { findRunningRecovery } from '../running-recovery';
 import { required } from '../secrets';
-import { readMarks, writeMarks, writeMigrations } from '../tags';
+import { snapshotQuota } from '../snapshot-quota';
+import { QUOTA_HINT, takeSnapshot } from '../take-snapshot';
+import { readMarks, writeMarks, type Migration } from '../tags';
 
 export interface PreMigrationSnapshotDeps {
   readonly rds: RDSClient;
   readonly secrets: SecretsManagerClient;
+  readonly stepFunctions: SFNClient;
   readonly environment: EnvironmentName;
   readonly databaseUrlSecretId: string | undefined;
+  readonly masterSecretId: string | undefined;
+  readonly machineArn: string | undefined;
   readonly snapshotRetentionDays: number;
   readonly now: () => Date;
+  /** Asks the live database; it can be reached from inside the VPC only. Throws MigrationsNotChecked. */
+  readonly checkMigrations: (event: z.infer<typeof CheckMigrationsEvent>) => Promise<CheckMigrationsResult>;
 }
 
 /**
- * Takes the snapshot that lets a deployment's migrations be undone; asked again for the same deployment, says how far it
- * is. Whatever CI can do something about is answered as `refused`; only other failures of AWS are thrown.
+ * Makes sure that a deployment's migrations can be undone; asked again for the same deployment, says how far it is. Whatever
+ * CI can do something about is answered as `refused`; only other failures of AWS are thrown.
  */
 export async function preMigrationSnapshot(
   event: unknown,
@@ -34,105 +57,240 @@ export async function preMigrationSnapshot(
   if (deps.environment === 'development' || deps.snapshotRetentionDays === 0)
     return { status: 'skipped', reason: `No snapshots are kept in ${deps.environment}.` };
   try {
-    return await takeSnapshot(parse(PreMigrationSnapshotEvent, event, 'request'), deps);
+    const request = parse(PreMigrationSnapshotEvent, event, 'request');
+    const secretId = required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID');
+    const live = await findLiveInstance(deps.rds, deps.secrets, secretId);
+    if (request.outcome !== undefined) return await recordOutcome(request, request.outcome, live, deps);
+    return await restorePoint(request, live, deps);
   } catch (error) {
-    if (error instanceof RollbackError) return { status: 'refused', reason: error.fact, hint: error.hint };
+    if (error instanceof RollbackError)
+      return { status: 'refused', error: error.name, reason: error.fact, hint: error.hint };
     throw error;
   }
 }
 
-async function takeSnapshot(
-  event: z.infer<typeof PreMigrationSnapshotEvent>,
+async function restorePoint(
+  event: PreMigrationSnapshotEvent,
+  live: LiveInstance,
   deps: PreMigrationSnapshotDeps,
 ): Promise<PreMigrationSnapshotResult> {
-  const { rds, secrets, environment } = deps;
-  const secretId = required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID');
-  const { instance, address: live } = await findLiveInstance(rds, secrets, secretId);
-  const snapshotId = preMigrationSnapshotId(live, event.deploymentId);
+  const { instanceId } = live.address;
+  const marker = findMarker(live.instance.TagList, event.deploymentId);
+  const snapshotId = preMigrationSnapshotId(live.address, event.deploymentId);
+  const existing = marker ? undefined : await findSnapshot(deps.rds, snapshotId);
+  // Nothing but the last answer lets the pipeline go on, so nothing but the last one needs the checks.
+  if (existing && isCreating(existing, deps.environment)) return creating(snapshotId, instanceId, existing);
 
-  const existing = await findSnapshot(rds, snapshotId);
-  if (existing) return answer(existing, environment);
+  const { database, pending, notes } = await examine(event, live, deps);
+  if (marker) return ofTime(marker.time, instanceId, notes);
+  if (existing) return ofSnapshot(existing, notes);
+  if (pending?.length === 0)
+    return {
+      status: 'skipped',
+      reason: `Nothing is pending: the database has all ${event.migrations?.length ?? 0} migrations.`,
+    };
+  if (event.restorePoint === 'point-in-time') {
+    const now = deps.now();
+    if (await windowReachesNow(deps.rds, live.address.resourceId, now)) {
+      const names = (pending ?? []).map(({ name }) => name);
+      const request = { deploymentId: event.deploymentId, time: now, migrations: names };
+      return ofTime((await writeMarker(deps.rds, live.instance, request)).time, instanceId, notes);
+    }
+    notes.push('The automated backups do not reach up to now, so a snapshot is taken.');
+  }
+  return begin(event, live, deps, { snapshotId, database, pending });
+}
 
-  const status = instance.DBInstanceStatus ?? 'unknown';
-  if (status !== 'available' && status !== 'storage-optimization') return busy(live.instanceId, status);
-  const expiresAt = new Date(deps.now().getTime() + deps.snapshotRetentionDays * 86_400_000).toISOString();
-  try {
-    const { DBSnapshot } = await rds.send(
-      new CreateDBSnapshotCommand({
-        DBInstanceIdentifier: live.instanceId,
-        DBSnapshotIdentifier: snapshotId,
-        Tags: [
-          ...writeMarks({
-            role: 'pre-migration',
-            environment,
-            'deployment-id': event.deploymentId,
-            'expires-at': expiresAt,
-            ...(event.commit ? { commit: event.commit } : {}),
-            ...(event.actor ? { actor: event.actor } : {}),
-            ...(event.runUrl ? { 'run-url': event.runUrl } : {}),
-          }),
-          ...(event.migrations ? writeMigrations(event.migrations) : []),
-        ],
-      }),
+/** Everything that stands in the way of a migration, from what is known first to what has to be asked for. */
+async function examine(
+  event: PreMigrationSnapshotEvent,
+  { instance }: LiveInstance,
+  deps: PreMigrationSnapshotDeps,
+): Promise<{ database: CheckMigrationsResult; pending: Migration[] | undefined; notes: string[] }> {
+  const recovery = await findRunningRecovery(
+    deps.stepFunctions,
+    required(deps.machineArn, 'RECOVERY_MACHINE_ARN'),
+  );
+  if (recovery)
+    throw new RecoveryAlreadyRunning(
+      `Recovery ${recovery.name} of ${deps.environment} has been running since ${recovery.since}.`,
+      'Wait for it to end, then see which migrations it took away.',
     );
+  const database = await deps.checkMigrations({
+    migrations: event.migrations ?? null,
+    schema: event.schema ?? null,
+  });
+  if (database.failed.length > 0)
+    throw new MigrationFailed(
+      `The database has a migration that failed: ${database.failed.join(', ')}. Prisma refuses every deploy (P3009).`,
+      `Mend what it left behind, then run "npx prisma migrate resolve" for it.`,
+    );
+  if (database.lockHolders.length > 0)
+    throw new MigrationRunning(
+      `Prisma's migration lock is held by ${database.lockHolders.map(({ session }) => session).join('; ')}.`,
+      lockHint(database),
+    );
+  const pending = event.migrations?.filter(({ name }) => database.pending?.includes(name));
+  const { refused, changed } = judge(pending ?? [], readQuarantine(instance.TagList));
+  if (refused.length > 0)
+    throw new MigrationQuarantined(
+      `Taken away by a recovery and not changed since: ${refused.map(({ name, recoveryId }) => `${name} (recovery ${recoveryId})`).join(', ')}.`,
+      'Mend the migration: another content passes. If it was not at fault, lift the quarantine (docs/pipeline.md).',
+    );
+  return {
+    database,
+    pending,
+    notes: [
+      ...changed.map(
+        ({ name, recoveryId }) => `${name} was taken away by recovery ${recoveryId} and changed since.`,
+      ),
+      ...database.changed.map(
+        (name) => `${name} is in the database with another content; Prisma does not apply it again.`,
+      ),
+      ...database.failedElsewhere.map((name) => `${name} failed, in the migration table of another project.`),
+    ],
+  };
+}
+
+function lockHint({ lockHolders }: CheckMigrationsResult): string {
+  const stale = lockHolders.filter((holder) => holder.stale);
+  return stale.length === 0
+    ? 'Another migration runs: ask again when it has ended.'
+    : `Probably left behind by a killed job. If so, end it: ${stale.map(({ pid }) => `select pg_terminate_backend(${pid})`).join('; ')}.`;
+}
+
+async function begin(
+  event: PreMigrationSnapshotEvent,
+  { instance, address }: LiveInstance,
+  deps: PreMigrationSnapshotDeps,
+  {
+    snapshotId,
+    database,
+    pending,
+  }: { snapshotId: string; database: CheckMigrationsResult; pending: Migration[] | undefined },
+): Promise<PreMigrationSnapshotResult> {
+  const { used, quota } = await snapshotQuota(deps.rds);
+  if (used >= quota)
+    throw new SnapshotQuotaExceeded(
+      `${used} of ${quota} manual snapshots of this account and Region are used.`,
+      QUOTA_HINT,
+    );
+  const days = deps.snapshotRetentionDays;
+  try {
+    const snapshot = await takeSnapshot(
+      {
+        instance,
+        address,
+        snapshotId,
+        migrations: pending,
+        database,
+        marks: {
+          role: 'pre-migration',
+          'deployment-id': event.deploymentId,
+          'expires-at': new Date(deps.now().getTime() + days * 86_400_000).toISOString(),
+          ...(event.commit ? { commit: event.commit } : {}),
+          ...(event.actor ? { actor: event.actor } : {}),
+          ...(event.runUrl ? { 'run-url': event.runUrl } : {}),
+        },
+      },
+      {
+        ...deps,
+        databaseUrlSecretId: required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID'),
+        masterSecretId: required(deps.masterSecretId, 'MASTER_SECRET_ID'),
+      },
+    );
+    // Even if it should be available already, the final answer is that of the next call: after the checks.
+    return creating(snapshotId, address.instanceId, snapshot);
+  } catch (error) {
+    if (!(error instanceof InstanceBusy)) throw error;
     return {
       status: 'creating',
       snapshotId,
-      instanceId: live.instanceId,
-      progressPercent: DBSnapshot?.PercentProgress ?? 0,
+      instanceId: address.instanceId,
+      progressPercent: 0,
+      waitingFor: error.fact,
     };
-  } catch (error) {
-    if (isAwsError(error, 'DBSnapshotAlreadyExistsFault', 'DBSnapshotAlreadyExists')) {
-      const made = await findSnapshot(rds, snapshotId);
-      if (made) return answer(made, environment);
-    }
-    if (isAwsError(error, 'InvalidDBInstanceStateFault', 'InvalidDBInstanceState'))
-      return busy(live.instanceId, 'busy');
-    if (isAwsError(error, 'SnapshotQuotaExceededFault', 'SnapshotQuotaExceeded'))
-      return {
-        status: 'refused',
-        reason: 'The quota of manual snapshots of this account and Region is used up.',
-        hint: 'Delete snapshots that nobody needs, or ask AWS for a higher quota.',
-      };
-    throw error;
   }
 }
 
-function busy(instanceId: string, status: string): PreMigrationSnapshotResult {
+function creating(snapshotId: string, instanceId: string, snapshot: DBSnapshot): PreMigrationSnapshotResult {
+  return { status: 'creating', snapshotId, instanceId, progressPercent: snapshot.PercentProgress ?? 0 };
+}
+
+/** True while it is being made, false when it is there. Throws SnapshotUnusable. */
+function isCreating(snapshot: DBSnapshot, environment: EnvironmentName): boolean {
+  const { DBSnapshotIdentifier: id = '', Status: status = 'unknown' } = snapshot;
+  const marks = readMarks(snapshot.TagList);
+  if (marks.role !== 'pre-migration' || marks.environment !== environment)
+    throw new SnapshotUnusable(
+      `Snapshot ${id} exists and is not a pre-migration snapshot of ${environment} by its tags.`,
+      'Find out whose it is, or use another deployment id.',
+    );
+  if (status !== 'creating' && status !== 'available')
+    throw new SnapshotUnusable(
+      `Snapshot ${id} is "${status}".`,
+      'Delete it and ask again, or use another deployment id.',
+    );
+  return status === 'creating';
+}
+
+function ofSnapshot(snapshot: DBSnapshot, notes: string[]): PreMigrationSnapshotResult {
+  const snapshotId = snapshot.DBSnapshotIdentifier ?? '';
   return {
-    status: 'refused',
-    reason: `Instance ${instanceId} is "${status}"; RDS takes a snapshot only of an available one.`,
-    hint: 'Call again in a few minutes, for instance when an automated backup is done.',
+    status: 'available',
+    snapshotId,
+    instanceId: snapshot.DBInstanceIdentifier ?? '',
+    databaseTime: (snapshot.SnapshotDatabaseTime ?? snapshot.SnapshotCreateTime ?? new Date(0)).toISOString(),
+    expiresAt: readMarks(snapshot.TagList)['expires-at'] ?? '',
+    recoveryInput: recoveryInput({ to: 'snapshot', snapshotId }),
+    notes,
   };
 }
 
-function answer(snapshot: DBSnapshot, environment: EnvironmentName): PreMigrationSnapshotResult {
-  const snapshotId = snapshot.DBSnapshotIdentifier ?? '';
-  const instanceId = snapshot.DBInstanceIdentifier ?? '';
-  const marks = readMarks(snapshot.TagList);
-  if (marks.role !== 'pre-migration' || marks.environment !== environment)
-    return {
-      status: 'refused',
-      reason: `Snapshot ${snapshotId} exists and is not a pre-migration snapshot of ${environment} by its tags.`,
-      hint: 'Find out whose it is, or use another deployment id.',
-    };
-  if (snapshot.Status === 'available')
-    return {
-      status: 'available',
-      snapshotId,
-      instanceId,
-      databaseTime: (
-        snapshot.SnapshotDatabaseTime ??
-        snapshot.SnapshotCreateTime ??
-        new Date(0)
-      ).toISOString(),
-      expiresAt: marks['expires-at'] ?? '',
-    };
-  if (snapshot.Status === 'creating')
-    return { status: 'creating', snapshotId, instanceId, progressPercent: snapshot.PercentProgress ?? 0 };
+function ofTime(time: string, instanceId: string, notes: string[]): PreMigrationSnapshotResult {
+  return { status: 'available', time, instanceId, recoveryInput: recoveryInput({ to: 'time', time }), notes };
+}
+
+function recoveryInput(restore: RestoreRequest) {
   return {
-    status: 'refused',
-    reason: `Snapshot ${snapshotId} is "${snapshot.Status ?? 'unknown'}".`,
-    hint: 'Delete it and call again, or use another deployment id.',
+    mode: 'recover' as const,
+    restore,
+    reason: 'why the database goes back',
+    requestedBy: 'your name',
   };
+}
+
+/** Asked after the migration: how it ended stands with the restore point from then on. */
+async function recordOutcome(
+  event: PreMigrationSnapshotEvent,
+  outcome: 'succeeded' | 'failed',
+  { instance, address }: LiveInstance,
+  { rds, environment, now }: PreMigrationSnapshotDeps,
+): Promise<PreMigrationSnapshotResult> {
+  const marker = findMarker(instance.TagList, event.deploymentId);
+  if (marker) {
+    const { deploymentId } = event;
+    const migrations = [...marker.migrations].reverse();
+    await writeMarker(rds, instance, { deploymentId, time: new Date(marker.time), outcome, migrations });
+    return { status: 'recorded', outcome };
+  }
+  const snapshot = await findSnapshot(rds, preMigrationSnapshotId(address, event.deploymentId));
+  if (!snapshot)
+    return {
+      status: 'skipped',
+      reason: `Deployment ${event.deploymentId} has no restore point of ${address.instanceId}.`,
+    };
+  isCreating(snapshot, environment);
+  await rds.send(
+    new AddTagsToResourceCommand({
+      ResourceName: snapshot.DBSnapshotArn,
+      Tags: writeMarks({
+        role: 'pre-migration',
+        environment,
+        outcome,
+        'outcome-at': now().toISOString(),
+      }),
+    }),
+  );
+  return { status: 'recorded', outcome };
 }

@@ -110,7 +110,7 @@ describe('the network', () => {
       .filter(({ Properties }) => Properties['VpcConfig'] !== undefined)
       .map(({ Properties }) => Properties['FunctionName']);
     expect(inVpc.sort()).toEqual(
-      ['drain', 'match-credentials', 'prove', 'record-position', 'swap', 'verify'].map(
+      ['check-migrations', 'drain', 'match-credentials', 'prove', 'record-position', 'swap', 'verify'].map(
         (name) => `production-${name}`,
       ),
     );

@@ -3,13 +3,22 @@ import tls from 'node:tls';
 import { CreateDBInstanceCommand, DescribeDBInstancesCommand, type DBInstance } from '@aws-sdk/client-rds';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { CreateStateMachineCommand } from '@aws-sdk/client-sfn';
-import type { PlanResult, PreMigrationSnapshotResult, Recovery } from '../../../lambdas/contract';
+import type {
+  CheckMigrationsResult,
+  PlanResult,
+  PreMigrationSnapshotResult,
+  Recovery,
+} from '../../../lambdas/contract';
 import { readLogin } from '../../../lambdas/database-url';
 import { withConnection } from '../../../lambdas/postgres';
 import { currentSecret } from '../../../lambdas/secrets';
 import { applicationDatabase } from '../../../lambdas/steps/application-database';
+import { checkMigrations } from '../../../lambdas/steps/check-migrations';
 import { plan } from '../../../lambdas/steps/plan';
-import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
+import {
+  preMigrationSnapshot,
+  type PreMigrationSnapshotDeps,
+} from '../../../lambdas/steps/pre-migration-snapshot';
 import { RealClock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
@@ -21,6 +30,9 @@ export class Lab {
   readonly environment = 'production' as const;
   readonly snapshotRetentionDays = 90;
   readonly now = (): Date => new Date();
+  /** What the gate asks by way of a function in the VPC. */
+  readonly checkMigrations = (event: Parameters<typeof checkMigrations>[0]): Promise<CheckMigrationsResult> =>
+    checkMigrations(event, this);
 
   private constructor(
     readonly sandbox: Sandbox,
@@ -108,6 +120,14 @@ export class Lab {
   async sql(text: string): Promise<Record<string, unknown>[]> {
     const { value } = await currentSecret(this.secrets, this.databaseUrlSecretId);
     return withConnection(readLogin(value), (connection) => connection.query(text));
+  }
+
+  /** What the gate gets, with `changes`. */
+  gate(changes: Partial<PreMigrationSnapshotDeps> = {}): PreMigrationSnapshotDeps {
+    const { rds, secrets, stepFunctions, environment, now, checkMigrations: check } = this;
+    const { databaseUrlSecretId, masterSecretId, machineArn, snapshotRetentionDays } = this;
+    const ids = { databaseUrlSecretId, masterSecretId, machineArn, snapshotRetentionDays };
+    return { rds, secrets, stepFunctions, environment, now, checkMigrations: check, ...ids, ...changes };
   }
 
   async snapshot(deploymentId: string, ...migrations: string[]): Promise<PreMigrationSnapshotResult> {

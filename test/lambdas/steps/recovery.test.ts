@@ -209,15 +209,7 @@ test('one deployment, one snapshot; a request that cannot be used is refused wit
     status: 'refused',
     reason: containing('deploymentId: got nothing'),
   });
-  const { rds, secrets, databaseUrlSecretId, snapshotRetentionDays, now } = lab;
-  const development = {
-    environment: 'development' as const,
-    rds,
-    secrets,
-    databaseUrlSecretId,
-    snapshotRetentionDays,
-    now,
-  };
+  const development = lab.gate({ environment: 'development' });
   expect(await preMigrationSnapshot({}, development)).toMatchObject({ status: 'skipped' });
 });
 

@@ -1,0 +1,100 @@
+import {
+  AddTagsToResourceCommand,
+  DescribeDBInstanceAutomatedBackupsCommand,
+  RemoveTagsFromResourceCommand,
+  type DBInstance,
+  type RDSClient,
+  type Tag,
+} from '@aws-sdk/client-rds';
+import { digestOf } from './names';
+import { decode, encode, readEntries, writeEntries } from './tags';
+
+/**
+ * A restore point that is a time inside the automated backups: a marker among the tags of the live instance,
+ * `point-<digest of the deployment>` = `time outcome deployment migration migration …`.
+ */
+export interface Marker {
+  readonly name: string;
+  readonly time: string;
+  readonly outcome: string | undefined;
+  readonly deploymentId: string;
+  /** As many of the migrations that were pending as fit, newest first. */
+  readonly migrations: readonly string[];
+}
+
+/** More would crowd out the other tags of the instance; for older ones the migration table says when they were started. */
+const MAX_MARKERS = 10;
+/** The window trails the present by up to five minutes. More than this, and something is wrong with the backups. */
+const MAX_LAG_MINUTES = 15;
+const NONE = '-';
+
+function markerName(deploymentId: string): string {
+  return `point-${digestOf(deploymentId)}`;
+}
+
+/** The markers of an instance, newest first. */
+export function readMarkers(tags: readonly Tag[] | undefined): Marker[] {
+  return (tags ?? [])
+    .flatMap(({ Key = '' }) => /point-[0-9a-f]{10}$/.exec(Key)?.[0] ?? [])
+    .flatMap((name) => {
+      const [time, outcome, deploymentId = '', ...migrations] = readEntries(tags, name);
+      if (time === undefined || Number.isNaN(Date.parse(time))) return [];
+      return [
+        {
+          name,
+          time,
+          outcome: outcome === NONE ? undefined : outcome,
+          deploymentId: decode(deploymentId),
+          migrations: migrations.map(decode),
+        },
+      ];
+    })
+    .sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
+}
+
+export function findMarker(tags: readonly Tag[] | undefined, deploymentId: string): Marker | undefined {
+  return readMarkers(tags).find(({ name }) => name === markerName(deploymentId));
+}
+
+/** Whether the automated backups of the instance reach up to now, but for the minutes that they always trail. */
+export async function windowReachesNow(rds: RDSClient, resourceId: string, now: Date): Promise<boolean> {
+  const { DBInstanceAutomatedBackups } = await rds.send(
+    new DescribeDBInstanceAutomatedBackupsCommand({ DbiResourceId: resourceId }),
+  );
+  const { EarliestTime, LatestTime } = DBInstanceAutomatedBackups?.[0]?.RestoreWindow ?? {};
+  return (
+    EarliestTime !== undefined &&
+    LatestTime !== undefined &&
+    LatestTime.getTime() >= now.getTime() - MAX_LAG_MINUTES * 60_000
+  );
+}
+
+/** Writes the marker of a deployment and removes the oldest ones. RestoreTime knows whole seconds. */
+export async function writeMarker(
+  rds: RDSClient,
+  instance: DBInstance,
+  request: { deploymentId: string; time: Date; outcome?: string; migrations: readonly string[] },
+): Promise<Marker> {
+  const name = markerName(request.deploymentId);
+  const time = `${request.time.toISOString().slice(0, 19)}Z`;
+  const words = [
+    time,
+    request.outcome ?? NONE,
+    // Cut before it is encoded: half of an encoded character would not be readable.
+    encode(request.deploymentId.slice(0, 40)),
+    ...[...request.migrations].reverse().map(encode),
+  ];
+  const tags = writeEntries(name, words, 1);
+  await rds.send(new AddTagsToResourceCommand({ ResourceName: instance.DBInstanceArn, Tags: tags }));
+  const superfluous = readMarkers(instance.TagList)
+    .filter((marker) => marker.name !== name)
+    .slice(MAX_MARKERS - 1)
+    .map((marker) => `migration-rollback:${marker.name}`);
+  if (superfluous.length > 0)
+    await rds.send(
+      new RemoveTagsFromResourceCommand({ ResourceName: instance.DBInstanceArn, TagKeys: superfluous }),
+    );
+  const [written] = readMarkers(tags);
+  if (!written) throw new Error(`The marker ${name} cannot be read back.`);
+  return written;
+}

@@ -1,0 +1,46 @@
+import type * as z from 'zod/mini';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { CheckMigrationsEvent, CheckMigrationsResult } from '../contract';
+import { readLogin, readSchema } from '../database-url';
+import { lockHolders } from '../migration-lock';
+import { LEDGER, readMigrationTables, recorded } from '../migrations';
+import { withConnection } from '../postgres';
+import { schemaFingerprint } from '../schema-fingerprint';
+import { currentSecret } from '../secrets';
+import { migrationsDigest } from '../tags';
+
+/** What only the live database itself can say before a migration. Reads; changes nothing. */
+export async function checkMigrations(
+  event: z.infer<typeof CheckMigrationsEvent>,
+  deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
+): Promise<CheckMigrationsResult> {
+  const { value } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
+  const schema = event.schema ?? readSchema(value) ?? 'public';
+  return withConnection(readLogin(value), async (connection) => {
+    const tables = await readMigrationTables(connection);
+    const own = tables.find((table) => table.schema === schema && table.table !== LEDGER);
+    // A project that went from Prisma 7 to 8 has both, the older ones in its table and the newer ones in the ledger.
+    const ledger = tables.find(({ table }) => table === LEDGER);
+    const rows = [...(own?.rows ?? []), ...(ledger?.rows ?? [])].filter(({ state }) => state === 'applied');
+    const applied = new Set(rows.map(({ name }) => name));
+    return {
+      pending: event.migrations?.filter(({ name }) => !applied.has(name)).map(({ name }) => name) ?? null,
+      changed: (event.migrations ?? [])
+        .filter(
+          ({ name, checksum }) =>
+            checksum !== undefined &&
+            own?.rows.some(
+              (row) => row.state === 'applied' && row.name === name && row.checksum !== checksum,
+            ),
+        )
+        .map(({ name }) => name),
+      failed: recorded(own).failed,
+      failedElsewhere: tables
+        .filter((table) => table !== own)
+        .flatMap((table) => recorded(table).failed.map((name) => `${table.schema}.${name}`)),
+      applied: { count: rows.length, last: rows.at(-1)?.name ?? null, digest: migrationsDigest(rows) },
+      lockHolders: await lockHolders(connection),
+      schemaFingerprint: await schemaFingerprint(connection),
+    };
+  });
+}

@@ -1,0 +1,467 @@
+import {
+  AddTagsToResourceCommand,
+  DeleteDBSnapshotCommand,
+  DescribeDBSnapshotsCommand,
+  RebootDBInstanceCommand,
+  RemoveTagsFromResourceCommand,
+} from '@aws-sdk/client-rds';
+import { DescribeSecretCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { CreateStateMachineCommand, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
+import { Client } from 'pg';
+import { RestoreRequest, type PreMigrationSnapshotResult } from '../../../lambdas/contract';
+import { readLogin } from '../../../lambdas/database-url';
+import { restoreSettings } from '../../../lambdas/instance-settings';
+import { addToQuarantine, quarantineKeys, writeQuarantine } from '../../../lambdas/quarantine';
+import { currentSecret } from '../../../lambdas/secrets';
+import { checkMigrations } from '../../../lambdas/steps/check-migrations';
+import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
+import { readSettings } from '../../../lambdas/stored-settings';
+import { readMarks, readMigrations } from '../../../lambdas/tags';
+import { Lab, migrationTable, until } from './lab';
+
+jest.setTimeout(180_000);
+
+const sum = (digit: string): string => digit.repeat(64);
+/** jest's matcher is typed `any`. */
+const containing = (text: string): unknown => expect.stringContaining(text);
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.start();
+});
+afterAll(() => lab.stop());
+beforeEach(async () => {
+  await lab.sql('drop schema public cascade');
+  await lab.sql('create schema public');
+  await lab.sql('drop schema if exists billing, prisma_contract cascade');
+});
+
+const ask = (event: object): Promise<PreMigrationSnapshotResult> => preMigrationSnapshot(event, lab);
+const final = (event: object): Promise<PreMigrationSnapshotResult> =>
+  until(
+    () => ask(event),
+    ({ status }) => status !== 'creating',
+  );
+const record = (
+  table: string,
+  name: string,
+  checksum: string,
+  ended: 'finished_at' | 'rolled_back_at' | 'id',
+) =>
+  lab.sql(
+    `insert into ${table} (id, checksum, migration_name${ended === 'id' ? '' : `, ${ended}`})
+     values ('${name}', '${checksum}', '${name}'${ended === 'id' ? '' : ', now()'})`,
+  );
+const snapshotsOf = async (deploymentId: string) => {
+  const { DBSnapshots = [] } = await lab.rds.send(new DescribeDBSnapshotsCommand({}));
+  return DBSnapshots.filter(({ TagList }) => readMarks(TagList)['deployment-id'] === deploymentId);
+};
+const live = async () => {
+  const instance = await lab.instance('orders');
+  if (!instance) throw new Error('no instance');
+  return instance;
+};
+
+/** Calls of RDS that `work` makes. */
+async function rdsCalls(work: () => Promise<unknown>): Promise<string[]> {
+  const calls: string[] = [];
+  const end = lab.sandbox.context.api.intercept((call, next) => {
+    if (call.context.service === 'rds') calls.push(call.context.operation);
+    return next();
+  });
+  try {
+    await work();
+  } finally {
+    end();
+  }
+  return calls;
+}
+
+describe('the snapshot', () => {
+  test('is one, however often and concurrently it is asked for, and every answer says so', async () => {
+    const event = { deploymentId: 'many', migrations: [{ name: '1_start', checksum: sum('a') }] };
+    const answers = await Promise.all(Array.from({ length: 60 }, () => ask(event)));
+    expect(await final(event)).toMatchObject({ status: 'available' });
+    const made = await snapshotsOf('many');
+    expect(made).toHaveLength(1);
+    const ids = new Set(
+      answers.map((answer) => ('snapshotId' in answer ? answer.snapshotId : answer.status)),
+    );
+    expect([...ids]).toEqual([made[0]?.DBSnapshotIdentifier]);
+  });
+
+  test('costs at most six calls of RDS, and three when asked again', async () => {
+    const event = { deploymentId: 'calls', migrations: [{ name: '1_start' }] };
+    const first = await rdsCalls(() => ask(event));
+    expect(first).toContain('CreateDBSnapshot');
+    expect(first.length).toBeLessThanOrEqual(6);
+    expect((await rdsCalls(() => ask(event))).length).toBeLessThanOrEqual(3);
+    await final(event);
+    expect((await rdsCalls(() => ask(event))).length).toBeLessThanOrEqual(3);
+  });
+
+  test('holds what a recovery needs: settings, schema, migrations, and pinned versions of the secrets', async () => {
+    await lab.sql(migrationTable);
+    await record('_prisma_migrations', '1_start', sum('a'), 'finished_at');
+    const event = {
+      deploymentId: 'contents',
+      migrations: [
+        { name: '1_start', checksum: sum('a') },
+        { name: '2_more', checksum: sum('b') },
+      ],
+      commit: 'abc123',
+      actor: 'ada',
+      runUrl: 'https://ci.example.com/1?x=(2)',
+    };
+    const answer = await final(event);
+    expect(answer).toMatchObject({ status: 'available', notes: [] });
+    const [snapshot] = await snapshotsOf('contents');
+    const marks = readMarks(snapshot?.TagList);
+    expect(marks).toMatchObject({
+      role: 'pre-migration',
+      environment: 'production',
+      commit: 'abc123',
+      actor: 'ada',
+      'applied-count': '1',
+      'applied-last': '1_start',
+    });
+    expect(readMigrations(snapshot?.TagList)?.names).toEqual(['2_more']);
+    // The settings suffice to restore with, as those of the live instance do.
+    const settings = readSettings(snapshot?.TagList);
+    expect(settings && restoreSettings(settings)).toEqual(restoreSettings(await live()));
+    const again = await checkMigrations({ migrations: null, schema: null }, lab);
+    expect(marks['schema-fingerprint']).toBe(again.schemaFingerprint);
+    await lab.sql('create table another (id int)');
+    const changed = await checkMigrations({ migrations: null, schema: null }, lab);
+    expect(changed.schemaFingerprint).not.toBe(again.schemaFingerprint);
+
+    for (const [secretId, version] of [
+      [lab.databaseUrlSecretId, marks['database-url-version']],
+      [lab.masterSecretId, marks['master-version']],
+    ] as const) {
+      const described = await lab.secrets.send(new DescribeSecretCommand({ SecretId: secretId }));
+      expect(described.VersionIdsToStages?.[version ?? '']).toContain(
+        `migration-rollback-kept-${(version ?? '').slice(0, 12)}`,
+      );
+    }
+    // What CI prints is an input that the machine takes.
+    if (answer.status !== 'available') throw new Error('unreachable');
+    expect(RestoreRequest.parse(answer.recoveryInput.restore)).toEqual({
+      to: 'snapshot',
+      snapshotId: snapshot?.DBSnapshotIdentifier,
+    });
+  });
+
+  test('a version of the secret that a rotation has replaced twice is still there', async () => {
+    const { value, versionId } = await currentSecret(lab.secrets, lab.masterSecretId);
+    await final({ deploymentId: 'rotation' });
+    for (const _ of [1, 2])
+      await lab.secrets.send(
+        new PutSecretValueCommand({ SecretId: lab.masterSecretId, SecretString: value }),
+      );
+    const { VersionIdsToStages } = await lab.secrets.send(
+      new DescribeSecretCommand({ SecretId: lab.masterSecretId }),
+    );
+    expect(VersionIdsToStages?.[versionId]).toEqual([`migration-rollback-kept-${versionId.slice(0, 12)}`]);
+  });
+
+  test('deleted by hand in between, it is made anew', async () => {
+    const event = { deploymentId: 'deleted', migrations: [{ name: '1_start' }] };
+    const answer = await final(event);
+    if (answer.status !== 'available' || !('snapshotId' in answer)) throw new Error('no snapshot');
+    await lab.rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: answer.snapshotId }));
+    expect(await ask(event)).toMatchObject({ status: 'creating', snapshotId: answer.snapshotId });
+    expect(await final(event)).toMatchObject({ status: 'available', snapshotId: answer.snapshotId });
+  });
+
+  test('whose tags were edited by hand is not taken for ours', async () => {
+    const event = { deploymentId: 'edited' };
+    await final(event);
+    const [snapshot] = await snapshotsOf('edited');
+    await lab.rds.send(
+      new RemoveTagsFromResourceCommand({
+        ResourceName: snapshot?.DBSnapshotArn,
+        TagKeys: ['migration-rollback:role'],
+      }),
+    );
+    expect(await ask(event)).toMatchObject({ status: 'refused', error: 'SnapshotUnusable' });
+  });
+
+  test('is waited for while the instance is busy', async () => {
+    await lab.rds.send(new RebootDBInstanceCommand({ DBInstanceIdentifier: 'orders' }));
+    const event = { deploymentId: 'busy' };
+    const answer = await ask(event);
+    expect(['creating', 'refused']).toContain(answer.status);
+    if (answer.status === 'creating') expect(answer.waitingFor).toContain('orders');
+    expect(
+      await until(
+        () => ask(event),
+        ({ status }) => status === 'available',
+      ),
+    ).toMatchObject({ status: 'available' });
+  });
+
+  test('500 pending migrations with long names fit, and 2,001 are refused', async () => {
+    const migrations = Array.from({ length: 500 }, (_, index) => ({
+      name: `${String(index).padStart(4, '0')}_${'n'.repeat(195)}`,
+      checksum: sum('c'),
+    }));
+    expect(await final({ deploymentId: 'long', migrations })).toMatchObject({ status: 'available' });
+    const [snapshot] = await snapshotsOf('long');
+    expect(snapshot?.TagList?.length).toBeLessThanOrEqual(50);
+    expect(readMigrations(snapshot?.TagList)).toMatchObject({ count: 500, complete: false });
+    const many = Array.from({ length: 2001 }, (_, index) => ({ name: String(index) }));
+    expect(await ask({ deploymentId: 'many', migrations: many })).toMatchObject({
+      status: 'refused',
+      error: 'InvalidInput',
+      reason: containing('at most 2000 entries'),
+    });
+  });
+});
+
+describe('what the database says', () => {
+  test('nothing pending: no snapshot', async () => {
+    await lab.sql(migrationTable);
+    await record('_prisma_migrations', '1_start', sum('a'), 'finished_at');
+    const event = { deploymentId: 'nothing', migrations: [{ name: '1_start', checksum: sum('b') }] };
+    expect(await ask(event)).toMatchObject({ status: 'skipped', reason: containing('Nothing is pending') });
+    expect(await snapshotsOf('nothing')).toEqual([]);
+  });
+
+  test('a failed migration refuses, a resolved one does not, and that of another project is a note', async () => {
+    await lab.sql('create schema billing');
+    await lab.sql(migrationTable);
+    await lab.sql(migrationTable.replace('_prisma_migrations', 'billing._prisma_migrations'));
+    await record('_prisma_migrations', '1_half', sum('a'), 'id');
+    const event = { deploymentId: 'failed', migrations: [{ name: '2_more' }] };
+    expect(await ask(event)).toMatchObject({
+      status: 'refused',
+      error: 'MigrationFailed',
+      reason: containing('1_half'),
+    });
+    // The other project is not held up, and is told.
+    expect(await final({ ...event, deploymentId: 'billing', schema: 'billing' })).toMatchObject({
+      status: 'available',
+      notes: [containing('public.1_half')],
+    });
+    await lab.sql('update _prisma_migrations set rolled_back_at = now()');
+    expect(await final(event)).toMatchObject({ status: 'available', notes: [] });
+  });
+
+  test('the table is looked for in the schema of DATABASE_URL', async () => {
+    const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+    await lab.sql('create schema billing');
+    await lab.sql(migrationTable.replace('_prisma_migrations', 'billing._prisma_migrations'));
+    await record('billing._prisma_migrations', '1_start', sum('a'), 'finished_at');
+    const migrations = [{ name: '1_start' }];
+    expect((await checkMigrations({ migrations, schema: null }, lab)).pending).toEqual(['1_start']);
+    await lab.secrets.send(
+      new PutSecretValueCommand({
+        SecretId: lab.databaseUrlSecretId,
+        SecretString: `${value}&schema=billing`,
+      }),
+    );
+    expect((await checkMigrations({ migrations, schema: null }, lab)).pending).toEqual([]);
+    await lab.secrets.send(
+      new PutSecretValueCommand({ SecretId: lab.databaseUrlSecretId, SecretString: value }),
+    );
+  });
+
+  test("Prisma 8's ledger counts, in its later and its earlier form", async () => {
+    await lab.sql('create schema prisma_contract');
+    await lab.sql(
+      `create table prisma_contract.ledger (id bigserial primary key, created_at timestamptz not null default now(),
+         space text not null, migration_name text not null, migration_hash text not null, destination_core_hash text not null)`,
+    );
+    await lab.sql(
+      `insert into prisma_contract.ledger (space, migration_name, migration_hash, destination_core_hash)
+       values ('app', '20260902T1300_init', 'h1', 'c1')`,
+    );
+    const migrations = [{ name: '20260902T1300_init' }, { name: '20260903T0900_next' }];
+    const later = await checkMigrations({ migrations, schema: null }, lab);
+    expect(later).toMatchObject({
+      pending: ['20260903T0900_next'],
+      applied: { count: 1, last: '20260902T1300_init' },
+    });
+    await lab.sql(
+      'alter table prisma_contract.ledger drop column migration_name, drop column migration_hash',
+    );
+    expect((await checkMigrations({ migrations, schema: null }, lab)).applied.last).toBe('c1');
+  });
+
+  test('a held migration lock refuses and names the session', async () => {
+    const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+    const { ssl: _, ...login } = { ...readLogin(value), ssl: undefined };
+    const other = new Client({ ...login, ssl: { rejectUnauthorized: true }, application_name: 'deploy-7' });
+    await other.connect();
+    try {
+      await other.query('select pg_advisory_lock(72707369)');
+      expect(await ask({ deploymentId: 'locked' })).toMatchObject({
+        status: 'refused',
+        error: 'MigrationRunning',
+        reason: containing('deploy-7'),
+      });
+    } finally {
+      await other.end();
+    }
+    expect(await final({ deploymentId: 'locked' })).toMatchObject({ status: 'available' });
+  });
+
+  test('that it cannot be asked is a refusal', async () => {
+    const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+    await lab.secrets.send(
+      new PutSecretValueCommand({
+        SecretId: lab.databaseUrlSecretId,
+        SecretString: value.replace(/:[^:@/]+@/, ':wrong@'),
+      }),
+    );
+    expect(await ask({ deploymentId: 'unasked' })).toMatchObject({
+      status: 'refused',
+      error: 'LoginRefused',
+    });
+    await lab.secrets.send(
+      new PutSecretValueCommand({ SecretId: lab.databaseUrlSecretId, SecretString: value }),
+    );
+  });
+});
+
+describe('what else stands in the way', () => {
+  test('a quarantined migration is refused unchanged, lets a changed one pass with a note', async () => {
+    const instance = await live();
+    const quarantine = addToQuarantine([], [{ name: '2_bad', checksum: sum('b') }], '0123456789');
+    await lab.rds.send(
+      new AddTagsToResourceCommand({
+        ResourceName: instance.DBInstanceArn,
+        Tags: writeQuarantine(quarantine),
+      }),
+    );
+    const bad = (checksum?: string) => ({
+      deploymentId: `quarantine-${checksum ?? ''}`,
+      migrations: [{ name: '2_bad', ...(checksum ? { checksum } : {}) }],
+    });
+    const refused = { status: 'refused', error: 'MigrationQuarantined', reason: containing('0123456789') };
+    expect(await ask(bad(sum('b')))).toMatchObject(refused);
+    // Without a checksum nobody knows that it was changed.
+    expect(await ask(bad())).toMatchObject(refused);
+    expect(await final(bad(sum('d')))).toMatchObject({ status: 'available', notes: [containing('2_bad')] });
+    await lab.rds.send(
+      new RemoveTagsFromResourceCommand({
+        ResourceName: instance.DBInstanceArn,
+        TagKeys: quarantineKeys((await live()).TagList),
+      }),
+    );
+  });
+
+  test('a recovery that runs, and neither a plan nor a drill', async () => {
+    const waiting = await lab.stepFunctions.send(
+      new CreateStateMachineCommand({
+        name: 'waiting',
+        roleArn: 'arn:aws:iam::123456789012:role/machine',
+        definition: JSON.stringify({
+          StartAt: 'Wait',
+          States: { Wait: { Type: 'Wait', Seconds: 1000, End: true } },
+        }),
+      }),
+    );
+    const gate = lab.gate({ machineArn: waiting.stateMachineArn });
+    const start = (name: string, input: object) =>
+      lab.stepFunctions.send(
+        new StartExecutionCommand({
+          stateMachineArn: waiting.stateMachineArn,
+          name,
+          input: JSON.stringify(input),
+        }),
+      );
+    await start('only-a-plan', {});
+    await start('only-a-drill', { mode: 'drill' });
+    expect(await preMigrationSnapshot({ deploymentId: 'recovering' }, gate)).toMatchObject({
+      status: 'creating',
+    });
+    const { executionArn } = await start('night', { mode: 'recover' });
+    await until(
+      () => preMigrationSnapshot({ deploymentId: 'recovering' }, gate),
+      ({ status }) => status !== 'creating',
+    );
+    expect(await preMigrationSnapshot({ deploymentId: 'recovering' }, gate)).toMatchObject({
+      status: 'refused',
+      error: 'RecoveryAlreadyRunning',
+      reason: containing('night'),
+    });
+    await lab.stepFunctions.send(new StopExecutionCommand({ executionArn }));
+    expect(await preMigrationSnapshot({ deploymentId: 'recovering' }, gate)).toMatchObject({
+      status: 'available',
+    });
+  });
+
+  test.each([
+    [{ deploymentId: 'x', commmit: 'typo' }, 'commmit'],
+    [{ deploymentId: '' }, 'deploymentId'],
+    [{ deploymentId: 'x', migrations: [{ name: 'm', checksum: 'short' }] }, 'migrations.0.checksum'],
+    [{ deploymentId: 'x', restorePoint: 'later' }, 'restorePoint'],
+    [null, 'the whole'],
+  ])('%j is refused by field', async (event, field) => {
+    expect(await preMigrationSnapshot(event, lab)).toMatchObject({
+      status: 'refused',
+      error: 'InvalidInput',
+      reason: containing(field),
+    });
+  });
+});
+
+describe('a point in time', () => {
+  test('is a marker, made in one go, the same when asked again; the outcome is recorded with it', async () => {
+    await until(live, ({ LatestRestorableTime }) => LatestRestorableTime !== undefined);
+    const event = {
+      deploymentId: 'time 1',
+      migrations: [{ name: '2_more', checksum: sum('b') }],
+      restorePoint: 'point-in-time',
+    };
+    const calls = await rdsCalls(async () => {
+      expect(await ask(event)).toMatchObject({ status: 'available', instanceId: 'orders' });
+    });
+    expect(calls).not.toContain('CreateDBSnapshot');
+    expect(calls.length).toBeLessThanOrEqual(6);
+    const again = await ask(event);
+    expect(again).toEqual(await ask(event));
+    expect(await ask({ deploymentId: 'time 1', outcome: 'failed' })).toEqual({
+      status: 'recorded',
+      outcome: 'failed',
+    });
+    expect(await ask(event)).toEqual(again);
+  });
+
+  test('old markers make room', async () => {
+    for (let index = 0; index < 14; index++)
+      await ask({ deploymentId: `often-${index}`, restorePoint: 'point-in-time' });
+    const markers = ((await live()).TagList ?? []).filter(({ Key }) => Key?.includes(':point-'));
+    expect(markers).toHaveLength(10);
+  });
+});
+
+test('how the migration ended is recorded with the snapshot', async () => {
+  await final({ deploymentId: 'ended' });
+  expect(await ask({ deploymentId: 'ended', outcome: 'failed' })).toEqual({
+    status: 'recorded',
+    outcome: 'failed',
+  });
+  const [snapshot] = await snapshotsOf('ended');
+  expect(readMarks(snapshot?.TagList)).toMatchObject({ role: 'pre-migration', outcome: 'failed' });
+  expect(await ask({ deploymentId: 'never', outcome: 'succeeded' })).toMatchObject({ status: 'skipped' });
+});
+
+test('a quota that is used up refuses, with the numbers', async () => {
+  const end = lab.sandbox.context.api.intercept(({ context }, next) =>
+    context.operation === 'DescribeAccountAttributes'
+      ? Promise.resolve({ AccountQuotas: [{ AccountQuotaName: 'ManualSnapshots', Used: 100, Max: 100 }] })
+      : next(),
+  );
+  try {
+    expect(await ask({ deploymentId: 'too many' })).toMatchObject({
+      status: 'refused',
+      error: 'SnapshotQuotaExceeded',
+      reason: containing('100 of 100'),
+    });
+  } finally {
+    end();
+  }
+});
