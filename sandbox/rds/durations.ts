@@ -1,39 +1,92 @@
-/** The waits that a caller of RDS sees. Each takes as long as the real work behind it, and at least as long as this. */
-export type OperationKind =
-  | 'create'
-  | 'snapshot'
-  | 'restoreSnapshot'
-  | 'restoreToTime'
-  /** The first automated backup of an instance, during which it is `backing-up`. */
-  | 'firstBackup'
-  /** A daily automated backup. */
-  | 'dailyBackup'
-  /** From the answer to a modification until the instance is seen `modifying`. */
-  | 'modifyStarts'
-  | 'modify'
-  | 'resetCredentials'
-  | 'rename'
-  | 'reboot'
-  | 'stop'
-  | 'start'
-  | 'delete'
-  | 'deleteSnapshot'
-  /** A parameter or security group that is `applying` or `adding`. */
-  | 'applyGroup'
-  | 'storageOptimization'
-  /** Until every block of a restored instance has been loaded. */
-  | 'hydration';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
 
-export interface Duration {
-  readonly seconds: number;
-  /** Share of `seconds` by which a single operation may be faster or slower, 0 to 1. */
-  readonly spread: number;
-}
+/** The waits that a caller of RDS sees. Each takes as long as the real work behind it, and at least as long as this. */
+const OPERATION_KINDS = [
+  'create',
+  'snapshot',
+  'restoreSnapshot',
+  'restoreToTime',
+  /** The first automated backup of an instance, during which it is `backing-up`. */
+  'firstBackup',
+  /** A daily automated backup. */
+  'dailyBackup',
+  /** From the answer to a modification until the instance is seen `modifying`. */
+  'modifyStarts',
+  'modify',
+  'resetCredentials',
+  'rename',
+  'reboot',
+  'stop',
+  'start',
+  'delete',
+  'deleteSnapshot',
+  /** A parameter or security group that is `applying` or `adding`. */
+  'applyGroup',
+  'storageOptimization',
+  /** Until every block of a restored instance has been loaded. */
+  'hydration',
+] as const;
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+const durationSchema = z.strictObject({
+  seconds: z.number().min(0).describe('Median, in seconds.'),
+  spread: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('Share of the median by which a single operation may be faster or slower, 0 to 1.'),
+});
+export type Duration = z.infer<typeof durationSchema>;
 
 export interface DurationProfile {
   readonly operations: Readonly<Record<OperationKind, Duration>>;
   /** Seconds between two uploads of WAL: LatestRestorableTime trails by up to this. */
   readonly walUploadInterval: number;
+  /** What the durations are drawn from. @default 1 */
+  readonly seed?: number | undefined;
+}
+
+/**
+ * A profile as a file of one's own holds it, in JSON: `{ "seed": 7, "operations": { "snapshot": { "seconds": 240, "spread":
+ * 0.5 } } }`. What is left out is as in the profile `aws`.
+ */
+const fileSchema = z.strictObject({
+  seed: z.int().min(0).optional(),
+  walUploadInterval: z.number().min(0).optional(),
+  operations: z.partialRecord(z.enum(OPERATION_KINDS), durationSchema),
+});
+
+/** The file is not there, or not a profile of durations. */
+export class DurationsUnreadable extends Error {
+  override readonly name = 'DurationsUnreadable';
+
+  constructor(file: string, evidence: string) {
+    super(
+      `${file} is not a profile of durations.\n${evidence}\n` +
+        `It looks like {"seed": 7, "operations": {"snapshot": {"seconds": 240, "spread": 0.5}}}; see docs/sandbox.md.`,
+    );
+  }
+}
+
+/** Reads a profile from a JSON file. @throws DurationsUnreadable */
+export async function readDurations(file: string): Promise<DurationProfile> {
+  let content: unknown;
+  try {
+    content = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new DurationsUnreadable(file, error instanceof Error ? error.message : String(error));
+  }
+  const read = fileSchema.safeParse(content);
+  if (!read.success) throw new DurationsUnreadable(file, z.prettifyError(read.error));
+  const { seed, walUploadInterval, operations } = read.data;
+  const { aws } = DURATION_PROFILES;
+  return {
+    seed,
+    walUploadInterval: walUploadInterval ?? aws.walUploadInterval,
+    operations: { ...aws.operations, ...operations },
+  };
 }
 
 const minutes = (count: number, spread = 0.2): Duration => ({ seconds: count * 60, spread });
@@ -100,7 +153,7 @@ export class Durations {
 
   constructor(
     private readonly profile: DurationProfile,
-    seed = 1,
+    seed = profile.seed ?? 1,
   ) {
     this.position = seed >>> 0;
   }

@@ -63,7 +63,9 @@ export function instanceOperations(rds: Rds): Record<string, Operation> {
         }
         // Which is how an instance gets out of incompatible parameters, once its group has been put right.
         if (!isIdle(instance) && instance.status !== 'incompatible-parameters') {
-          throw invalidInstanceState('Database instance is not in available state.');
+          throw invalidInstanceState(
+            'Instance cannot currently reboot due to an in-progress management operation.',
+          );
         }
         const values = groupParameters(parameterGroup(rds, instance.settings.parameterGroupName));
         rds.begin({ do: 'reboot', dbiResourceId: instance.dbiResourceId, values });
@@ -271,7 +273,7 @@ export function planInstanceTask(rds: Rds, task: InstanceTask): Plan {
 
 /** RDS starts a database process that died again; the instance stays `available` meanwhile. */
 function planRevival(rds: Rds, dbiResourceId: string): Plan {
-  return planOnInstance(
+  const plan = planOnInstance(
     rds,
     dbiResourceId,
     {},
@@ -282,12 +284,27 @@ function planRevival(rds: Rds, dbiResourceId: string): Plan {
       done: (instance) => {
         if (!rds.servers.has(dbiResourceId)) return;
         rds.event(instance, 'RDS-EVENT-0006', ['availability'], 'DB instance restarted');
+        rds.event(instance, 'RDS-EVENT-0021', ['recovery'], 'Recovery of the DB instance is complete.');
       },
       failed: (instance) => {
         if (isIdle(instance)) instance.status = 'failed';
       },
     },
   );
+  return {
+    ...plan,
+    begun: () => {
+      const instance = rds.byResourceId(dbiResourceId);
+      if (!instance) return;
+      rds.event(instance, 'RDS-EVENT-0004', ['availability'], 'DB instance shutdown');
+      rds.event(
+        instance,
+        'RDS-EVENT-0020',
+        ['recovery'],
+        'Recovery of the DB instance has started. Recovery time will vary with the amount of data to be recovered.',
+      );
+    },
+  };
 }
 
 function planReboot(rds: Rds, dbiResourceId: string, values: Readonly<Record<string, string>>): Plan {

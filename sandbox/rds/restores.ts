@@ -113,13 +113,13 @@ function toPointInTime(rds: Rds, input: RestoreDBInstanceToPointInTimeMessage): 
   const time = RestoreTime ?? latest;
   if (time > latest) {
     throw invalidValue(
-      `The specified instance cannot be restored to a time later than ${latest.toISOString()} because its backups are not complete to that time.`,
+      `The specified instance cannot be restored to a time later than ${toTheSecond(latest)}.`,
     );
   }
   const base = time < earliest ? undefined : baseBackupFor(automated, time);
   if (!base) {
     throw invalidValue(
-      `The specified instance cannot be restored to a time earlier than ${earliest.toISOString()}.`,
+      `The specified instance cannot be restored to a time earlier than ${toTheSecond(earliest)}.`,
     );
   }
   const settings = restoredSettings(rds, source.settings, input);
@@ -133,6 +133,8 @@ function toPointInTime(rds: Rds, input: RestoreDBInstanceToPointInTimeMessage): 
     realTime: rds.context.clock.toReal(time),
   });
 }
+
+const toTheSecond = (time: Date): string => time.toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** The automated backups to restore from: those of a living instance, or retained ones. */
 function sourceOf(

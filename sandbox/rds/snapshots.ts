@@ -136,7 +136,7 @@ export function planSnapshotTask(rds: Rds, task: SnapshotTask): Plan {
           snapshots.delete(identifier);
           if (!snapshot) return;
           discardBackup(rds, snapshot.backupDirectory);
-          rds.event(snapshot, 'RDS-EVENT-0041', ['deletion'], 'Manual snapshot deleted');
+          rds.event(snapshot, 'RDS-EVENT-0041', ['deletion'], 'Deleted manual snapshot');
         },
       };
   }

@@ -559,7 +559,7 @@ it('tells of what happened as events', async () => {
   expect(Events?.map(({ Message }) => Message)).toEqual([
     'Creating manual snapshot',
     'Manual snapshot created',
-    'Manual snapshot deleted',
+    'Deleted manual snapshot',
   ]);
 });
 

@@ -6,7 +6,6 @@ import {
   RestoreDBInstanceFromDBSnapshotCommand,
   RestoreDBInstanceToPointInTimeCommand,
 } from '@aws-sdk/client-rds';
-import { durations } from '../../../sandbox/rds/durations';
 import { MASTER_PASSWORD, RdsSandbox } from './rds-sandbox';
 
 /** The statuses, their order and how long they last, with durations as on AWS and a clock that jumps over them. */
@@ -115,14 +114,4 @@ it('a restore to a time just written waits until LatestRestorableTime has passed
   await restore();
   await rds.statuses('copy', 'available');
   expect(await rds.query('copy', 'select id from written')).toEqual([{ id: 1 }]);
-});
-
-it('durations are the same for the same seed, others for another', () => {
-  const draw = (seed: number): number[] => {
-    const drawn = durations('aws', seed);
-    return Array.from({ length: 5 }, () => drawn.draw('restoreSnapshot'));
-  };
-  expect(draw(7)).toEqual(draw(7));
-  expect(draw(7)).not.toEqual(draw(8));
-  expect(Math.min(...draw(7))).toBeGreaterThan(9 * 60_000);
 });
