@@ -169,20 +169,9 @@ export class Topology {
 
   /** Where the default route of a subnet leads; undefined where there is none, or where it leads nowhere. */
   wayOut(subnetId: string): WayOut | undefined {
-    const table = this.routeTable(subnetId);
-    const vpcId = this.subnet(subnetId)?.vpcId;
-    const route = this.registry
-      .list('AWS::EC2::Route')
-      .map(({ properties }) => RouteShape.parse(properties))
-      .find((one) => one.RouteTableId === table && one.DestinationCidrBlock === '0.0.0.0/0');
+    const route = this.defaultRoute(subnetId);
     if (route?.NatGatewayId !== undefined) return this.wayThrough(route.NatGatewayId);
-    const attached = this.registry
-      .list('AWS::EC2::VPCGatewayAttachment')
-      .map(({ properties }) => AttachmentShape.parse(properties))
-      .some(
-        ({ InternetGatewayId: id, VpcId }) => id !== undefined && id === route?.GatewayId && VpcId === vpcId,
-      );
-    return attached ? { by: 'internet gateway' } : undefined;
+    return this.isPublic(subnetId) ? { by: 'internet gateway' } : undefined;
   }
 
   /** An id as people know it: with its name in the template. */
@@ -191,12 +180,12 @@ export class Topology {
     return logicalId === undefined ? id : `${id} (${logicalId})`;
   }
 
-  /** A NAT gateway needs a way out of its own. */
+  /** A NAT gateway needs a public address, in a public subnet. */
   private wayThrough(natGatewayId: string): WayOut | undefined {
     const record = this.ofType('NatGateway', natGatewayId);
     if (!record) return undefined;
     const { AllocationId, ConnectivityType, SubnetId } = NatShape.parse(record.properties);
-    if (ConnectivityType !== 'public' || this.wayOut(SubnetId)?.by !== 'internet gateway') return undefined;
+    if (ConnectivityType !== 'public' || !this.isPublic(SubnetId)) return undefined;
     const address = this.registry
       .list('AWS::EC2::EIP')
       .find(({ properties }) => properties['AllocationId'] === AllocationId);
@@ -204,6 +193,24 @@ export class Topology {
       by: 'NAT gateway',
       publicAddress: address && AddressShape.parse(address.properties).PublicIp,
     };
+  }
+
+  /** The default route leads to an internet gateway of the subnet's VPC. */
+  private isPublic(subnetId: string): boolean {
+    const gateway = this.defaultRoute(subnetId)?.GatewayId;
+    const vpcId = this.subnet(subnetId)?.vpcId;
+    return this.registry
+      .list('AWS::EC2::VPCGatewayAttachment')
+      .map(({ properties }) => AttachmentShape.parse(properties))
+      .some((one) => gateway !== undefined && one.InternetGatewayId === gateway && one.VpcId === vpcId);
+  }
+
+  private defaultRoute(subnetId: string): z.infer<typeof RouteShape> | undefined {
+    const table = this.routeTable(subnetId);
+    return this.registry
+      .list('AWS::EC2::Route')
+      .map(({ properties }) => RouteShape.parse(properties))
+      .find((route) => route.RouteTableId === table && route.DestinationCidrBlock === '0.0.0.0/0');
   }
 
   private attached(kind: string, groupId: string): z.infer<typeof RuleShape>[] {
