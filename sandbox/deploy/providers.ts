@@ -1,11 +1,17 @@
 import { NotInSandbox } from '../core/api';
+import { CLOUDWATCH_PROVIDERS } from './providers/cloudwatch';
 import { customResource } from './providers/custom-resource';
+import { EVENTS_PROVIDERS } from './providers/events';
 import { IAM_PROVIDERS } from './providers/iam';
 import { LAMBDA_PROVIDERS } from './providers/lambda';
 import { NETWORK_PROVIDERS } from './providers/network';
 import { OTHER_PROVIDERS } from './providers/others';
 import { RDS_PROVIDERS } from './providers/rds';
+import { SCHEDULER_PROVIDERS } from './providers/scheduler';
 import { SECRETS_MANAGER_PROVIDERS } from './providers/secrets-manager';
+import { SNS_PROVIDERS } from './providers/sns';
+import { SQS_PROVIDERS } from './providers/sqs';
+import { STEP_FUNCTIONS_PROVIDERS } from './providers/step-functions';
 import type { Provider } from './resource';
 
 const PROVIDERS: Readonly<Record<string, Provider>> = {
@@ -14,6 +20,12 @@ const PROVIDERS: Readonly<Record<string, Provider>> = {
   ...LAMBDA_PROVIDERS,
   ...IAM_PROVIDERS,
   ...NETWORK_PROVIDERS,
+  ...STEP_FUNCTIONS_PROVIDERS,
+  ...SNS_PROVIDERS,
+  ...SQS_PROVIDERS,
+  ...EVENTS_PROVIDERS,
+  ...SCHEDULER_PROVIDERS,
+  ...CLOUDWATCH_PROVIDERS,
   ...OTHER_PROVIDERS,
 };
 

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { arn } from '../../core/account';
+import { number, provider, tags, text, texts, truth, type Provider } from '../resource';
+
+export const CLOUDWATCH_PROVIDERS: Readonly<Record<string, Provider>> = {
+  'AWS::CloudWatch::Alarm': provider(
+    {
+      ActionsEnabled: truth.optional(),
+      AlarmActions: texts.optional(),
+      AlarmDescription: text.optional(),
+      AlarmName: text.optional(),
+      ComparisonOperator: text,
+      DatapointsToAlarm: number.optional(),
+      Dimensions: z.array(z.strictObject({ Name: text, Value: text })).optional(),
+      EvaluationPeriods: number,
+      InsufficientDataActions: texts.optional(),
+      MetricName: text.optional(),
+      Namespace: text.optional(),
+      OKActions: texts.optional(),
+      Period: number.optional(),
+      Statistic: text.optional(),
+      Tags: tags.optional(),
+      Threshold: number.optional(),
+      TreatMissingData: text.optional(),
+    },
+    ({ AlarmName }, { context, generatedName }) => {
+      const name = AlarmName ?? generatedName(255);
+      return { physicalId: name, attributes: { Arn: arn(context.account, 'cloudwatch', `alarm:${name}`) } };
+    },
+  ),
+};
