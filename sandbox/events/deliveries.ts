@@ -96,8 +96,8 @@ export class Deliveries {
     try {
       await deliver(this.context, targetArn, delivery.payload, delivery.caller);
       this.tell(source, 'delivered');
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
+    } catch (thrown) {
+      const error = asApiError(thrown);
       this.tell(source, 'failed');
       this.context.log(`${this.name}: ${source} did not reach ${targetArn}: ${error.code}: ${error.message}`);
       const at = this.now() + pause(retries);
@@ -156,10 +156,9 @@ export class Deliveries {
       await this.context.api.call('sqs', 'SendMessage', message, deadLetter.caller);
       this.tell(source, 'dead-lettered');
     } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
       this.tell(source, 'lost');
       this.context.log(
-        `${this.name}: what ${source} could not deliver is lost: ${deadLetter.queueArn} refused it: ${failure.message}`,
+        `${this.name}: what ${source} could not deliver is lost: ${deadLetter.queueArn} refused it: ${asApiError(failure).message}`,
       );
     }
   }
@@ -171,6 +170,11 @@ export class Deliveries {
   private now(): number {
     return this.context.clock.now().getTime();
   }
+}
+
+/** A mistake of the sandbox's own must not end a timer: to whoever delivers it is one of the target. */
+function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError('InternalFailure', String(error), 500);
 }
 
 const FIRST_PAUSE = 30_000;

@@ -174,7 +174,8 @@ async function sqsRequests(
   lookup: Lookup,
 ): Promise<PermissionRequest[]> {
   const { QueueUrl, QueueName } = SqsInput.parse(given);
-  const name = QueueName ?? QueueUrl?.split('/').at(-1);
+  // Inside the sandbox a queue is also named by its ARN.
+  const name = QueueName ?? QueueUrl?.split(/[/:]/).at(-1);
   // The batch operations are allowed by the actions for one message.
   const action = `sqs:${operation.replace(/Batch$/, '')}`;
   if (operation === 'ListQueues' || name === undefined) return [{ action, resource: '*' }];
