@@ -111,6 +111,7 @@ async function follow(
   const endedAt = await ended;
   unhook();
   const {
+    name = '',
     status = 'unknown',
     output,
     error,

@@ -53,6 +53,11 @@ export function throttled(service: ServiceName): ApiError {
   return new ApiError(code, 'Rate exceeded', status, { ...members });
 }
 
+/** Whether any operation of any service may answer with this error. */
+export function isCommonError(code: string): boolean {
+  return COMMON_ERRORS.has(code);
+}
+
 /** The SDK's names of the errors that an operation may answer: those of its own model, and those common to all. */
 export function errorsOf(service: ServiceName, operation: string): string[] {
   return [...declaredErrors(service, operation), throttlingOf(service).code, ...COMMON_ERRORS.keys()];

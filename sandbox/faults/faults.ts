@@ -1,4 +1,4 @@
-import { AnswerLost, ApiError, type ApiCall, type Interceptor } from '../core/api';
+import { AnswerLost, ApiError, type ApiCall, type Interceptor, type Output } from '../core/api';
 import type { SandboxContext } from '../core/context';
 import type { ForcedFailure } from '../rds/forced-failures';
 import { errorOf, throttled } from './declared-errors';
@@ -29,11 +29,14 @@ export interface Fired {
   readonly at: Date;
 }
 
-/** How far a fault is: the calls that it was for so far, those of them at which it happened, and what they were. */
+/** How far a fault is. */
 interface Progress {
+  /** The calls that it was for. */
   calls: number;
+  /** Those of them at which it happened. */
   fired: number;
-  readonly seen: Set<string>;
+  /** For `each`: how often each different call was made. */
+  readonly made: Map<string, number>;
 }
 
 /** Makes things go wrong at API calls, as a plan says. */
@@ -70,7 +73,7 @@ export class Faults {
         'The fault plan cannot be used: a "restart" needs a state directory and somebody who starts the sandbox again.',
       );
     this.plan = plan;
-    this.progress = this.plan.faults.map(() => ({ calls: 0, fired: 0, seen: new Set() }));
+    this.progress = this.plan.faults.map(() => ({ calls: 0, fired: 0, made: new Map() }));
     this.happened = [];
     this.rates = new Map(
       Object.entries(this.plan.rates).map(([service, perSecond]) => [
@@ -96,14 +99,14 @@ export class Faults {
     if (this.rates.get(service)?.take() === false) throw throttled(service);
     const fault = this.due(call);
     if (!fault) return next();
-    if ('when' in fault && fault.when === 'after') await next();
+    if ('when' in fault && fault.when === 'after') await takeEffect(next);
     switch (fault.fault) {
       case 'error':
         throw (
           errorOf(service, operation, fault.code, fault.message) ?? new ApiError(fault.code, fault.message)
         );
       case 'lost answer':
-        await next();
+        await takeEffect(next);
         throw new AnswerLost();
       case 'throttling':
         throw throttled(service);
@@ -152,15 +155,24 @@ export class Faults {
 }
 
 /** Whether it is the turn of a call that the fault is for. */
-function isNow(at: Fault['at'], { calls, fired, seen }: Progress, call: ApiCall): boolean {
-  if (at.onceEach) {
+function isNow(at: Fault['at'], { calls, fired, made }: Progress, call: ApiCall): boolean {
+  if (at.each !== undefined) {
     const text = sameCallText(call);
-    if (seen.has(text)) return false;
-    seen.add(text);
-    return true;
+    const times = (made.get(text) ?? 0) + 1;
+    made.set(text, times);
+    return times <= at.each;
   }
   if (at.every === undefined) return calls === (at.call ?? 1);
   return calls % at.every === 0 && fired < (at.times ?? Infinity);
+}
+
+/** Lets a call take effect where its answer does not matter: a refusal is lost as any other answer is. */
+async function takeEffect(next: () => Promise<Output>): Promise<void> {
+  try {
+    await next();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+  }
 }
 
 /** Nobody is there to read this answer. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { ServiceName } from '../core/api';
 import { MODELLED_SERVICES, serviceModel } from '../wire/model';
-import { errorOf, errorsOf } from './declared-errors';
+import { errorOf, errorsOf, isCommonError } from './declared-errors';
 import { failureOf } from './failed-status';
 
 /** Text in which `*` stands for anything. */
@@ -12,7 +12,7 @@ const Count = z.int().min(1);
 /** Which calls a fault is for. Every call that arrives counts, those that an SDK tries again included. */
 const At = z
   .strictObject({
-    /** `rds:DeleteDBInstance`; `rds:*` is every operation of a service. */
+    /** `rds:DeleteDBInstance`; `rds:*` is every operation of a service, `*` every operation. */
     operation: z.string(),
     /** Who calls: the name of a function, or the name or ARN of a role, user, service or state machine. @default anyone */
     by: Pattern.optional(),
@@ -24,11 +24,11 @@ const At = z
     every: Count.optional(),
     /** @default without end */
     times: Count.optional(),
-    /** Every such call the first time that it is made: another caller, operation or input makes it another call. */
-    onceEach: z.literal(true).optional(),
+    /** Every such call the first n times that it is made: another caller, operation or input makes it another call. */
+    each: Count.optional(),
   })
   .superRefine((at, context) => {
-    const chosen = (['call', 'every', 'onceEach'] as const).filter((name) => at[name] !== undefined);
+    const chosen = (['call', 'every', 'each'] as const).filter((name) => at[name] !== undefined);
     const [, second] = chosen;
     if (second !== undefined)
       context.addIssue({
@@ -82,7 +82,15 @@ const Fault = z
   ])
   .superRefine((fault, context) => {
     const [service, operation] = splitOperation(fault.at.operation);
-    if (service === undefined || operation === undefined) return;
+    if (service === undefined || operation === undefined) {
+      if (fault.fault === 'error' && fault.at.operation === '*' && !isCommonError(fault.code))
+        context.addIssue({
+          code: 'custom',
+          path: ['code'],
+          message: `"${fault.code}" is not an error of every operation, as "InternalFailure" is`,
+        });
+      return;
+    }
     if (fault.fault === 'error' && !errorOf(service, operation, fault.code, ''))
       context.addIssue({
         code: 'custom',
@@ -151,6 +159,7 @@ export function splitOperation(text: string): [ServiceName | undefined, string |
 }
 
 function checkOperation(text: string, problem: (message: string) => void): void {
+  if (text === '*') return;
   const [service, operation] = splitOperation(text);
   if (service === undefined || operation === undefined) {
     problem(`"${text}" is not service:operation. The services are: ${MODELLED_SERVICES.join(', ')}`);

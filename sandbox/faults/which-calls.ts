@@ -7,8 +7,7 @@ type At = Fault['at'];
 /** Whether a fault's `at` means such a call, whatever its number. */
 export function isAbout(at: At, { context, input }: ApiCall): boolean {
   const { service, operation, caller } = context;
-  const [wantedService, wantedOperation] = at.operation.split(':');
-  if (wantedService !== service || (wantedOperation !== '*' && wantedOperation !== operation)) return false;
+  if (!['*', `${service}:*`, `${service}:${operation}`].includes(at.operation)) return false;
   if (at.by !== undefined) {
     const names = [caller.functionName, caller.arn, caller.via?.service, caller.via?.sourceArn];
     const { by } = at;

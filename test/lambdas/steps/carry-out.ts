@@ -28,9 +28,18 @@ export interface Ending {
   readonly instance?: InstanceAddress;
 }
 
+/** What a function hands to its step. */
+export type StepDeps = Pick<
+  Lab,
+  'now' | 'rds' | 'secrets' | 'masterSecretId' | 'databaseUrlSecretId' | 'snapshotRetentionDays'
+>;
+
 export interface Guide {
-  /** Around every call of a step; true: the call is not answered, as if its function had been killed. */
-  readonly around?: <T>(step: FunctionName, call: () => Promise<T>) => Promise<{ answer: T } | 'killed'>;
+  /** Around every call of a step, with what the step gets. Killed: the call is not answered. */
+  readonly around?: <T>(
+    step: FunctionName,
+    call: (deps: StepDeps) => Promise<T>,
+  ) => Promise<{ answer: T } | 'killed'>;
   /** Before a step is asked for the first time: where a person or a rotation interferes. */
   readonly before?: (step: FunctionName) => Promise<void>;
   /** What the step is told, instead of the recovery as planned. */
@@ -39,14 +48,17 @@ export interface Guide {
 
 /** Asks the steps as the machine of docs/state-machine.md does, from StartRestore to the end. */
 export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): Promise<Ending> {
-  const ask = async <T>(step: FunctionName, call: (recovery: Recovery) => Promise<T>): Promise<T> => {
+  const ask = async <T>(
+    step: FunctionName,
+    call: (recovery: Recovery, deps: StepDeps) => Promise<T>,
+  ): Promise<T> => {
     await guide.before?.(step);
     const recovery = guide.tell?.(step, planned) ?? planned;
-    const around = guide.around ?? (async (_step, run) => ({ answer: await run() }));
+    const around = guide.around ?? (async (_step, run) => ({ answer: await run(lab) }));
     const deadline = Date.now() + 60_000;
     for (;;) {
       try {
-        const result = await around(step, () => call(recovery));
+        const result = await around(step, (deps) => call(recovery, deps));
         if (result !== 'killed') return result.answer;
         if (Date.now() > deadline) throw new Error(`${step} was killed for a minute`);
       } catch (thrown) {
@@ -63,7 +75,7 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
   });
   const giveUp = async (first: unknown): Promise<Ending> => {
     try {
-      await ask('discard', (recovery) => discard({ recovery }, lab));
+      await ask('discard', (recovery, deps) => discard({ recovery }, deps));
       return end('RecoveryFailed', first);
     } catch (error) {
       return end('DiscardFailed', error);
@@ -73,32 +85,34 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
   let instance: InstanceAddress | undefined;
   let restored: InstanceAddress;
   try {
-    await ask('start-restore', (recovery) => startRestore({ recovery }, lab));
-    restored = await ask('check-restored-instance', (recovery) => checkRestoredInstance({ recovery }, lab));
+    await ask('start-restore', (recovery, deps) => startRestore({ recovery }, deps));
+    restored = await ask('check-restored-instance', (recovery, deps) =>
+      checkRestoredInstance({ recovery }, deps),
+    );
     instance = restored;
     const event = { instance: restored };
-    await ask('record-position', (recovery) => recordPosition({ recovery, ...event }, lab));
-    await ask('match-settings', (recovery) => matchSettings({ recovery, ...event }, lab));
-    await ask('match-credentials', (recovery) => matchCredentials({ recovery, ...event }, lab));
-    await ask('verify', (recovery) => verify({ recovery, ...event }, lab));
+    await ask('record-position', (recovery, deps) => recordPosition({ recovery, ...event }, deps));
+    await ask('match-settings', (recovery, deps) => matchSettings({ recovery, ...event }, deps));
+    await ask('match-credentials', (recovery, deps) => matchCredentials({ recovery, ...event }, deps));
+    await ask('verify', (recovery, deps) => verify({ recovery, ...event }, deps));
   } catch (error) {
     return giveUp(error);
   }
   try {
-    const { versionId } = await ask('swap', (recovery) => swap({ recovery, instance: restored }, lab));
-    await ask('prove', (recovery) => prove({ recovery, instance: restored, versionId }, lab));
+    const { versionId } = await ask('swap', (recovery, deps) => swap({ recovery, instance: restored }, deps));
+    await ask('prove', (recovery, deps) => prove({ recovery, instance: restored, versionId }, deps));
   } catch (first) {
     let wasSwapped: boolean;
     try {
-      ({ wasSwapped } = await ask('swap-back', (recovery) => swapBack({ recovery }, lab)));
+      ({ wasSwapped } = await ask('swap-back', (recovery, deps) => swapBack({ recovery }, deps)));
     } catch (error) {
       return end('SwapBackFailed', error);
     }
     return wasSwapped ? end('SwappedBack', first) : giveUp(first);
   }
   try {
-    await ask('drain', (recovery) => drain({ recovery }, lab));
-    await ask('retire', (recovery) => retire({ recovery }, lab));
+    await ask('drain', (recovery, deps) => drain({ recovery }, deps));
+    await ask('retire', (recovery, deps) => retire({ recovery }, deps));
   } catch (error) {
     return end('OldInstanceKept', error);
   }

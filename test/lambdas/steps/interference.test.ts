@@ -11,7 +11,6 @@ import { drain } from '../../../lambdas/steps/drain';
 import { plan } from '../../../lambdas/steps/plan';
 import { readMarks } from '../../../lambdas/tags';
 import { retire } from '../../../lambdas/steps/retire';
-import { ApiError } from '../../../sandbox/core/api';
 import { carryOut, type Ending, type Guide } from './carry-out';
 import { Lab, again, migrationTable, until } from './lab';
 
@@ -218,19 +217,21 @@ test('without room for a snapshot nothing is planned that needs one', async () =
 
 test('without room for the final snapshot the old instance is kept until there is some', async () => {
   const recovery = await planned();
-  const restore = lab.sandbox.context.api.intercept(async ({ context }, next) => {
-    if (context.operation === 'DeleteDBInstance')
-      throw new ApiError('SnapshotQuotaExceededFault', 'Cannot create more than 100 manual snapshots');
-    return next();
+  lab.sandbox.faults.follow({
+    faults: [
+      {
+        fault: 'error',
+        at: { operation: 'rds:DeleteDBInstance', every: 1 },
+        code: 'SnapshotQuotaExceeded',
+        message: 'Cannot create more than 100 manual snapshots',
+      },
+    ],
   });
-  try {
-    expect(await carryOut(lab, recovery)).toMatchObject({
-      state: 'OldInstanceKept',
-      error: 'SnapshotQuotaExceeded',
-    });
-  } finally {
-    restore();
-  }
+  expect(await carryOut(lab, recovery)).toMatchObject({
+    state: 'OldInstanceKept',
+    error: 'SnapshotQuotaExceeded',
+  });
+  lab.sandbox.faults.follow({});
   expect(await lab.instance(recovery.live.instanceId)).toMatchObject({ DBInstanceStatus: 'available' });
   // A redrive goes on with the state that failed.
   await again('RetirementNotFinished', () => retire({ recovery }, lab));

@@ -137,7 +137,7 @@ describe('which calls', () => {
   });
 
   test('each different call once', async () => {
-    follow({ fault: 'throttling', at: { operation: 'secretsmanager:*', onceEach: true } });
+    follow({ fault: 'throttling', at: { operation: 'secretsmanager:*', each: 1 } });
     const get = (): Promise<unknown> => secrets.send(new GetSecretValueCommand({ SecretId: 'one' }));
     await expect(get()).rejects.toThrow('Rate exceeded');
     await get();

@@ -58,6 +58,11 @@ test.each([
     'faults[0].code: rds:DeleteDBInstance has no error "DBParameterGroupNotFound". It has: ',
   ],
   [
+    'an error that not every operation has',
+    { faults: [{ fault: 'error', at: { operation: '*' }, code: 'DBInstanceNotFound', message: '' }] },
+    'faults[0].code: "DBInstanceNotFound" is not an error of every operation',
+  ],
+  [
     'a status that it cannot end in',
     { faults: [{ fault: 'failed status', at, status: 'available' }] },
     'faults[0].status: ',
