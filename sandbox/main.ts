@@ -1,85 +1,67 @@
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { RealClock } from './core/clock';
-import { whenAskedToEnd } from './core/lifetime';
-import { ENVIRONMENT, Stage } from './drill/stage';
-import { Timeline } from './drill/timeline';
-import { readFaultPlan } from './faults/plan';
-import { durations } from './rds/durations';
-import { logFromEnvironment, Sandbox } from './sandbox';
-
-interface Options {
-  readonly port: number;
-  readonly rows: number;
-  readonly faults?: string;
-}
-
-const wholeNumber = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('A whole number is needed.');
-  return value;
-};
+import { serve } from './serve';
+import { showStatus } from './status/command';
+import { parsePace, type Pace } from './time';
 
 const program = new Command('npm run sandbox --')
   .description('A local AWS with the production stacks deployed and the sample app filled, until Ctrl-C.')
-  .option('--port <n>', 'port of the AWS API on 127.0.0.1', wholeNumber, 4566)
-  .option('--rows <n>', 'rows in the sample app', wholeNumber, 10_000)
-  .option('--faults <file>', 'what goes wrong: a plan as docs/sandbox.md describes it')
+  .option(
+    '--port <n>',
+    'port of the AWS API on 127.0.0.1 (default: 4566, or that of the state directory)',
+    port,
+  )
+  .option('--rows <n>', 'rows in the sample app', wholeNumber(1), 10_000)
+  .option('--state <dir>', 'keeps everything there, and goes on from there the next time', path)
+  .option('--time <pace>', 'real, virtual (jumps over waiting), or how many times as fast', pace, 'real')
+  .option(
+    '--durations <profile>',
+    'how long RDS takes: quick, aws, or a file; see docs/sandbox.md',
+    durations,
+    'quick',
+  )
+  .option('--seed <n>', 'seed of these durations', wholeNumber(0))
+  .option('--faults <file>', 'what goes wrong: a plan as docs/sandbox.md describes it', path)
+  .enablePositionalOptions()
   .showHelpAfterError()
   .action(serve);
 
+program
+  .command('status')
+  .description('Shows the instances, snapshots, secrets and executions of a running sandbox.')
+  .option('--port <n>', 'port of the AWS API on 127.0.0.1', port, 4566)
+  .option('--json', 'one JSON document')
+  .showHelpAfterError()
+  .action(showStatus);
+
 void program.parseAsync();
 
-/** Progress goes to standard error and the exports to standard output, so that a shell can evaluate the latter. */
-async function serve({ port, rows, faults }: Options): Promise<void> {
-  const clock = new RealClock();
-  const timeline = new Timeline(process.stderr, clock);
-  let sandbox: Sandbox | undefined;
-  let stage: Stage | undefined;
-  const stop = async (code: number): Promise<never> => {
-    await stage?.leave();
-    await sandbox?.stop();
-    process.exit(code);
+function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`A whole number from ${least} is needed.`);
+    return value;
   };
-  whenAskedToEnd(() => {
-    void stop(0);
-  });
+}
+
+function port(text: string): number {
+  return wholeNumber(1, 65_535)(text);
+}
+
+function pace(text: string): Pace {
   try {
-    const plan = faults === undefined ? {} : { faults: await readFaultPlan(faults) };
-    sandbox = await timeline.step(
-      'Start a local AWS over real PostgreSQL',
-      () =>
-        Sandbox.start({ clock, durations: durations('quick', 1), port, ...plan, log: logFromEnvironment() }),
-      ({ context }) => context.endpoint,
-    );
-    stage = await Stage.set(sandbox, timeline, rows);
+    return parsePace(text);
   } catch (error) {
-    process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
-    return stop(1);
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
-  const { accessKeyId, secretAccessKey } = sandbox.credentials();
-  const { region } = sandbox.context.account;
-  const exports = {
-    AWS_ENDPOINT_URL: sandbox.context.endpoint,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    AWS_REGION: region,
-    AWS_DEFAULT_REGION: region,
-    PGSSLMODE: 'verify-full',
-    PGSSLROOTCERT: sandbox.postgres.authority.caFile,
-  };
-  for (const [name, value] of Object.entries(exports)) process.stdout.write(`export ${name}=${value}\n`);
-  process.stderr.write(
-    [
-      '',
-      'Paste these lines into another terminal and try (AWS CLI 2; version 1 knows no --cli-binary-format):',
-      '  aws rds describe-db-instances --query "DBInstances[].DBInstanceIdentifier"',
-      `  aws lambda invoke --function-name ${ENVIRONMENT}-pre-migration-snapshot --cli-binary-format raw-in-base64-out --payload '{"deploymentId":"try-1"}' /dev/stdout`,
-      `  aws stepfunctions start-execution --state-machine-arn arn:aws:states:${region}:${sandbox.context.account.accountId}:stateMachine:${ENVIRONMENT}-recovery --input '{}'`,
-      `  psql "$(aws secretsmanager get-secret-value --secret-id ${ENVIRONMENT}/database-url --query SecretString --output text)"`,
-      '',
-      'SANDBOX_LOG=1 npm run sandbox logs every call.',
-      'Ctrl-C stops the sandbox and removes everything that it made.',
-      '',
-    ].join('\n'),
-  );
+}
+
+function durations(text: string): string {
+  return text === 'quick' || text === 'aws' ? text : path(text);
+}
+
+/** npm runs scripts in the package's directory, and says where it was called. */
+function path(text: string): string {
+  return resolve(process.env['INIT_CWD'] ?? '', text);
 }

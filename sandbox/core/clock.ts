@@ -5,7 +5,8 @@ import type { Lasting } from './state-directory';
  * The sandbox's time. Everything in the sandbox that asks what time it is, or waits, asks the clock.
  *
  * A virtual clock jumps over waiting: as soon as nothing real is under way (no held work) it moves to the earliest
- * foreground timer. Background timers (schedules, upkeep) fire when time passes them but never pull the clock forward.
+ * foreground timer. Background timers (schedules, upkeep) fire when time passes them, by a jump or by itself, but never pull
+ * the clock forward.
  */
 export interface Clock extends Lasting<ShownTimeState> {
   now(): Date;
@@ -151,6 +152,7 @@ export class VirtualClock implements Clock {
   private settling = false;
   private stopped = false;
   private readonly time = new ShownTime();
+  private passing: NodeJS.Timeout | undefined;
 
   now(): Date {
     return new Date(this.time.now());
@@ -203,6 +205,7 @@ export class VirtualClock implements Clock {
   stop(): void {
     this.stopped = true;
     this.timers = [];
+    clearTimeout(this.passing);
   }
 
   save(): ShownTimeState {
@@ -227,12 +230,27 @@ export class VirtualClock implements Clock {
   }
 
   private async jump(): Promise<void> {
+    clearTimeout(this.passing);
     if (this.holds > 0 || this.stopped) return;
-    const foreground = this.earliest((timer) => !timer.background);
-    if (!foreground) return;
-    const next = this.earliest((timer) => timer.at <= foreground.at) ?? foreground;
+    const now = this.time.now();
+    const pulls = this.earliest((timer) => !timer.background || timer.at <= now);
+    if (!pulls) {
+      this.letPass();
+      return;
+    }
+    const next = this.earliest((timer) => timer.at <= pulls.at) ?? pulls;
     await this.fire(next);
     this.settle();
+  }
+
+  /** Looks again when the earliest background timer has come by itself. It keeps no process alive. */
+  private letPass(): void {
+    const next = this.earliest(() => true);
+    if (!next) return;
+    const wait = Math.min(Math.ceil(this.time.realUntil(next.at)), MAX_TIMEOUT);
+    this.passing = setTimeout(() => {
+      this.settle();
+    }, wait).unref();
   }
 
   private async fire(timer: Timer): Promise<void> {

@@ -17,7 +17,7 @@ import { TaskTracker } from '../sample-app/app';
 import { badMigration, type BadMigrationName } from '../sample-app/bad-migrations';
 import { digest, type DatabaseDigest } from '../sample-app/digest';
 import { fill } from '../sample-app/fill';
-import { prepareProject, type Project } from '../sample-app/project';
+import { openProject, prepareProject, type Project } from '../sample-app/project';
 import type { Sandbox } from '../sandbox';
 import { synthesise } from '../synthesise';
 import { redriveRecovery, runRecovery, type RecoveryRun } from './recovery';
@@ -26,6 +26,9 @@ import type { Timeline } from './timeline';
 export const ENVIRONMENT = 'production';
 const STACKS = ['Production-Database', 'Production-Rollback'];
 const SECRET_NAME = `${ENVIRONMENT}/database-url`;
+
+/** Where the sample app's Prisma project is in the sandbox's directory. */
+const PROJECT = 'task-tracker';
 
 /** What a pipeline looks at in the answer of the pre-migration function. */
 const GateAnswer = z.discriminatedUnion('status', [
@@ -75,7 +78,7 @@ export class Stage {
     await timeline.step(`Deploy ${STACKS.join(' and ')}`, (update) =>
       sandbox.deploy(assembly, STACKS, update),
     );
-    const project = await prepareProject(join(sandbox.context.directory, 'task-tracker'));
+    const project = await prepareProject(join(sandbox.context.directory, PROJECT));
     const stage = new Stage(sandbox, project, timeline);
     await timeline.step(
       'Migrate the task tracker with Prisma',
@@ -85,6 +88,14 @@ export class Stage {
     await timeline.step(`Fill it with ${rows.toLocaleString('en')} rows`, () =>
       stage.withDatabase((client) => fill(client, { rows })),
     );
+    await timeline.step('Start the application', () => stage.application.start());
+    return stage;
+  }
+
+  /** Goes on where an earlier process left the stage that it had set in the sandbox's state directory. */
+  static async goOn(sandbox: Sandbox, timeline: Timeline): Promise<Stage> {
+    const project = openProject(join(sandbox.context.directory, PROJECT));
+    const stage = new Stage(sandbox, project, timeline);
     await timeline.step('Start the application', () => stage.application.start());
     return stage;
   }

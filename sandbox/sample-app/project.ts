@@ -32,6 +32,11 @@ export async function prepareProject(directory: string): Promise<Project> {
   return new ProjectCopy(directory);
 }
 
+/** The copy that was made earlier in `directory`, with what has been changed since. */
+export function openProject(directory: string): Project {
+  return new ProjectCopy(directory);
+}
+
 class ProjectCopy implements Project {
   constructor(readonly directory: string) {}
 

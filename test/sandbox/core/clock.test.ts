@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { RealClock, VirtualClock, held } from '../../../sandbox/core/clock';
+import { RealClock, VirtualClock, held, type Clock } from '../../../sandbox/core/clock';
 
 const MINUTE = 60_000;
 
@@ -67,6 +67,26 @@ describe('virtual clock', () => {
     expect(fired).toEqual([]);
     await clock.sleep(10 * MINUTE);
     expect(fired).toEqual(['background']);
+  });
+
+  test('fires a background timer when its time has come by itself', async () => {
+    const clock = new VirtualClock();
+    const real = Date.now();
+    const due = new Promise<void>((resolve) =>
+      clock.schedule(
+        new Date(real + 30),
+        () => {
+          resolve();
+        },
+        { background: true },
+      ),
+    );
+    // The clock's own waiting keeps no process alive.
+    const alive = setInterval(() => undefined, 1000);
+    await due;
+    clearInterval(alive);
+    expect(Date.now()).toBeGreaterThanOrEqual(real + 30);
+    expect(clock.now().getTime() - Date.now()).toBeLessThan(10);
   });
 
   test('a cancelled timer never fires and an aborted sleep rejects with the reason', async () => {
@@ -154,7 +174,80 @@ describe('real clock', () => {
     clock.stop();
   });
 
+  test('scaled, a timer fires at its time and not before', async () => {
+    const clock = new RealClock(3600);
+    for (let round = 0; round < 20; round++) {
+      const at = new Date(clock.now().getTime() + 60_000 + round);
+      await new Promise<void>((resolve) =>
+        clock.schedule(at, () => {
+          expect(clock.now().getTime()).toBeGreaterThanOrEqual(at.getTime());
+          resolve();
+        }),
+      );
+    }
+    clock.stop();
+  });
+
+  test('stopped, it takes no more timers', async () => {
+    const clock = new RealClock();
+    clock.stop();
+    let fired = false;
+    clock.schedule(new Date(), () => void (fired = true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(fired).toBe(false);
+  });
+
   test('cannot be advanced by hand', async () => {
     await expect(new RealClock().advance()).rejects.toThrow('Only a virtual clock');
+  });
+});
+
+describe('a clock that goes on where an earlier one was', () => {
+  const clocks: [string, () => Clock][] = [
+    ['real', () => new RealClock()],
+    ['scaled', () => new RealClock(7200)],
+    ['virtual', () => new VirtualClock()],
+  ];
+  const pairs = clocks.flatMap((earlier) => clocks.map((later) => [earlier, later] as const));
+  /** Real moments are found to the millisecond, and a clock stands still for none. */
+  const TOLERANCE = 30;
+
+  test.each(pairs.map(([earlier, later]) => [earlier[0], later[0], earlier[1], later[1]] as const))(
+    '%s, then %s: it never goes back and finds every moment again',
+    async (_earlier, _later, makeEarlier, makeLater) => {
+      const earlier = makeEarlier();
+      const moments: { shown: Date; real: number }[] = [];
+      const remember = (clock: Clock): void => void moments.push({ shown: clock.now(), real: Date.now() });
+      remember(earlier);
+      await earlier.sleep(earlier instanceof RealClock ? 40 : 20 * MINUTE);
+      remember(earlier);
+      earlier.stop();
+      // As on disk: a copy.
+      const left = structuredClone(earlier.save());
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      const later = makeLater();
+      later.load(left);
+      remember(later);
+      await later.sleep(later instanceof RealClock ? 40 : 20 * MINUTE);
+      remember(later);
+      const shown = moments.map((moment) => moment.shown.getTime());
+      expect(shown).toEqual([...shown].sort((a, b) => a - b));
+      for (const moment of moments)
+        expect(Math.abs(later.toReal(moment.shown).getTime() - moment.real)).toBeLessThanOrEqual(TOLERANCE);
+      later.stop();
+    },
+  );
+
+  test('while none is there after a clean end, time passes as outside', async () => {
+    const earlier = new RealClock(100_000);
+    await earlier.sleep(60 * MINUTE);
+    const shown = earlier.now().getTime();
+    earlier.stop();
+    const left = structuredClone(earlier.save());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const later = new RealClock();
+    later.load(left);
+    expect(later.now().getTime() - shown).toBeLessThan(MINUTE);
+    later.stop();
   });
 });

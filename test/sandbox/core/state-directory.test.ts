@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
 import { StateDirectory, type Lasting } from '../../../sandbox/core/state-directory';
 
 const root = mkdtempSync(join(tmpdir(), 'state-directory-'));
@@ -257,7 +258,6 @@ describe('a directory that can not be had', () => {
 
   test('another version wrote it', async () => {
     const directory = await filled();
-    const { serialize, deserialize } = jest.requireActual<typeof import('node:v8')>('node:v8');
     const saved = deserialize(readFileSync(join(directory, 'state'))) as object;
     writeFileSync(join(directory, 'state'), serialize({ ...saved, format: 0 }));
     expect(() => at(directory)).toThrow('another version of the sandbox wrote it');
