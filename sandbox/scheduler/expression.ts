@@ -34,7 +34,7 @@ export function parseExpression(expression: string, zone: string, start: Date): 
     }
     case 'at': {
       const parts = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)$/.exec(content)?.slice(1).map(Number);
-      if (!parts) throw invalid();
+      if (!parts || !isTime(content)) throw invalid();
       const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
       const full = momentOf({ year, month, day, hour, minute }, zone);
       if (!full) throw invalid();
@@ -49,6 +49,12 @@ export function parseExpression(expression: string, zone: string, start: Date): 
     default:
       throw invalid();
   }
+}
+
+/** Whether a date and time in ISO's form is one that the calendar has. */
+function isTime(text: string): boolean {
+  const time = new Date(`${text}Z`);
+  return !Number.isNaN(time.getTime()) && time.toISOString().startsWith(text);
 }
 
 interface Day {

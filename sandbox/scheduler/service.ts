@@ -281,8 +281,9 @@ export class SchedulerService implements Service {
   }
 }
 
-function runsOf({ definition, createdAt }: Schedule): NextRun {
-  const { ScheduleExpression: expression = '', StartDate: start = createdAt } = definition;
+/** A rate counts from the start date or, without one, from when it was given. */
+function runsOf({ definition, changedAt }: Schedule): NextRun {
+  const { ScheduleExpression: expression = '', StartDate: start = changedAt } = definition;
   return parseExpression(expression, zoneOf(definition), start);
 }
 

@@ -1,111 +1,257 @@
 import {
-  EventBridgeClient,
-  PutEventsCommand,
-  PutRuleCommand,
-  PutTargetsCommand,
-} from '@aws-sdk/client-eventbridge';
-import {
   CreateScheduleCommand,
   DeleteScheduleCommand,
   GetScheduleCommand,
+  GetScheduleGroupCommand,
+  ListScheduleGroupsCommand,
+  ListSchedulesCommand,
   SchedulerClient,
+  UpdateScheduleCommand,
+  type CreateScheduleCommandInput,
 } from '@aws-sdk/client-scheduler';
+import { App, Stack, aws_scheduler as scheduler, aws_sqs as sqs } from 'aws-cdk-lib';
 import { VirtualClock } from '../../../sandbox/core/clock';
-import { EventsService } from '../../../sandbox/events/service';
-import { parseExpression } from '../../../sandbox/scheduler/expression';
-import { SchedulerService } from '../../../sandbox/scheduler/service';
-import { scripted, serve, type Served } from '../wire/served';
+import { deployedTo } from '../../../sandbox/deploy/deploy';
+import { durations } from '../../../sandbox/rds/durations';
+import { Sandbox } from '../../../sandbox/sandbox';
+import { roleWith } from '../iam/roles';
 
-const FUNCTION = 'arn:aws:lambda:eu-central-1:123456789012:function:production-prune';
+const ACCOUNT = 'eu-central-1:123456789012';
+const queueArn = (name: string): string => `arn:aws:sqs:${ACCOUNT}:${name}`;
+const role = (name: string): string => `arn:aws:iam::123456789012:role/${name}`;
+const HOUR = 3_600_000;
 
-function services() {
-  return { lambda: scripted('lambda', { Invoke: () => ({ StatusCode: 202 }) }) };
-}
-
-describe('schedules and events', () => {
-  let served: Served<ReturnType<typeof services> & { scheduler: SchedulerService; events: EventsService }>;
+describe('Scheduler', () => {
   const clock = new VirtualClock();
+  let sandbox: Sandbox;
+  let client: SchedulerClient;
 
   beforeAll(async () => {
-    served = await serve(
-      (context) => ({
-        ...services(),
-        scheduler: new SchedulerService(context),
-        events: new EventsService(context),
-      }),
-      clock,
-    );
-  });
-  afterAll(() => served.close());
-
-  it('invokes the target whenever the schedule says, until it is deleted', async () => {
-    const client = new SchedulerClient(served.client);
-    await client.send(
-      new CreateScheduleCommand({
-        Name: 'nightly',
-        ScheduleExpression: 'rate(1 day)',
-        FlexibleTimeWindow: { Mode: 'OFF' },
-        Target: { Arn: FUNCTION, RoleArn: 'arn:aws:iam::123456789012:role/scheduler', Input: '{"a":1}' },
-      }),
-    );
-    expect(await client.send(new GetScheduleCommand({ Name: 'nightly' }))).toMatchObject({
-      State: 'ENABLED',
+    sandbox = await Sandbox.start({ clock, durations: durations('quick') });
+    client = new SchedulerClient({
+      endpoint: sandbox.context.endpoint,
+      region: 'eu-central-1',
+      credentials: sandbox.credentials(),
     });
-    const { inputs } = served.services.lambda;
-    await clock.advance(3 * 86_400_000 + 1000);
-    expect(inputs).toHaveLength(3);
-    expect(inputs[0]).toMatchObject({ FunctionName: FUNCTION, InvocationType: 'Event' });
-    await client.send(new DeleteScheduleCommand({ Name: 'nightly' }));
-    await clock.advance(3 * 86_400_000);
-    expect(inputs).toHaveLength(3);
-  });
-
-  it('sends events that fit a rule to its targets', async () => {
-    const client = new EventBridgeClient(served.client);
-    const { inputs } = served.services.lambda;
-    const before = inputs.length;
-    await client.send(
-      new PutRuleCommand({
-        Name: 'failed',
-        EventPattern: '{"source":["test"],"detail":{"status":[{"prefix":"FAIL"}]}}',
-      }),
-    );
-    await client.send(new PutTargetsCommand({ Rule: 'failed', Targets: [{ Id: '1', Arn: FUNCTION }] }));
-    for (const status of ['SUCCEEDED', 'FAILED'])
-      await client.send(
-        new PutEventsCommand({
-          Entries: [{ Source: 'test', DetailType: 't', Detail: JSON.stringify({ status }) }],
-        }),
+    for (const QueueName of ['work', 'dead'])
+      await sandbox.context.api.call(
+        'sqs',
+        'CreateQueue',
+        { QueueName },
+        sandbox.context.callers.administrator(),
       );
-    expect(inputs).toHaveLength(before + 1);
-    expect(served.services.events.events).toHaveLength(2);
+    const { iam } = deployedTo(sandbox.context);
+    const trusted = 'scheduler.amazonaws.com';
+    const send = (queues: string[]): Parameters<typeof roleWith>[1] => [
+      { sid: 'Send', actions: ['sqs:SendMessage'], resources: queues.map(queueArn) },
+    ];
+    iam.add(roleWith('able', send(['work', 'dead']), { trusted }));
+    iam.add(roleWith('half', send(['dead']), { trusted }));
+    iam.add(roleWith('distrustful', send(['work']), { trusted: 'events.amazonaws.com' }));
+  }, 60_000);
+  afterAll(async () => {
+    client.destroy();
+    await sandbox.stop();
+  });
+
+  type Input = CreateScheduleCommandInput;
+  const definition = (
+    Name: string,
+    more: Partial<Input> = {},
+    target: Partial<Input['Target']> = {},
+  ): Input => ({
+    Name,
+    ScheduleExpression: 'rate(1 hour)',
+    FlexibleTimeWindow: { Mode: 'OFF' },
+    ...more,
+    Target: { Arn: queueArn('work'), RoleArn: role('able'), Input: Name, ...target },
+  });
+  const create = (...given: Parameters<typeof definition>): Promise<object> =>
+    client.send(new CreateScheduleCommand(definition(...given)));
+  const remove = (Name: string): Promise<object> => client.send(new DeleteScheduleCommand({ Name }));
+  /** Takes the messages out of a queue. */
+  async function taken(
+    name: string,
+  ): Promise<{ body: string; at: number; attributes: Record<string, unknown> }[]> {
+    const messages = sandbox.sqs.inspect().find((queue) => queue.name === name)?.messages ?? [];
+    await sandbox.context.api.call(
+      'sqs',
+      'PurgeQueue',
+      { QueueUrl: name },
+      sandbox.context.callers.administrator(),
+    );
+    return messages.map(({ body, sentAt, attributes }) => ({
+      body,
+      at: sentAt,
+      attributes: Object.fromEntries(
+        Object.entries(attributes).map(([key, value]) => [key, value.StringValue]),
+      ),
+    }));
+  }
+
+  it('sends its input whenever it is due, until it is changed, disabled or deleted', async () => {
+    await create('hourly', {}, { Input: '<aws.scheduler.schedule-arn> <aws.scheduler.scheduled-time>' });
+    await clock.advance(3.5 * HOUR);
+    const messages = await taken('work');
+    expect(messages).toHaveLength(3);
+    expect(messages[0]?.body).toMatch(/^arn:aws:scheduler:\S+:schedule\/default\/hourly 20\d\d-\S+Z$/);
+    await client.send(
+      new UpdateScheduleCommand(definition('hourly', { ScheduleExpression: 'rate(2 hours)' })),
+    );
+    await clock.advance(2.5 * HOUR);
+    expect(await taken('work')).toHaveLength(1);
+    await client.send(new UpdateScheduleCommand(definition('hourly', { State: 'DISABLED' })));
+    await clock.advance(5 * HOUR);
+    expect(await taken('work')).toEqual([]);
+    await remove('hourly');
+    await expect(client.send(new GetScheduleCommand({ Name: 'hourly' }))).rejects.toMatchObject({
+      name: 'ResourceNotFoundException',
+      message: 'Schedule hourly does not exist.',
+    });
+  });
+
+  it('keeps to its start and its end, and goes when it is done if it is to', async () => {
+    const from = (hours: number): Date => new Date(clock.now().getTime() + hours * HOUR);
+    await create('bounded', { StartDate: from(2), EndDate: from(4.5), ActionAfterCompletion: 'DELETE' });
+    await clock.advance(1.9 * HOUR);
+    expect(await taken('work')).toEqual([]);
+    await clock.advance(8 * HOUR);
+    expect(await taken('work')).toHaveLength(3);
+    await expect(client.send(new GetScheduleCommand({ Name: 'bounded' }))).rejects.toMatchObject({
+      name: 'ResourceNotFoundException',
+    });
+    await create('once', { ScheduleExpression: `at(${from(1).toISOString().slice(0, 19)})` });
+    await clock.advance(3 * HOUR);
+    expect(await taken('work')).toHaveLength(1);
+    expect((await client.send(new GetScheduleCommand({ Name: 'once' }))).State).toBe('ENABLED');
+    await remove('once');
+  });
+
+  it('comes some time within its flexible window', async () => {
+    const since = clock.now().getTime();
+    await create('flexible', { FlexibleTimeWindow: { Mode: 'FLEXIBLE', MaximumWindowInMinutes: 30 } });
+    await clock.advance(20.9 * HOUR);
+    const late = (await taken('work')).map(({ at }) => (at - since) % HOUR);
+    expect(late.length).toBeGreaterThanOrEqual(20);
+    expect(Math.max(...late)).toBeLessThan(30 * 60_000);
+    expect(new Set(late.map((milliseconds) => Math.floor(milliseconds / 60_000))).size).toBeGreaterThan(5);
+    await remove('flexible');
+  });
+
+  it('tries again what its role may not do, and leaves it in the dead-letter queue', async () => {
+    const outcomes: string[] = [];
+    const end = sandbox.scheduler.onDelivery((_group, outcome) => outcomes.push(outcome));
+    await create(
+      'refused',
+      { ScheduleExpression: 'rate(1 day)' },
+      {
+        RoleArn: role('half'),
+        RetryPolicy: { MaximumRetryAttempts: 2 },
+        DeadLetterConfig: { Arn: queueArn('dead') },
+      },
+    );
+    await clock.advance(25 * HOUR);
+    end();
+    expect(outcomes).toEqual(['failed', 'failed', 'failed', 'dropped', 'dead-lettered']);
+    expect(await taken('dead')).toMatchObject([
+      {
+        body: 'refused',
+        attributes: {
+          SCHEDULE_ARN: `arn:aws:scheduler:${ACCOUNT}:schedule/default/refused`,
+          TARGET_ARN: queueArn('work'),
+          ERROR_CODE: 'AccessDenied',
+          ERROR_MESSAGE: expect.stringContaining('is not authorized to perform: sqs:sendmessage') as string,
+          RETRY_ATTEMPTS: '2',
+          EXHAUSTED_RETRY_CONDITION: 'MaximumRetryAttempts',
+          IS_PAYLOAD_TRUNCATED: 'false',
+        },
+      },
+    ]);
+    await remove('refused');
+  });
+
+  it('refuses what could never run', async () => {
+    const refused = async (
+      message: string | RegExp,
+      ...given: Parameters<typeof definition>
+    ): Promise<void> => {
+      await expect(create(...given)).rejects.toMatchObject({
+        name: 'ValidationException',
+        message: expect.stringMatching(message) as string,
+      });
+    };
+    await refused(/^Invalid Schedule Expression rate\(1 fortnight\)\.$/, 'x', {
+      ScheduleExpression: 'rate(1 fortnight)',
+    });
+    await refused('assume the role', 'x', {}, { RoleArn: role('distrustful') });
+    await refused('MaximumWindowInMinutes', 'x', { FlexibleTimeWindow: { Mode: 'FLEXIBLE' } });
+    await refused('EndDate', 'x', { StartDate: new Date('2030-01-02'), EndDate: new Date('2030-01-01') });
+    await refused('less than or equal to 185', 'x', {}, { RetryPolicy: { MaximumRetryAttempts: 186 } });
+    await refused('no standard SQS queue', 'x', {}, { DeadLetterConfig: { Arn: queueArn('x.fifo') } });
     await expect(
-      client.send(new PutRuleCommand({ Name: 'x', EventPattern: '{"source":[{"cidr":"10.0.0.0/8"}]}' })),
-    ).rejects.toMatchObject({ name: 'NotImplementedInSandbox' });
-  });
-});
-
-describe('schedule expressions', () => {
-  const after = new Date('2026-03-28T12:00:00Z');
-  it.each([
-    ['cron(0 3 * * ? *)', 'UTC', '2026-03-29T03:00:00.000Z'],
-    // The clocks of Berlin skip 02:30 on 29 March.
-    ['cron(30 2 * * ? *)', 'Europe/Berlin', '2026-03-30T00:30:00.000Z'],
-    ['cron(0 3 ? * SUN *)', 'Europe/Berlin', '2026-03-29T01:00:00.000Z'],
-    ['cron(0/20 * * * ? *)', 'UTC', '2026-03-28T12:20:00.000Z'],
-    ['cron(0 0 L * ? *)', 'UTC', '2026-03-31T00:00:00.000Z'],
-    ['cron(0 0 ? * 2#1 *)', 'UTC', '2026-04-06T00:00:00.000Z'],
-    ['cron(0 0 29 2 ? *)', 'UTC', '2028-02-29T00:00:00.000Z'],
-    ['at(2026-11-21T10:00:00)', 'America/New_York', '2026-11-21T15:00:00.000Z'],
-    ['rate(5 minutes)', 'UTC', '2026-03-28T12:05:00.000Z'],
-  ])('%s in %s', (expression, zone, expected) => {
-    expect(parseExpression(expression, zone, after)(after)?.toISOString()).toBe(expected);
+      create('x', {}, { Arn: 'arn:aws:scheduler:::aws-sdk:rds:stopDBInstance' }),
+    ).rejects.toMatchObject({
+      name: 'NotImplementedInSandbox',
+    });
+    await expect(create('x', { GroupName: 'own' })).rejects.toMatchObject({
+      name: 'ResourceNotFoundException',
+      message: 'Schedule group own does not exist.',
+    });
   });
 
-  it.each(['cron(0 3 * * * *)', 'cron(61 3 * * ? *)', 'rate(0 minutes)', 'every day'])(
-    'refuses %s',
-    (text) => {
-      expect(() => parseExpression(text, 'UTC', after)).toThrow('Invalid Schedule Expression');
-    },
-  );
+  it('lists schedules page by page, and makes each once', async () => {
+    const same = { ...definition('list-1'), ClientToken: 'token' };
+    const { ScheduleArn } = await client.send(new CreateScheduleCommand(same));
+    expect((await client.send(new CreateScheduleCommand(same))).ScheduleArn).toBe(ScheduleArn);
+    await expect(create('list-1')).rejects.toMatchObject({ name: 'ConflictException' });
+    await create('list-2', { State: 'DISABLED' });
+    const first = await client.send(new ListSchedulesCommand({ NamePrefix: 'list-', MaxResults: 1 }));
+    const second = await client.send(
+      new ListSchedulesCommand({ NamePrefix: 'list-', MaxResults: 1, NextToken: first.NextToken }),
+    );
+    expect([first, second].map(({ Schedules }) => Schedules?.map(({ Name }) => Name))).toEqual([
+      ['list-1'],
+      ['list-2'],
+    ]);
+    expect(second.NextToken).toBeUndefined();
+    expect(await client.send(new GetScheduleCommand({ Name: 'list-2' }))).toMatchObject({
+      State: 'DISABLED',
+      ScheduleExpressionTimezone: 'UTC',
+      Target: { RetryPolicy: { MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: 86_400 } },
+    });
+    expect(await client.send(new GetScheduleGroupCommand({ Name: 'default' }))).toMatchObject({
+      State: 'ACTIVE',
+    });
+    expect((await client.send(new ListScheduleGroupsCommand({}))).ScheduleGroups).toHaveLength(1);
+  });
+
+  it('is deployed from a template', async () => {
+    const app = new App();
+    const stack = new Stack(app, 'Nightly', { env: { account: '123456789012', region: 'eu-central-1' } });
+    const queue = new sqs.Queue(stack, 'DeadLetters', { queueName: 'template-dead', enforceSSL: true });
+    new scheduler.CfnSchedule(stack, 'Schedule', {
+      name: 'from-template',
+      scheduleExpression: 'cron(0 3 * * ? *)',
+      scheduleExpressionTimezone: 'Europe/Berlin',
+      flexibleTimeWindow: { mode: 'OFF' },
+      target: {
+        arn: queueArn('work'),
+        roleArn: role('able'),
+        input: 'nightly',
+        deadLetterConfig: { arn: queue.queueArn },
+        retryPolicy: { maximumRetryAttempts: 3 },
+      },
+    });
+    await sandbox.deploy(app.synth().directory, ['Nightly']);
+    expect(await client.send(new GetScheduleCommand({ Name: 'from-template' }))).toMatchObject({
+      ScheduleExpressionTimezone: 'Europe/Berlin',
+      Target: {
+        DeadLetterConfig: { Arn: queueArn('template-dead') },
+        RetryPolicy: { MaximumRetryAttempts: 3 },
+      },
+    });
+    await taken('work');
+    await clock.advance(24 * HOUR);
+    expect((await taken('work')).filter(({ body }) => body === 'nightly')).toHaveLength(1);
+  });
 });
