@@ -8,7 +8,7 @@ import type { Clock } from '../core/clock';
  */
 export class Timeline {
   constructor(
-    private readonly stream: NodeJS.WriteStream,
+    private readonly stream: NodeJS.WritableStream & { readonly isTTY?: boolean },
     private readonly clock: Clock,
   ) {}
 
