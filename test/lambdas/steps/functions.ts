@@ -48,11 +48,11 @@ export class Functions {
   }
 
   private start(step: FunctionName): Environment {
-    const { sandbox } = this.lab;
+    const { sandbox, now, masterSecretId, databaseUrlSecretId, snapshotRetentionDays } = this.lab;
     const arn = `arn:aws:iam::123456789012:role/${STEPS}`;
     const clients = sandbox.clients({ arn, functionName: step, environment: randomUUID() });
     const environment = {
-      deps: { ...this.lab, ...clients },
+      deps: { now, masterSecretId, databaseUrlSecretId, snapshotRetentionDays, ...clients },
       end: () => {
         for (const client of Object.values(clients)) client.destroy();
       },
