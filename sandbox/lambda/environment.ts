@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -43,7 +44,9 @@ export interface Invocation {
   readonly requestId: string;
   /** JSON. */
   readonly event: string;
+  /** What is left of the function's timeout. */
   readonly timeoutMilliseconds: number;
+  readonly wholeTimeoutMilliseconds: number;
   readonly functionArn: string;
   readonly logGroup: string;
   readonly logStream: string;
@@ -76,8 +79,8 @@ const Message = z.discriminatedUnion('kind', [
 type Message = Exclude<z.infer<typeof Message>, { kind: 'connect' }>;
 
 const BOOTSTRAP = join(__dirname, 'bootstrap.cjs');
-/** Lambda gives a function this long to load. */
-const INIT_TIMEOUT_MILLISECONDS = 10_000;
+/** How often it is looked at a busy environment's memory, in milliseconds. */
+const MEMORY_LOOK = 50;
 
 /**
  * One execution environment: a Node.js process that runs one invocation of one function at a time. It ends with the
@@ -142,27 +145,27 @@ export class ExecutionEnvironment {
   }
 
   /** Loads the handler; answers the failure where it cannot be loaded (the environment has ended then). */
-  async start(requestId: string): Promise<Failure | undefined> {
+  async start(requestId: string, timeoutMilliseconds: number): Promise<Failure | undefined> {
     const started = performance.now();
     const { clockOffset, certificates, routes, endpoint } = this.options;
     const message = await this.ask(
       { kind: 'init', clockOffset: clockOffset(), certificates, routes, endpoint },
-      INIT_TIMEOUT_MILLISECONDS,
+      timeoutMilliseconds,
     );
     this.initMilliseconds = performance.now() - started;
-    if (message === 'timeout') return this.timedOut(requestId, INIT_TIMEOUT_MILLISECONDS);
+    if (message === 'timeout') return this.timedOut(requestId, timeoutMilliseconds);
     if (message === 'exit') return this.exitedEarly(requestId);
     return message.kind === 'failed' ? message.error : undefined;
   }
 
   /** Runs the handler once. The environment may have ended afterwards: ask `alive`. */
   async invoke(invocation: Invocation): Promise<Outcome> {
-    const { requestId, timeoutMilliseconds } = invocation;
+    const { requestId, timeoutMilliseconds, wholeTimeoutMilliseconds } = invocation;
     const message = await this.ask(
       { kind: 'invoke', clockOffset: this.options.clockOffset(), ...invocation },
       timeoutMilliseconds,
     );
-    if (message === 'timeout') return { error: await this.timedOut(requestId, timeoutMilliseconds) };
+    if (message === 'timeout') return { error: await this.timedOut(requestId, wholeTimeoutMilliseconds) };
     if (message === 'exit') return { error: this.exitedEarly(requestId) };
     if (message.kind === 'ready') throw new Error('The bootstrap answered an invocation with "ready".');
     this.memoryUsed = message.rss;
@@ -236,12 +239,24 @@ export class ExecutionEnvironment {
       };
       timer = setTimeout(this.outOfTime, timeoutMilliseconds);
     });
+    const looking = setInterval(() => {
+      this.limitMemory();
+    }, MEMORY_LOOK);
     this.child.send(message, () => undefined);
     const first = await Promise.race([answered, this.exited, timeout]);
     clearTimeout(timer);
+    clearInterval(looking);
     const answer = this.latest();
     if (answer?.kind === 'failed' && answer.exits) await this.exited;
     return answer ?? first ?? 'exit';
+  }
+
+  /** Kills the process when it has more memory than the function, as the machine on Lambda does. Linux only. */
+  private limitMemory(): void {
+    const limit = this.options.memoryMegabytes * 2 ** 20;
+    if (ownMemory(this.child.pid ?? 0) <= limit) return;
+    this.memoryUsed = limit;
+    this.child.kill('SIGKILL');
   }
 
   private latest(): Message | undefined {
@@ -259,6 +274,17 @@ export class ExecutionEnvironment {
 
   private checkAnswered(): void {
     if (this.received?.kind === 'ready' || (this.received && this.linesEnded.size === 2)) this.answered?.();
+  }
+}
+
+/** Bytes of memory that a process shares with nobody; 0 where the system does not tell. */
+function ownMemory(pid: number): number {
+  try {
+    return (
+      1024 * Number(/^RssAnon:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
+    );
+  } catch {
+    return 0;
   }
 }
 

@@ -6,6 +6,7 @@ import type {
   UpdateFunctionConfigurationRequest,
 } from '@aws-sdk/client-lambda';
 import { ApiError, NotInSandbox } from '../core/api';
+import { checkDeadLetterTarget } from './destinations';
 
 /** A statement of a function's resource policy, as AddPermission asked for it. */
 export interface Permission {
@@ -45,6 +46,9 @@ export interface LambdaFunction {
   revisionId: string;
   readonly tags: Map<string, string>;
   readonly permissions: Map<string, Permission>;
+  /** When it has come into being, and when its last update is through; until then it can't be changed. */
+  readonly activeAt?: Date;
+  updatedAt?: Date;
   eventInvoke?: FunctionEventInvokeConfig;
   reservedConcurrency?: number;
 }
@@ -137,7 +141,9 @@ export function settingsFrom(
     logGroup: request.LoggingConfig?.LogGroup ?? before?.logGroup ?? `/aws/lambda/${name}`,
     logFormat: request.LoggingConfig?.LogFormat ?? before?.logFormat ?? 'Text',
     logLevel: request.LoggingConfig?.ApplicationLogLevel ?? before?.logLevel ?? 'INFO',
-    deadLetterTarget: request.DeadLetterConfig?.TargetArn ?? before?.deadLetterTarget,
+    deadLetterTarget: request.DeadLetterConfig
+      ? request.DeadLetterConfig.TargetArn || undefined
+      : before?.deadLetterTarget,
     kmsKey: request.KMSKeyArn ?? before?.kmsKey,
     network: vpc
       ? vpc.SubnetIds?.length
@@ -181,6 +187,7 @@ const LOG_LEVELS: readonly string[] = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'
 const ENVIRONMENT_LIMIT_BYTES = 4096;
 
 function validate(settings: FunctionSettings): void {
+  checkDeadLetterTarget(settings.deadLetterTarget);
   const { runtime, timeoutSeconds, memoryMegabytes, environment, role } = settings;
   if (!/^nodejs\d+\.x$/.test(runtime)) throw new NotInSandbox(`functions of the runtime ${runtime}`);
   if (!LOG_LEVELS.includes(settings.logLevel))
@@ -221,9 +228,11 @@ function constraint(value: string | number, member: string, text: string): never
   );
 }
 
-/** The function as GetFunctionConfiguration answers it. */
-export function configurationOf(lambda: LambdaFunction): FunctionConfiguration {
-  const { settings } = lambda;
+/** The function as GetFunctionConfiguration answers it at a moment. */
+export function configurationOf(lambda: LambdaFunction, now: Date): FunctionConfiguration {
+  const { settings, activeAt, updatedAt } = lambda;
+  const pending = activeAt !== undefined && now < activeAt;
+  const updating = updatedAt !== undefined && now < updatedAt;
   return {
     FunctionName: lambda.name,
     FunctionArn: lambda.arn,
@@ -253,8 +262,9 @@ export function configurationOf(lambda: LambdaFunction): FunctionConfiguration {
     ...(settings.kmsKey !== undefined && { KMSKeyArn: settings.kmsKey }),
     TracingConfig: { Mode: 'PassThrough' },
     RevisionId: lambda.revisionId,
-    State: 'Active',
-    LastUpdateStatus: 'Successful',
+    ...(pending
+      ? { State: 'Pending', StateReason: 'The function is being created.', StateReasonCode: 'Creating' }
+      : { State: 'Active', LastUpdateStatus: updating ? 'InProgress' : 'Successful' }),
     PackageType: 'Zip',
     Architectures: [settings.architecture === 'arm64' ? 'arm64' : 'x86_64'],
     EphemeralStorage: { Size: settings.ephemeralStorageMegabytes },

@@ -1,30 +1,39 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, symlinkSync, existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type {
   AddPermissionRequest,
   CreateFunctionRequest,
+  DeleteFunctionConcurrencyRequest,
+  DeleteFunctionEventInvokeConfigRequest,
   DeleteFunctionRequest,
   FunctionConfiguration,
+  FunctionEventInvokeConfig,
+  GetFunctionConcurrencyRequest,
+  GetFunctionEventInvokeConfigRequest,
   GetFunctionRequest,
   GetPolicyRequest,
   InvocationRequest,
+  ListFunctionEventInvokeConfigsRequest,
   ListFunctionsRequest,
   ListTagsRequest,
   PutFunctionConcurrencyRequest,
   PutFunctionEventInvokeConfigRequest,
   RemovePermissionRequest,
   TagResourceRequest,
+  UntagResourceRequest,
   UpdateFunctionCodeRequest,
   UpdateFunctionConfigurationRequest,
+  UpdateFunctionEventInvokeConfigRequest,
 } from '@aws-sdk/client-lambda';
 import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
-import { held, VirtualClock } from '../core/clock';
 import type { SandboxContext } from '../core/context';
-import type { Destination, Network } from '../network/network';
-import type { EnvironmentOptions, Outcome, Route } from './environment';
+import type { Network } from '../network/network';
+import { AsynchronousInvocations, type QueuedEvent } from './asynchronous';
+import { checkDestination } from './destinations';
+import type { Route } from './environment';
 import {
   configurationOf,
   refuseOtherMembers,
@@ -34,8 +43,7 @@ import {
   type LambdaFunction,
   type Permission,
 } from './function';
-import { FunctionLog } from './log';
-import { EnvironmentPool } from './pool';
+import { Invocations, type InvocationRecord, type LogLine } from './invocations';
 import { unzip } from './zip';
 
 export interface LambdaOptions {
@@ -43,40 +51,27 @@ export interface LambdaOptions {
   readonly caFile: string;
   /** Idle execution environments that are kept for the next invocation, of all functions together. @default 3 */
   readonly maxIdleEnvironments?: number;
+  /** Invocations of all functions at a time; a new account has 10. @default 1000 */
+  readonly concurrency?: number;
   /** Refuses a role that Lambda could not use for a function with these settings. @default any role will do */
   readonly checkRole?: (settings: FunctionSettings) => Promise<void>;
   /** What is around the functions. @default they reach everything */
   readonly network?: Pick<Network, 'admits' | 'checkPlacement'>;
 }
 
-/** What came of one invocation: one that was throttled did not run. */
-export interface InvocationRecord {
-  readonly functionName: string;
-  /** The handler or its environment failed. */
-  readonly error: boolean;
-  readonly durationMs: number;
-  readonly throttled: boolean;
-  /** Of the sandbox's clock. */
-  readonly at: Date;
-}
-
-/** A line of a function's log stream. */
-export interface LogLine {
-  readonly functionName: string;
-  readonly logGroup: string;
-  readonly logStream: string;
-  /** Of the sandbox's clock. */
-  readonly at: Date;
-  readonly message: string;
-}
-
-/** Where Lambda's Node.js runtime keeps Amazon's certificate authorities. */
-const RUNTIME_CERTIFICATES = '/var/runtime/ca-cert.pem';
 const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
 const MAX_ASYNC_PAYLOAD_BYTES = 1024 * 1024;
-/** What Lambda allows above the limit for a response. */
-const MAX_RESPONSE_BYTES = MAX_PAYLOAD_BYTES + 100;
 const LOG_TAIL_BYTES = 4096;
+/** Invocations at a time in an account, unless told otherwise; reservations must leave some of them. */
+const CONCURRENCY = 1000;
+const LEAST_UNRESERVED = 100;
+/** How long a function is `Pending` after it was made, or its last update `InProgress`. Milliseconds. */
+const CHANGE_TAKES = 1000;
+
+interface SavedLambda {
+  readonly functions: readonly LambdaFunction[];
+  readonly queue: readonly QueuedEvent[];
+}
 
 /**
  * Lambda. An execution environment is a Node.js process in the function's code directory with the function's environment
@@ -86,25 +81,38 @@ export class LambdaService implements Service {
   readonly name = 'lambda';
   readonly operations: Readonly<Record<string, Operation>>;
   private readonly functions = new Map<string, LambdaFunction>();
-  private readonly functionLogs = new Map<string, FunctionLog>();
-  private readonly running = new Map<string, number>();
-  private readonly invocationListeners = new Set<(invocation: InvocationRecord) => void>();
-  private readonly logListeners = new Set<(line: LogLine) => void>();
-  private routes: readonly Route[] = [];
-  private readonly pool: EnvironmentPool;
+  private readonly invocations: Invocations;
+  private readonly asynchronous: AsynchronousInvocations;
   private readonly directory: string;
-  private readonly certificates: string;
-  private stopped = false;
 
   constructor(
     private readonly context: SandboxContext,
     private readonly options: LambdaOptions,
   ) {
-    this.pool = new EnvironmentPool(options.maxIdleEnvironments ?? 3);
-    this.certificates = readFileSync(options.caFile, 'utf8');
     this.directory = join(context.directory, 'lambda');
     for (const name of ['home', 'tmp', 'code']) mkdirSync(join(this.directory, name), { recursive: true });
     provideSdk(join(this.directory, 'runtime', 'node_modules'));
+    this.invocations = new Invocations(context, this.functions, {
+      directory: this.directory,
+      caFile: options.caFile,
+      certificates: readFileSync(options.caFile, 'utf8'),
+      maxIdleEnvironments: options.maxIdleEnvironments ?? 3,
+      concurrency: options.concurrency ?? CONCURRENCY,
+      network: options.network,
+    });
+    this.asynchronous = new AsynchronousInvocations(context, this.functions, this.invocations);
+    context.keep<SavedLambda>('lambda', {
+      save: () => ({ functions: [...this.functions.values()], queue: this.asynchronous.save() }),
+      load: ({ functions, queue }) => {
+        for (const lambda of functions) this.functions.set(lambda.name, lambda);
+        this.asynchronous.load(queue);
+        this.removeOldCode();
+      },
+      resume: async () => {
+        this.asynchronous.resume();
+        return Promise.resolve();
+      },
+    });
     this.operations = {
       CreateFunction: this.createFunction,
       GetFunction: this.getFunction,
@@ -118,16 +126,35 @@ export class LambdaService implements Service {
       GetPolicy: this.getPolicy,
       RemovePermission: this.removePermission,
       TagResource: this.tagResource,
+      UntagResource: this.untagResource,
       ListTags: this.listTags,
       PutFunctionEventInvokeConfig: this.putFunctionEventInvokeConfig,
+      UpdateFunctionEventInvokeConfig: this.updateFunctionEventInvokeConfig,
+      GetFunctionEventInvokeConfig: this.getFunctionEventInvokeConfig,
+      ListFunctionEventInvokeConfigs: this.listFunctionEventInvokeConfigs,
+      DeleteFunctionEventInvokeConfig: this.deleteFunctionEventInvokeConfig,
       PutFunctionConcurrency: this.putFunctionConcurrency,
+      GetFunctionConcurrency: this.getFunctionConcurrency,
+      DeleteFunctionConcurrency: this.deleteFunctionConcurrency,
+      GetAccountSettings: this.getAccountSettings,
     };
   }
 
-  /** Makes a function whose code lies unpacked in a directory, as a deployment has it. */
+  /** Makes a function whose code lies unpacked in a directory, as a deployment has it, and that can be invoked at once. */
   async deployFunction(
     request: Omit<CreateFunctionRequest, 'Code'>,
     codeDirectory: string,
+  ): Promise<FunctionConfiguration> {
+    return this.make(request, async () => ({
+      codeDirectory: await this.ownCopy(codeDirectory),
+      ...(await measure(codeDirectory)),
+    }));
+  }
+
+  private async make(
+    request: Omit<CreateFunctionRequest, 'Code'>,
+    code: () => Promise<Code>,
+    activeAt?: Date,
   ): Promise<FunctionConfiguration> {
     refuseOtherMembers('CreateFunction', request, ['FunctionName', 'Tags', 'PackageType', 'Publish']);
     if (request.Publish === true) throw new NotInSandbox('versions of functions');
@@ -139,61 +166,55 @@ export class LambdaService implements Service {
         'ValidationException',
         `1 validation error detected: Value '${name}' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9-_]{1,64}`,
       );
-    if (this.functions.has(name))
-      throw new ApiError('ResourceConflictException', `Function already exist: ${name}`, 409);
+    const taken = (): void => {
+      if (this.functions.has(name))
+        throw new ApiError('ResourceConflictException', `Function already exist: ${name}`, 409);
+    };
+    taken();
     const settings = settingsFrom(name, request);
     await this.options.checkRole?.(settings);
     this.options.network?.checkPlacement(settings.network);
+    const made = await code();
+    // Somebody may have made it meanwhile.
+    taken();
     const lambda: LambdaFunction = {
       name,
       arn: this.arnOf(name),
-      codeDirectory,
-      ...(await measure(codeDirectory)),
+      ...made,
       settings,
       lastModified: this.context.clock.now(),
       revisionId: randomUUID(),
       tags: new Map(Object.entries(request.Tags ?? {})),
       permissions: new Map(),
+      ...(activeAt && { activeAt }),
     };
     this.functions.set(name, lambda);
-    return configurationOf(lambda);
+    return this.configuration(lambda);
   }
 
   /** The last lines that the function wrote, with those that Lambda writes around them. */
   logs(functionName: string): readonly string[] {
-    return this.logOf(functionName).read();
+    return this.invocations.logOf(functionName).read();
   }
 
   /** Calls `listener` after every invocation, also one that is throttled. Returns a function that ends it. */
   onInvocation(listener: (invocation: InvocationRecord) => void): () => void {
-    this.invocationListeners.add(listener);
-    return () => {
-      this.invocationListeners.delete(listener);
-    };
+    return this.invocations.onInvocation(listener);
   }
 
   /** Calls `listener` for every line of every function's log, as it is written. Returns a function that ends it. */
   onLog(listener: (line: LogLine) => void): () => void {
-    this.logListeners.add(listener);
-    return () => {
-      this.logListeners.delete(listener);
-    };
+    return this.invocations.onLog(listener);
   }
 
   /** Kills an execution environment, as when its machine breaks: Runtime.ExitError for whoever waits for its answer. */
   async killEnvironment(id: string): Promise<void> {
-    await this.pool.find(id)?.end();
+    await this.invocations.killEnvironment(id);
   }
 
   /** Lets the time of the present invocation pass without an answer; a virtual clock jumps over it. */
   async timeOutEnvironment(id: string): Promise<void> {
-    const environment = this.pool.find(id);
-    if (!environment) return;
-    const { clock } = this.context;
-    const { millisecondsLeft } = environment;
-    if (clock instanceof VirtualClock) await clock.advance(millisecondsLeft);
-    else await clock.sleep(millisecondsLeft);
-    await environment.timeOut();
+    await this.invocations.timeOutEnvironment(id);
   }
 
   /** The functions, as plain data. */
@@ -203,28 +224,27 @@ export class LambdaService implements Service {
 
   /** Leads functions' TLS connections to `host:port` to an address of the sandbox, whose certificate they trust. */
   async route(route: Route): Promise<void> {
-    this.routes = [
-      ...this.routes.filter(({ host, port }) => host !== route.host || port !== route.port),
-      route,
-    ];
-    // Warm environments know only the routes that were there when they started.
-    await Promise.all([...this.functions.keys()].map(async (name) => this.pool.retire(name)));
+    await this.invocations.route(route);
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
-    await this.pool.stop();
+    this.asynchronous.stop();
+    await this.invocations.stop();
   }
 
   private readonly createFunction = async (request: CreateFunctionRequest): Promise<object> => {
-    const { Code, ...rest } = request;
-    return this.deployFunction(rest, await this.unpack(Code?.ZipFile));
+    const { Code: given, ...rest } = request;
+    return this.make(
+      rest,
+      () => this.unpack(given?.ZipFile),
+      new Date(this.context.clock.now().getTime() + CHANGE_TAKES),
+    );
   };
 
   private readonly getFunction = async ({ FunctionName, Qualifier }: GetFunctionRequest): Promise<object> => {
     const lambda = this.find(FunctionName, Qualifier);
     return {
-      Configuration: configurationOf(lambda),
+      Configuration: this.configuration(lambda),
       Code: { RepositoryType: 'S3' },
       ...(lambda.tags.size > 0 && { Tags: Object.fromEntries(lambda.tags) }),
       ...(lambda.reservedConcurrency !== undefined && {
@@ -234,7 +254,7 @@ export class LambdaService implements Service {
   };
 
   private readonly getFunctionConfiguration = async (request: GetFunctionRequest): Promise<object> =>
-    configurationOf(this.find(request.FunctionName, request.Qualifier));
+    this.configuration(this.find(request.FunctionName, request.Qualifier));
 
   private readonly listFunctions = async (request: ListFunctionsRequest): Promise<object> => {
     const { Marker, MaxItems = 50, ...others } = request;
@@ -243,7 +263,7 @@ export class LambdaService implements Service {
     const page = names.slice(0, MaxItems);
     const last = page.at(-1);
     return {
-      Functions: page.map((name) => configurationOf(this.find(name))),
+      Functions: page.map((name) => this.configuration(this.find(name))),
       ...(names.length > page.length && last !== undefined && { NextMarker: last }),
     };
   };
@@ -253,6 +273,7 @@ export class LambdaService implements Service {
   ): Promise<object> => {
     refuseOtherMembers('UpdateFunctionConfiguration', request, ['FunctionName', 'RevisionId']);
     const lambda = this.find(request.FunctionName);
+    this.checkChangeable(lambda);
     this.checkRevision(lambda, request.RevisionId);
     const settings = settingsFrom(lambda.name, request, lambda.settings);
     await this.options.checkRole?.(settings);
@@ -262,11 +283,22 @@ export class LambdaService implements Service {
   };
 
   private readonly updateFunctionCode = async (request: UpdateFunctionCodeRequest): Promise<object> => {
-    refuseOtherMembers('UpdateFunctionCode', request, ['FunctionName', 'RevisionId', 'ZipFile']);
+    refuseOtherMembers('UpdateFunctionCode', request, [
+      'FunctionName',
+      'RevisionId',
+      'ZipFile',
+      'DryRun',
+      'Publish',
+    ]);
+    if (request.Publish === true) throw new NotInSandbox('versions of functions');
     const lambda = this.find(request.FunctionName);
+    this.checkChangeable(lambda);
     this.checkRevision(lambda, request.RevisionId);
-    lambda.codeDirectory = await this.unpack(request.ZipFile);
-    Object.assign(lambda, await measure(lambda.codeDirectory));
+    const code = await this.unpack(request.ZipFile);
+    if (request.DryRun === true) return { ...this.configuration(lambda), CodeSha256: code.codeSha256 };
+    Object.assign(lambda, code);
+    const [architecture] = request.Architectures ?? [];
+    if (architecture !== undefined) lambda.settings = { ...lambda.settings, architecture };
     return this.changed(lambda);
   };
 
@@ -274,7 +306,7 @@ export class LambdaService implements Service {
     if (request.Qualifier !== undefined) throw new NotInSandbox('versions of functions');
     const { name } = this.find(request.FunctionName);
     this.functions.delete(name);
-    await this.pool.retire(name);
+    await this.invocations.retire(name);
     return {};
   };
 
@@ -322,33 +354,123 @@ export class LambdaService implements Service {
     return {};
   };
 
+  private readonly untagResource = async ({ Resource, TagKeys }: UntagResourceRequest): Promise<object> => {
+    const lambda = this.find(Resource);
+    for (const key of TagKeys ?? []) lambda.tags.delete(key);
+    return {};
+  };
+
   private readonly listTags = async ({ Resource }: ListTagsRequest): Promise<object> => ({
     Tags: Object.fromEntries(this.find(Resource).tags),
   });
 
   private readonly putFunctionEventInvokeConfig = async (
     request: PutFunctionEventInvokeConfigRequest,
+  ): Promise<object> => this.configureEvents(request);
+
+  private readonly updateFunctionEventInvokeConfig = async (
+    request: UpdateFunctionEventInvokeConfigRequest,
   ): Promise<object> => {
+    const {
+      FunctionArn: _arn,
+      LastModified: _at,
+      ...before
+    } = eventInvokeOf(this.find(request.FunctionName, request.Qualifier));
+    return this.configureEvents({ ...before, ...request });
+  };
+
+  private configureEvents(request: PutFunctionEventInvokeConfigRequest): FunctionEventInvokeConfig {
     const lambda = this.find(request.FunctionName, request.Qualifier);
     const { MaximumRetryAttempts, MaximumEventAgeInSeconds, DestinationConfig } = request;
-    lambda.eventInvoke = {
+    within(MaximumRetryAttempts, 'maximumRetryAttempts', 0, 2);
+    within(MaximumEventAgeInSeconds, 'maximumEventAgeInSeconds', 60, 21_600);
+    checkDestination(DestinationConfig?.OnSuccess?.Destination);
+    checkDestination(DestinationConfig?.OnFailure?.Destination);
+    return (lambda.eventInvoke = {
       FunctionArn: `${lambda.arn}:$LATEST`,
       LastModified: this.context.clock.now(),
       ...(MaximumRetryAttempts !== undefined && { MaximumRetryAttempts }),
       ...(MaximumEventAgeInSeconds !== undefined && { MaximumEventAgeInSeconds }),
       ...(DestinationConfig && { DestinationConfig }),
-    };
-    return lambda.eventInvoke;
+    });
+  }
+
+  private readonly getFunctionEventInvokeConfig = async (
+    request: GetFunctionEventInvokeConfigRequest,
+  ): Promise<object> => eventInvokeOf(this.find(request.FunctionName, request.Qualifier));
+
+  private readonly listFunctionEventInvokeConfigs = async (
+    request: ListFunctionEventInvokeConfigsRequest,
+  ): Promise<object> => {
+    const { eventInvoke } = this.find(request.FunctionName);
+    return { FunctionEventInvokeConfigs: eventInvoke && request.Marker === undefined ? [eventInvoke] : [] };
+  };
+
+  private readonly deleteFunctionEventInvokeConfig = async (
+    request: DeleteFunctionEventInvokeConfigRequest,
+  ): Promise<object> => {
+    const lambda = this.find(request.FunctionName, request.Qualifier);
+    eventInvokeOf(lambda);
+    delete lambda.eventInvoke;
+    return {};
   };
 
   private readonly putFunctionConcurrency = async (
     request: PutFunctionConcurrencyRequest,
   ): Promise<object> => {
     const lambda = this.find(request.FunctionName);
-    if (request.ReservedConcurrentExecutions === undefined) delete lambda.reservedConcurrency;
-    else lambda.reservedConcurrency = request.ReservedConcurrentExecutions;
-    return { ReservedConcurrentExecutions: lambda.reservedConcurrency };
+    const { ReservedConcurrentExecutions = 0 } = request;
+    const others = this.unreserved() + (lambda.reservedConcurrency ?? 0);
+    if (ReservedConcurrentExecutions > 0 && others - ReservedConcurrentExecutions < LEAST_UNRESERVED)
+      throw new ApiError(
+        'InvalidParameterValueException',
+        `Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [${LEAST_UNRESERVED}].`,
+      );
+    lambda.reservedConcurrency = ReservedConcurrentExecutions;
+    return { ReservedConcurrentExecutions };
   };
+
+  private readonly getFunctionConcurrency = async (
+    request: GetFunctionConcurrencyRequest,
+  ): Promise<object> => {
+    const { reservedConcurrency } = this.find(request.FunctionName);
+    return reservedConcurrency === undefined ? {} : { ReservedConcurrentExecutions: reservedConcurrency };
+  };
+
+  private readonly deleteFunctionConcurrency = async (
+    request: DeleteFunctionConcurrencyRequest,
+  ): Promise<object> => {
+    delete this.find(request.FunctionName).reservedConcurrency;
+    return {};
+  };
+
+  private readonly getAccountSettings = async (): Promise<object> => {
+    const functions = this.list();
+    return {
+      AccountLimit: {
+        TotalCodeSize: 80_530_636_800,
+        CodeSizeUnzipped: 262_144_000,
+        CodeSizeZipped: 52_428_800,
+        ConcurrentExecutions: this.concurrency,
+        UnreservedConcurrentExecutions: this.unreserved(),
+      },
+      AccountUsage: {
+        TotalCodeSize: functions.reduce((sum, { codeSize }) => sum + codeSize, 0),
+        FunctionCount: functions.length,
+      },
+    };
+  };
+
+  private get concurrency(): number {
+    return this.options.concurrency ?? CONCURRENCY;
+  }
+
+  private unreserved(): number {
+    return this.list().reduce(
+      (left, { reservedConcurrency = 0 }) => left - reservedConcurrency,
+      this.concurrency,
+    );
+  }
 
   private readonly invoke = async (request: InvocationRequest): Promise<object> => {
     const {
@@ -363,13 +485,18 @@ export class LambdaService implements Service {
     const lambda = this.find(FunctionName, Qualifier);
     const event = eventFrom(Payload, InvocationType);
     if (InvocationType === 'DryRun') return { StatusCode: 204 };
+    this.checkActive(lambda);
     if (InvocationType === 'Event') {
-      // The answer does not wait for the invocation, and a virtual clock stands still for it all the same.
-      void held(this.context.clock, () => this.runAsynchronously(lambda, event, 0));
+      this.asynchronous.add(lambda.name, randomUUID(), event);
       return { StatusCode: 202 };
     }
-    this.checkConcurrency(lambda);
-    const { outcome, lines } = await this.run(lambda, randomUUID(), event, request.ClientContext);
+    const { outcome, lines } = await this.invocations.run(lambda, {
+      requestId: randomUUID(),
+      event,
+      ...(request.ClientContext !== undefined && {
+        clientContext: Buffer.from(request.ClientContext, 'base64').toString('utf8'),
+      }),
+    });
     return {
       StatusCode: 200,
       ExecutedVersion: '$LATEST',
@@ -380,142 +507,6 @@ export class LambdaService implements Service {
       }),
     };
   };
-
-  /** One attempt at an event; a failed one is tried again after one minute, then after two, as often as configured. */
-  private async runAsynchronously(lambda: LambdaFunction, event: string, attempt: number): Promise<void> {
-    const { outcome } = await this.run(lambda, randomUUID(), event, undefined);
-    if ('payload' in outcome || this.stopped) return;
-    const { clock, log } = this.context;
-    if (attempt >= (lambda.eventInvoke?.MaximumRetryAttempts ?? 2)) {
-      const { errorType, errorMessage } = outcome.error;
-      log(
-        `lambda ${lambda.name}: event dropped after ${attempt + 1} attempts: ${errorType}: ${errorMessage}`,
-      );
-      return;
-    }
-    const delay = (attempt + 1) * 60_000;
-    clock.schedule(new Date(clock.now().getTime() + delay), () =>
-      this.runAsynchronously(lambda, event, attempt + 1),
-    );
-  }
-
-  private async run(
-    lambda: LambdaFunction,
-    requestId: string,
-    event: string,
-    clientContext: string | undefined,
-  ): Promise<{ outcome: Outcome; lines: readonly string[] }> {
-    const { settings, name } = lambda;
-    const lines: string[] = [];
-    const log = this.logOf(name);
-    const write = (line: string): void => {
-      lines.push(line);
-      log.append(line);
-      const at = this.context.clock.now();
-      const { logGroup } = settings;
-      for (const listener of this.logListeners)
-        listener({ functionName: name, logGroup, logStream: logStream(lambda), at, message: line });
-    };
-    this.running.set(name, (this.running.get(name) ?? 0) + 1);
-    const lease = this.pool.take(name, () => this.environmentOptions(lambda));
-    const { environment } = lease;
-    environment.onLine = write;
-    try {
-      write(`START RequestId: ${requestId} Version: $LATEST`);
-      const failure = lease.cold ? await environment.start(requestId) : undefined;
-      const started = performance.now();
-      const outcome = limited(
-        failure
-          ? { error: failure }
-          : await environment.invoke({
-              requestId,
-              event,
-              timeoutMilliseconds: settings.timeoutSeconds * 1000,
-              functionArn: lambda.arn,
-              logGroup: settings.logGroup,
-              logStream: logStream(lambda),
-              clientContext,
-            }),
-      );
-      const milliseconds = performance.now() - started;
-      if ('error' in outcome && !environment.alive) write(outcome.error.errorMessage);
-      const init = lease.cold ? `\tInit Duration: ${(environment.initMilliseconds ?? 0).toFixed(2)} ms` : '';
-      write(`END RequestId: ${requestId}`);
-      write(
-        `REPORT RequestId: ${requestId}\tDuration: ${milliseconds.toFixed(2)} ms\tBilled Duration: ${Math.ceil(milliseconds)} ms\t` +
-          `Memory Size: ${settings.memoryMegabytes} MB\tMax Memory Used: ${Math.ceil(environment.memoryUsed / 2 ** 20)} MB${init}`,
-      );
-      this.report({
-        functionName: name,
-        error: 'error' in outcome,
-        durationMs: milliseconds,
-        throttled: false,
-      });
-      return { outcome, lines };
-    } finally {
-      this.running.set(name, (this.running.get(name) ?? 1) - 1);
-      await lease.release();
-    }
-  }
-
-  private environmentOptions(lambda: LambdaFunction): EnvironmentOptions {
-    const { settings, name } = lambda;
-    const { account, callers, clock, endpoint } = this.context;
-    const id = randomUUID();
-    const credentials = callers.credentialsFor({ arn: settings.role, functionName: name, environment: id });
-    const { NODE_EXTRA_CA_CERTS: certificates, ...environment } = settings.environment;
-    return {
-      id,
-      codeDirectory: lambda.codeDirectory,
-      memoryMegabytes: settings.memoryMegabytes,
-      clockOffset: () => clock.now().getTime() - Date.now(),
-      routes: this.routes,
-      certificates: this.certificates,
-      endpoint,
-      admits: (to) => this.admits(lambda, settings.network, to),
-      variables: {
-        AWS_ENDPOINT_URL: endpoint,
-        // Where the SDK would look for settings of the person at this machine.
-        HOME: join(this.directory, 'home'),
-        TMPDIR: join(this.directory, 'tmp'),
-        // Lambda's runtime has the SDK for functions that do not bundle it, and nothing else.
-        NODE_PATH: join(this.directory, 'runtime', 'node_modules'),
-        ...environment,
-        ...(certificates !== undefined && {
-          NODE_EXTRA_CA_CERTS: certificates === RUNTIME_CERTIFICATES ? this.options.caFile : certificates,
-        }),
-        ...(process.env['PATH'] !== undefined && { PATH: process.env['PATH'] }),
-        _HANDLER: settings.handler,
-        AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-        AWS_SESSION_TOKEN: credentials.sessionToken,
-        AWS_REGION: account.region,
-        AWS_DEFAULT_REGION: account.region,
-        AWS_EXECUTION_ENV: `AWS_Lambda_${settings.runtime}`,
-        AWS_LAMBDA_FUNCTION_NAME: name,
-        AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
-        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(settings.memoryMegabytes),
-        AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
-        AWS_LAMBDA_LOG_FORMAT: settings.logFormat,
-        ...(settings.logFormat === 'JSON' && { AWS_LAMBDA_LOG_LEVEL: settings.logLevel }),
-        AWS_LAMBDA_LOG_GROUP_NAME: settings.logGroup,
-        AWS_LAMBDA_LOG_STREAM_NAME: logStream(lambda),
-        LAMBDA_TASK_ROOT: lambda.codeDirectory,
-        LAMBDA_RUNTIME_DIR: '/var/runtime',
-        LANG: 'en_US.UTF-8',
-        TZ: ':UTC',
-      },
-    };
-  }
-
-  private admits({ name }: LambdaFunction, from: FunctionSettings['network'], to: Destination): boolean {
-    // The network knows the name that a route has led here.
-    const route =
-      'host' in to && this.routes.find(({ address }) => address.host === to.host && address.port === to.port);
-    return (
-      this.options.network?.admits(name, from, route ? { host: route.host, port: route.port } : to) ?? true
-    );
-  }
 
   /** The function that a name, an ARN or a partial ARN names. */
   private find(reference: string | undefined, qualifier?: string): LambdaFunction {
@@ -536,18 +527,32 @@ export class LambdaService implements Service {
     return found;
   }
 
-  private report(invocation: Omit<InvocationRecord, 'at'>): void {
-    const at = this.context.clock.now();
-    for (const listener of this.invocationListeners) listener({ ...invocation, at });
+  private configuration(lambda: LambdaFunction): FunctionConfiguration {
+    return configurationOf(lambda, this.context.clock.now());
   }
 
-  private checkConcurrency(lambda: LambdaFunction): void {
-    if ((this.running.get(lambda.name) ?? 0) < (lambda.reservedConcurrency ?? Infinity)) return;
-    this.report({ functionName: lambda.name, error: false, durationMs: 0, throttled: true });
-    throw new ApiError('TooManyRequestsException', 'Rate Exceeded.', 429, {
-      Reason: 'ReservedFunctionConcurrentInvocationLimitExceeded',
-      Type: 'User',
-    });
+  /** A function can't be invoked until it has come into being. */
+  private checkActive(lambda: LambdaFunction): void {
+    const { State } = this.configuration(lambda);
+    if (State !== 'Active')
+      throw new ApiError(
+        'ResourceConflictException',
+        `The operation cannot be performed at this time. The function is currently in the following state: ${State ?? ''}`,
+        409,
+        { Type: 'User' },
+      );
+  }
+
+  /** One change at a time. */
+  private checkChangeable(lambda: LambdaFunction): void {
+    this.checkActive(lambda);
+    if (this.configuration(lambda).LastUpdateStatus === 'InProgress')
+      throw new ApiError(
+        'ResourceConflictException',
+        `The operation cannot be performed at this time. An update is in progress for resource: ${lambda.arn}`,
+        409,
+        { Type: 'User' },
+      );
   }
 
   private checkRevision(lambda: LambdaFunction, revisionId: string | undefined): void {
@@ -562,26 +567,43 @@ export class LambdaService implements Service {
   private async changed(lambda: LambdaFunction): Promise<FunctionConfiguration> {
     lambda.revisionId = randomUUID();
     lambda.lastModified = this.context.clock.now();
-    await this.pool.retire(lambda.name);
-    return configurationOf(lambda);
+    lambda.updatedAt = new Date(lambda.lastModified.getTime() + CHANGE_TAKES);
+    await this.invocations.retire(lambda.name);
+    return this.configuration(lambda);
   }
 
-  private async unpack(zip: Uint8Array | undefined): Promise<string> {
+  private async unpack(zip: Uint8Array | undefined): Promise<Code> {
     if (!zip) throw new NotInSandbox('function code from anything but a ZipFile');
-    const directory = await mkdtemp(join(this.directory, 'code', 'function-'));
+    const codeDirectory = await this.codeDirectory();
     try {
-      await unzip(zip, directory);
+      await unzip(zip, codeDirectory);
     } catch (error) {
+      await rm(codeDirectory, { recursive: true, force: true });
       const reason = error instanceof Error ? error.message : String(error);
       throw new ApiError('InvalidParameterValueException', `Could not unzip uploaded file: ${reason}.`);
     }
-    return directory;
+    const codeSha256 = createHash('sha256').update(zip).digest('base64');
+    return { codeDirectory, codeSha256, codeSize: zip.byteLength };
   }
 
-  private logOf(name: string): FunctionLog {
-    let log = this.functionLogs.get(name);
-    if (!log) this.functionLogs.set(name, (log = new FunctionLog()));
-    return log;
+  /** Code that lies outside the sandbox's directory may be gone when another process goes on with it. */
+  private async ownCopy(directory: string): Promise<string> {
+    if (directory.startsWith(this.context.directory + sep)) return directory;
+    const copy = await this.codeDirectory();
+    await cp(directory, copy, { recursive: true, dereference: true });
+    return copy;
+  }
+
+  private async codeDirectory(): Promise<string> {
+    return mkdtemp(join(this.directory, 'code', 'function-'));
+  }
+
+  /** Code that no function has any more. While its last environments ran it had to stay. */
+  private removeOldCode(): void {
+    const used = new Set(this.list().map(({ codeDirectory }) => codeDirectory));
+    const code = join(this.directory, 'code');
+    for (const name of readdirSync(code))
+      if (!used.has(join(code, name))) rmSync(join(code, name), { recursive: true, force: true });
   }
 
   private arnOf(name: string): string {
@@ -595,9 +617,25 @@ function noPolicy(): ApiError {
   });
 }
 
-function logStream(lambda: LambdaFunction): string {
-  const day = lambda.lastModified.toISOString().slice(0, 10).replaceAll('-', '/');
-  return `${day}/[$LATEST]${lambda.revisionId.replaceAll('-', '')}`;
+type Code = Pick<LambdaFunction, 'codeDirectory' | 'codeSha256' | 'codeSize'>;
+
+function eventInvokeOf(lambda: LambdaFunction): FunctionEventInvokeConfig {
+  if (lambda.eventInvoke) return lambda.eventInvoke;
+  throw new ApiError(
+    'ResourceNotFoundException',
+    `The function ${lambda.arn}:$LATEST doesn't have an EventInvokeConfig`,
+    404,
+    { Type: 'User' },
+  );
+}
+
+function within(value: number | undefined, member: string, least: number, most: number): void {
+  if (value === undefined || (value >= least && value <= most)) return;
+  const limit = value < least ? `greater than or equal to ${least}` : `less than or equal to ${most}`;
+  throw new ApiError(
+    'ValidationException',
+    `1 validation error detected: Value '${value}' at '${member}' failed to satisfy constraint: Member must have value ${limit}`,
+  );
 }
 
 function eventFrom(payload: Uint8Array | string | undefined, type: string): string {
@@ -619,16 +657,6 @@ function eventFrom(payload: Uint8Array | string | undefined, type: string): stri
     );
   }
   return text;
-}
-
-function limited(outcome: Outcome): Outcome {
-  if ('error' in outcome || Buffer.byteLength(outcome.payload) <= MAX_RESPONSE_BYTES) return outcome;
-  return {
-    error: {
-      errorType: 'Function.ResponseSizeTooLarge',
-      errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
-    },
-  };
 }
 
 async function measure(directory: string): Promise<{ codeSha256: string; codeSize: number }> {

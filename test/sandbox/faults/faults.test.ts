@@ -60,6 +60,8 @@ beforeAll(async () => {
       },
     }),
   );
+  // Until then the function is Pending.
+  await clock.advance(1000);
 }, 60_000);
 
 afterAll(async () => {

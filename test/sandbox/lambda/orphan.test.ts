@@ -16,11 +16,11 @@ test('an environment ends with the sandbox, even when that is killed and the han
     `import { ExecutionEnvironment } from ${JSON.stringify(ENVIRONMENT)};
      const environment = new ExecutionEnvironment({
        codeDirectory: ${JSON.stringify(directory)}, memoryMegabytes: 128, clockOffset: () => 0, routes: [],
-       certificates: '', endpoint: 'http://127.0.0.1:1', admits: () => true,
+       certificates: '', id: 'id', endpoint: 'http://127.0.0.1:1', admits: () => true,
        variables: { _HANDLER: 'index.handler', LAMBDA_TASK_ROOT: ${JSON.stringify(directory)} },
      });
-     void environment.start('id').then(() => {
-       void environment.invoke({ requestId: 'id', event: '{}', timeoutMilliseconds: 60_000, functionArn: '', logGroup: '', logStream: '', clientContext: undefined });
+     void environment.start('id', 10_000).then(() => {
+       void environment.invoke({ requestId: 'id', event: '{}', timeoutMilliseconds: 60_000, wholeTimeoutMilliseconds: 60_000, functionArn: '', logGroup: '', logStream: '', clientContext: undefined });
        setTimeout(() => console.log(environment.pid), 100);
      });`,
   );
