@@ -81,8 +81,19 @@ export interface Server {
   readonly ended: Promise<'was stopped' | 'died'>;
 }
 
+/** Something that postgresql.conf can set. */
+export interface ServerParameter {
+  readonly name: string;
+  /** Read at the start of the server only. */
+  readonly isStatic: boolean;
+  readonly type: 'boolean' | 'integer' | 'float' | 'list' | 'string';
+  readonly range?: { readonly min: number; readonly max: number };
+  readonly description: string;
+}
+
 export interface Postgres {
   readonly version: string;
+  readonly parameters: readonly ServerParameter[];
   readonly authority: Authority;
   /** An address that nothing uses now, with the wished port where possible. */
   reserveAddress(port: number): Promise<Address>;

@@ -6,6 +6,8 @@ import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { obstacle, type Account } from './account';
+import { readCatalogue } from './catalogue';
+import type { ServerParameter } from './contract';
 import { copyTree } from './copy-tree';
 import { PostgresNotUsable, errorCode, errorMessage } from './errors';
 
@@ -15,6 +17,7 @@ export interface Installation {
   readonly version: string;
   readonly postgres: string;
   readonly initdb: string;
+  readonly parameters: readonly ServerParameter[];
 }
 
 /** A link between libraries, which npm packages cannot hold; paths relative to the package. */
@@ -35,11 +38,9 @@ export async function findInstallation(
   const native = join(base, 'native');
   const program = (name: string): string =>
     join(native, 'bin', process.platform === 'win32' ? `${name}.exe` : name);
-  return {
-    version: await readVersion(program('postgres'), account),
-    postgres: program('postgres'),
-    initdb: program('initdb'),
-  };
+  const postgres = program('postgres');
+  const version = await readVersion(postgres, account);
+  return { version, postgres, initdb: program('initdb'), parameters: await readCatalogue(postgres, account) };
 }
 
 /** A copy of the package in `directory`, kept for as long as the package has this version. */

@@ -81,6 +81,7 @@ async function keptSecret(file: string): Promise<string> {
 
 class SandboxPostgres implements Postgres {
   readonly version: string;
+  readonly parameters: Postgres['parameters'];
   readonly authority: Postgres['authority'];
   private readonly servers = new Set<RunningServer>();
   private template: Promise<string> | undefined;
@@ -90,6 +91,7 @@ class SandboxPostgres implements Postgres {
     private readonly context: ServerContext,
   ) {
     this.version = context.installation.version;
+    this.parameters = context.installation.parameters;
     this.authority = context.authority;
   }
 

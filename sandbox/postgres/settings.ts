@@ -11,15 +11,21 @@ import { DISCARD_COMMAND, archiveCommand } from './wal-commands';
  */
 export const SERVICE_USER = 'rdsadmin';
 
-/** Library names that RDS and the npm build of PostgreSQL both can preload. */
+/** Libraries that RDS and the npm build of PostgreSQL both can preload. */
 const PRELOADABLE = new Set(['auto_explain', 'pg_prewarm', 'pg_stat_statements']);
+
+/** RDS's own library is always in the list there, and nowhere else. */
+const RDS_LIBRARY = 'rdsutils';
+
+export function isPreloadable(library: string): boolean {
+  return library === RDS_LIBRARY || PRELOADABLE.has(library);
+}
 
 /**
  * Translates the values of a parameter group into what PostgreSQL itself understands:
  * - `rds.logical_replication` = 1 becomes `wal_level` = logical, else `wal_level` is replica;
  * - `rds.force_ssl` becomes `forceTls`; RDS's own default since PostgreSQL 15 is on;
  * - other `rds.*` parameters, which only RDS's own PostgreSQL knows, are left out;
- * - formulas such as `{DBInstanceClassMemory/32768}` are left out: a sandbox has no instance class;
  * - `shared_preload_libraries` keeps the libraries that exist here;
  * - settings that make a server of the sandbox what it is (addresses, TLS, archiving, durability) are left out;
  * - everything else is passed on, with the units that RDS and PostgreSQL share.
@@ -29,7 +35,7 @@ export function postgresParameters(
 ): Pick<ServerOptions, 'parameters' | 'forceTls'> {
   const parameters: Record<string, string> = {};
   for (const [name, value] of Object.entries(group)) {
-    if (name.startsWith('rds.') || value.includes('{') || OWNED.has(name)) continue;
+    if (name.startsWith('rds.') || OWNED.has(name)) continue;
     if (name !== 'shared_preload_libraries') parameters[name] = value;
     else
       parameters[name] = value
@@ -44,6 +50,11 @@ export function postgresParameters(
 
 function isOn(value: string): boolean {
   return ['1', 'on', 'true', 'yes'].includes(value.toLowerCase());
+}
+
+/** Set by the sandbox itself, whatever a parameter group says. */
+export function isSandboxOwned(name: string): boolean {
+  return OWNED.has(name);
 }
 
 /** What the parameter group may change: small enough for several servers at once on a laptop. */

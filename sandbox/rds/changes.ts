@@ -143,14 +143,17 @@ async function bringToServer(rds: Rds, instance: InstanceRecord, staged: Pending
   const { dbiResourceId } = instance;
   const retention = staged.backupRetentionPeriod;
   const hasBackups = rds.state.automatedBackups.has(dbiResourceId);
-  if (retention !== undefined && retention > 0 !== hasBackups) {
-    if (hasBackups) closeAutomatedBackups(rds, dbiResourceId);
-    else openAutomatedBackups(rds, instance);
+  const switchesBackups = retention !== undefined && retention > 0 !== hasBackups;
+  if (switchesBackups && hasBackups) closeAutomatedBackups(rds, dbiResourceId);
+  if (switchesBackups && !hasBackups) openAutomatedBackups(rds, instance);
+  if (switchesBackups || staged.instanceClass !== undefined) {
     const server = rds.server(instance);
+    const settings = { ...instance.settings, ...staged };
     const { pendingReboot } = await server.configure(
-      serverSettings(rds, instance, instance.appliedParameters),
+      serverSettings(rds, { dbiResourceId, settings }, instance.appliedParameters),
     );
-    if (pendingReboot) await server.restart();
+    // Another class is another machine.
+    if (pendingReboot || staged.instanceClass !== undefined) await server.restart();
   }
   if (staged.port !== undefined) await readdress(rds, instance, staged.port);
 }

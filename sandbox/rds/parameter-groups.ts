@@ -9,74 +9,20 @@ import type {
 } from '@aws-sdk/client-rds';
 import { ApiError, NotInSandbox, type Operation } from '../core/api';
 import type { ServerOptions } from '../postgres/contract';
+import { postgresParameters } from '../postgres/settings';
 import { defaultParameterGroup } from './defaults';
-import { invalidCombination, invalidValue, parameterGroupNotFound } from './errors';
+import { invalidValue, parameterGroupNotFound } from './errors';
+import { evaluateFormula, isFormula } from './formulas';
 import { newIdentifier, required } from './identifiers';
 import { operation } from './operation';
 import { page } from './paging';
+import { ParameterCatalogue } from './parameters';
 import { planOnInstance } from './plan-on-instance';
 import type { Plan, Rds } from './rds';
 import type { InstanceRecord, ParameterGroupRecord, ParameterSetting } from './state';
 import { givenTags } from './tags';
 
 const MOST_PARAMETERS_PER_CALL = 20;
-
-/** Parameters that RDS has and PostgreSQL has not, with their defaults; they never reach postgresql.conf as such. */
-const RDS_PARAMETERS: Readonly<Record<string, { readonly value: string; readonly isStatic: boolean }>> = {
-  'rds.force_ssl': { value: '1', isStatic: false },
-  'rds.logical_replication': { value: '0', isStatic: true },
-  'rds.log_retention_period': { value: '4320', isStatic: false },
-  'rds.force_autovacuum_logging_level': { value: 'warning', isStatic: false },
-  'rds.force_admin_logging_level': { value: 'disabled', isStatic: false },
-};
-
-/** Parameters that PostgreSQL reads at its start only, so that RDS refuses to apply them at once. */
-const STATIC_PARAMETERS: ReadonlySet<string> = new Set([
-  'autovacuum_freeze_max_age',
-  'autovacuum_max_workers',
-  'autovacuum_multixact_freeze_max_age',
-  'huge_pages',
-  'max_connections',
-  'max_files_per_process',
-  'max_locks_per_transaction',
-  'max_logical_replication_workers',
-  'max_pred_locks_per_transaction',
-  'max_prepared_transactions',
-  'max_replication_slots',
-  'max_wal_senders',
-  'max_worker_processes',
-  'shared_buffers',
-  'shared_preload_libraries',
-  'superuser_reserved_connections',
-  'track_activity_query_size',
-  'track_commit_timestamp',
-  'wal_buffers',
-]);
-
-/** Parameters that RDS sets itself. */
-const FIXED_PARAMETERS: ReadonlySet<string> = new Set([
-  'archive_command',
-  'archive_library',
-  'archive_mode',
-  'config_file',
-  'data_directory',
-  'fsync',
-  'full_page_writes',
-  'hba_file',
-  'listen_addresses',
-  'port',
-  'primary_conninfo',
-  'recovery_target',
-  'restore_command',
-  'ssl',
-  'ssl_ca_file',
-  'ssl_cert_file',
-  'ssl_key_file',
-  'unix_socket_directories',
-  'wal_level',
-]);
-
-const isStatic = (name: string): boolean => RDS_PARAMETERS[name]?.isStatic ?? STATIC_PARAMETERS.has(name);
 
 /** @throws DBParameterGroupNotFoundFault */
 export function parameterGroup(rds: Rds, name: string): ParameterGroupRecord {
@@ -102,27 +48,22 @@ export function groupParameters({ parameters }: ParameterGroupRecord): Readonly<
   return Object.fromEntries([...parameters].map(([name, { value }]) => [name, value]));
 }
 
-/** What the values of a parameter group mean to a server. */
-function serverParameters(values: Readonly<Record<string, string>>): {
-  parameters: Record<string, string>;
-  forceTls: boolean;
-} {
-  const parameters = Object.fromEntries(Object.entries(values).filter(([name]) => !name.startsWith('rds.')));
-  if (isOn(values['rds.logical_replication'])) parameters.wal_level = 'logical';
-  return { parameters, forceTls: isOn(values['rds.force_ssl'] ?? '1') };
-}
-
 /** How the server of an instance is set up: by its parameters, and by where its WAL goes (nowhere with retention 0). */
 export function serverSettings(
   rds: Rds,
-  { dbiResourceId }: InstanceRecord,
+  { dbiResourceId, settings }: Pick<InstanceRecord, 'dbiResourceId' | 'settings'>,
   values: Readonly<Record<string, string>>,
 ): Pick<ServerOptions, 'parameters' | 'forceTls'> & { walArchive?: string } {
+  const evaluated: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) {
+    evaluated[name] = isFormula(value) ? String(evaluateFormula(value, settings)) : value;
+  }
   const archive = rds.state.automatedBackups.get(dbiResourceId)?.walArchive;
-  return { ...serverParameters(values), ...(archive !== undefined && { walArchive: rds.path(archive) }) };
+  return {
+    ...postgresParameters(evaluated),
+    ...(archive !== undefined && { walArchive: rds.path(archive) }),
+  };
 }
-
-const isOn = (value: string | undefined): boolean => value === '1' || value === 'on' || value === 'true';
 
 /** Brings changed values of a group to an instance: those that wait for no reboot. */
 export interface ParametersTask {
@@ -204,25 +145,9 @@ function changeable(rds: Rds, name: string | undefined): ParameterGroupRecord {
   return parameterGroup(rds, given);
 }
 
-/** @throws InvalidParameterValue, InvalidParameterCombination */
-function checkedSetting(name: string, value: string, applyMethod: string): ParameterSetting {
-  if (FIXED_PARAMETERS.has(name)) throw invalidValue(`The parameter ${name} cannot be modified.`);
-  const known = name.startsWith('rds.') ? name in RDS_PARAMETERS : /^[a-z_][a-z0-9_.]*$/i.test(name);
-  if (!known) throw invalidValue(`Could not find parameter with name: ${name}`);
-  if (/[{}]|^(?:GREATEST|LEAST|SUM)\(/.test(value)) {
-    throw new NotInSandbox(`RDS formulas in parameter values (${name})`);
-  }
-  if (applyMethod !== 'immediate' && applyMethod !== 'pending-reboot') {
-    throw invalidValue(`Invalid apply method: ${applyMethod}`);
-  }
-  if (applyMethod === 'immediate' && isStatic(name)) {
-    throw invalidCombination('cannot use immediate apply method for static parameter');
-  }
-  return { value, applyMethod };
-}
-
 export function parameterGroupOperations(rds: Rds): Record<string, Operation> {
   const { state } = rds;
+  const catalogue = new ParameterCatalogue(rds.postgres.parameters);
   return {
     ...operation<CreateDBParameterGroupMessage>(
       'CreateDBParameterGroup',
@@ -259,7 +184,7 @@ export function parameterGroupOperations(rds: Rds): Record<string, Operation> {
         const changed = new Map(
           parameters.map(({ ParameterName, ParameterValue, ApplyMethod }) => {
             const name = required(ParameterName, 'ParameterName');
-            const setting = checkedSetting(
+            const setting = catalogue.check(
               name,
               required(ParameterValue, 'ParameterValue'),
               required(ApplyMethod, 'ApplyMethod'),
@@ -304,27 +229,9 @@ export function parameterGroupOperations(rds: Rds): Record<string, Operation> {
       ['DBParameterGroupName', 'Source', 'MaxRecords', 'Marker'],
       (input) => {
         const group = parameterGroup(rds, required(input.DBParameterGroupName, 'DBParameterGroupName'));
-        const own = [...group.parameters].map(([name, { value, applyMethod }]) => ({
-          ParameterName: name,
-          ParameterValue: value,
-          Source: 'user',
-          ApplyType: isStatic(name) ? 'static' : 'dynamic',
-          ApplyMethod: applyMethod,
-          IsModifiable: true,
-        }));
-        const system = Object.entries(RDS_PARAMETERS)
-          .filter(([name]) => !group.parameters.has(name))
-          .map(([name, parameter]) => ({
-            ParameterName: name,
-            ParameterValue: parameter.value,
-            Source: 'system',
-            ApplyType: parameter.isStatic ? 'static' : 'dynamic',
-            ApplyMethod: 'pending-reboot',
-            IsModifiable: true,
-          }));
-        const all = [...own, ...system]
-          .filter(({ Source }) => input.Source === undefined || Source === input.Source)
-          .sort((a, b) => (a.ParameterName < b.ParameterName ? -1 : 1));
+        const all = catalogue
+          .describe(group.parameters)
+          .filter(({ Source }) => input.Source === undefined || Source === input.Source);
         const { items, Marker } = page(all, input);
         return { Parameters: items, Marker };
       },

@@ -12,10 +12,9 @@ describe('postgresParameters', () => {
     });
   });
 
-  it('passes on what PostgreSQL knows, but no formula, and nothing that is the sandbox’s own', () => {
+  it('passes on what PostgreSQL knows, but nothing that is the sandbox’s own', () => {
     const { parameters } = postgresParameters({
       max_slot_wal_keep_size: '1024',
-      shared_buffers: '{DBInstanceClassMemory/32768}',
       shared_preload_libraries: 'rdsutils, pg_stat_statements,pgaudit',
       port: '1',
       ssl: '0',

@@ -20,8 +20,11 @@ import {
   RestoreDBInstanceToPointInTimeCommand,
   StartDBInstanceCommand,
   StopDBInstanceCommand,
+  paginateDescribeDBParameters,
   paginateDescribeDBSnapshots,
+  type ApplyMethod,
   type DBSnapshot,
+  type Parameter,
 } from '@aws-sdk/client-rds';
 import { RdsSandbox } from './rds-sandbox';
 
@@ -472,6 +475,77 @@ describe('modifying', () => {
     expect(await rds.query('other', 'select id from kept order by id')).toEqual([{ id: 1 }, { id: 2 }]);
     await remove('small');
     await remove('other');
+  });
+});
+
+describe('parameters', () => {
+  const modify = (
+    ParameterName: string,
+    ParameterValue: string,
+    ApplyMethod: ApplyMethod,
+  ): Promise<unknown> =>
+    rds.client.send(
+      new ModifyDBParameterGroupCommand({
+        DBParameterGroupName: 'app-17',
+        Parameters: [{ ParameterName, ParameterValue, ApplyMethod }],
+      }),
+    );
+
+  it('are those of PostgreSQL and of RDS, in pages, with what each of them takes', async () => {
+    const seen = new Map<string, Parameter>();
+    for await (const page of paginateDescribeDBParameters(
+      { client: rds.client, pageSize: 100 },
+      { DBParameterGroupName: 'app-17' },
+    )) {
+      expect(page.Parameters?.length).toBeLessThanOrEqual(100);
+      for (const parameter of page.Parameters ?? []) seen.set(parameter.ParameterName ?? '', parameter);
+    }
+    const settable = await rds.query(
+      'live',
+      `select name from pg_settings
+       where context <> 'internal' and source <> 'override' and not 'NOT_IN_SAMPLE' = any(pg_settings_get_flags(name))
+         and name not like '%.%'`,
+    );
+    expect(settable.length).toBeGreaterThan(250);
+    expect(settable.map(({ name }) => name).filter((name) => !seen.has(String(name)))).toEqual([]);
+    expect(seen.get('max_slot_wal_keep_size')).toMatchObject({ ParameterValue: '4096', Source: 'user' });
+    expect(seen.get('autovacuum')).toMatchObject({
+      Source: 'engine-default',
+      ApplyType: 'dynamic',
+      DataType: 'boolean',
+      AllowedValues: '0,1',
+      IsModifiable: true,
+    });
+    expect(seen.get('max_connections')).toMatchObject({
+      ApplyType: 'static',
+      AllowedValues: '1-262143',
+      Source: 'system',
+    });
+    expect(seen.get('data_directory')?.IsModifiable).toBe(false);
+    expect(seen.get('rds.force_ssl')).toMatchObject({ ParameterValue: '1', Source: 'system' });
+  });
+
+  it('can be formulas of the instance class', async () => {
+    await modify('max_connections', 'LEAST({DBInstanceClassMemory/134217728},5000)', 'pending-reboot');
+    await rds.client.send(new RebootDBInstanceCommand({ DBInstanceIdentifier: 'live' }));
+    await rds.available('live');
+    expect(await rds.query('live', 'show max_connections')).toEqual([{ max_connections: '64' }]);
+  });
+
+  it.each([
+    ['autovacuum', 'on', 'InvalidParameterValue', /allowed values are: 0,1/],
+    ['max_connections', '0', 'InvalidParameterValue', /Invalid parameter value: 0 for: max_connections/],
+    ['work_mem', '8MB', 'InvalidParameterValue', /work_mem/],
+    ['no_such', '1', 'InvalidParameterValue', /Could not find parameter with name: no_such/],
+    ['fsync', '0', 'InvalidParameterValue', /fsync cannot be modified/],
+    ['log_destination', 'csvlog', 'NotImplementedInSandbox', /log_destination/],
+    ['rds.adaptive_autovacuum', '0', 'NotImplementedInSandbox', /rds\.adaptive_autovacuum/],
+    ['shared_preload_libraries', 'pg_stat_statements,pgaudit', 'NotImplementedInSandbox', /pgaudit/],
+  ])('are refused when %s is to be %s', async (name, value, error, message) => {
+    expect(await rds.refusal(modify(name, value, 'pending-reboot'))).toEqual({
+      name: error,
+      message: expect.stringMatching(message) as unknown,
+    });
   });
 });
 
