@@ -6,6 +6,8 @@ import { LambdaClient } from '@aws-sdk/client-lambda';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SFNClient } from '@aws-sdk/client-sfn';
+import { collect } from './cloudwatch/collect';
+import { CloudWatchService } from './cloudwatch/service';
 import { Callers, SANDBOX_ACCOUNT, type Credentials } from './core/account';
 import { Api, type Caller } from './core/api';
 import { held, type Clock } from './core/clock';
@@ -62,6 +64,7 @@ export class Sandbox {
     readonly events: EventsService,
     readonly scheduler: SchedulerService,
     readonly sqs: SqsService,
+    readonly cloudWatch: CloudWatchService,
     /** Every call is authorised by it; reports which permissions have been used. */
     readonly iam: Authorisation,
     /** Makes API calls fail as a plan says. */
@@ -141,8 +144,10 @@ export class Sandbox {
       const events = new EventsService(context);
       const scheduler = new SchedulerService(context);
       publishExecutions(context, stepFunctions);
+      const cloudWatch = new CloudWatchService(context);
+      collect(context, cloudWatch, { lambda, stepFunctions, events, scheduler, sqs });
       const others = [SecretsManagerService, StsService].map((Other) => new Other(context));
-      for (const service of [rds, stepFunctions, lambda, sns, sqs, events, scheduler, ...others])
+      for (const service of [rds, stepFunctions, lambda, sns, sqs, events, scheduler, cloudWatch, ...others])
         api.register(service);
       const targets: FaultTargets = {
         killFunction: (environment) => lambda.killEnvironment(environment),
@@ -165,6 +170,7 @@ export class Sandbox {
         events,
         scheduler,
         sqs,
+        cloudWatch,
         iam,
         faults,
         state,

@@ -57,6 +57,7 @@ export class SqsService implements Service {
   readonly name = 'sqs';
   readonly operations: Readonly<Record<string, Operation>>;
   private queues = new Map<string, Queue>();
+  private readonly listeners = new Set<(queueName: string) => void>();
 
   constructor(private readonly context: SandboxContext) {
     this.operations = {
@@ -89,6 +90,14 @@ export class SqsService implements Service {
   inspect(): readonly Readonly<Queue>[] {
     for (const queue of this.queues.values()) forgetOld(queue, this.now());
     return [...this.queues.values()];
+  }
+
+  /** Calls `listener` after a message came into a queue. Returns a function that ends it. */
+  onSend(listener: (queueName: string) => void): () => void {
+    this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
   }
 
   private readonly create = async (input: {
@@ -299,6 +308,7 @@ export class SqsService implements Service {
       receipt: undefined,
     };
     queue.messages.push(added);
+    for (const listener of this.listeners) listener(queue.name);
     const digest = attributesDigest(attributes);
     return {
       MessageId: added.id,

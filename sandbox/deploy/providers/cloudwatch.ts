@@ -22,10 +22,20 @@ export const CLOUDWATCH_PROVIDERS: Readonly<Record<string, Provider>> = {
       Tags: tags.optional(),
       Threshold: number.optional(),
       TreatMissingData: text.optional(),
+      Unit: text.optional(),
     },
-    ({ AlarmName }, { context, generatedName }) => {
-      const name = AlarmName ?? generatedName(255);
+    async (properties, { call, context, generatedName }) => {
+      const name = properties.AlarmName ?? generatedName(255);
+      await call('monitoring', 'PutMetricAlarm', { ...properties, AlarmName: name });
       return { physicalId: name, attributes: { Arn: arn(context.account, 'cloudwatch', `alarm:${name}`) } };
+    },
+  ),
+  'AWS::CloudWatch::Dashboard': provider(
+    { DashboardBody: text, DashboardName: text.optional() },
+    async ({ DashboardBody, DashboardName }, { call, generatedName }) => {
+      const name = DashboardName ?? generatedName(255);
+      await call('monitoring', 'PutDashboard', { DashboardName: name, DashboardBody });
+      return { physicalId: name };
     },
   ),
 };

@@ -80,6 +80,8 @@ describe('EventBridge', () => {
         },
       }),
     );
+    // A new function is not ready at once.
+    await clock.sleep(30_000);
     await stepFunctions.send(
       new CreateStateMachineCommand({
         name: 'machine',
