@@ -15,7 +15,7 @@ import { SQS_MODEL } from '../sqs/model';
 import { shapeOf, type Shape } from './shapes';
 
 /** How a service's messages look on the wire. CloudWatch speaks several, as each SDK has its own favourite. */
-export type ProtocolName = 'query' | 'json' | 'rest';
+export type ProtocolName = 'query' | 'json' | 'rest' | 'cbor';
 
 export interface OperationModel {
   readonly name: string;
@@ -86,7 +86,7 @@ const FACTS: readonly Facts[] = [
   {
     service: 'monitoring',
     sdk: cloudwatch,
-    protocols: ['json', 'query'],
+    protocols: ['json', 'query', 'cbor'],
     queryErrors: true,
     jsonVersion: '1.0',
     target: 'GraniteServiceVersion20100801',

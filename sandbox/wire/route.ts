@@ -1,4 +1,5 @@
 import { ApiError, NotInSandbox } from '../core/api';
+import { cborProtocol } from './cbor-protocol';
 import { jsonProtocol } from './json-protocol';
 import { MODELLED_SERVICES, serviceModel, type ProtocolName, type ServiceModel } from './model';
 import type { Protocol, WireRequest } from './protocol';
@@ -14,6 +15,7 @@ const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
   query: queryProtocol,
   json: jsonProtocol,
   rest: restProtocol,
+  cbor: cborProtocol,
 };
 
 /** The parts of a signature's credential: the access key and the service that it was made for. */
@@ -70,7 +72,9 @@ function isFor(request: WireRequest, model: ServiceModel): boolean {
   const target = request.headers['x-amz-target'];
   if (typeof target === 'string') return target.startsWith(`${model.target}.`);
   return model.protocols.some(
-    (protocol) => protocol !== 'json' && PROTOCOLS[protocol].operationOf(request, model) !== undefined,
+    (protocol) =>
+      (protocol === 'query' || protocol === 'rest') &&
+      PROTOCOLS[protocol].operationOf(request, model) !== undefined,
   );
 }
 
@@ -89,6 +93,7 @@ export function protocolByLookOf(request: WireRequest): Protocol {
 }
 
 function protocolByLook(request: WireRequest): ProtocolName {
+  if (request.headers['smithy-protocol'] === 'rpc-v2-cbor') return 'cbor';
   if (request.headers['x-amz-target'] !== undefined) return 'json';
   return formOf(request).has('Action') ? 'query' : 'json';
 }
