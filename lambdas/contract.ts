@@ -297,6 +297,50 @@ export const CheckMigrationsResult = z.object({
 });
 export type CheckMigrationsResult = z.infer<typeof CheckMigrationsResult>;
 
+/** How long snapshots stay that do not say it themselves; from the table of environments. */
+const RetentionRules = z.object({
+  /** Days for which every scheduled snapshot stays. */
+  dailyDays: z.int().check(z.minimum(1)),
+  /** Days for which one scheduled snapshot a week stays. */
+  weeklyDays: z.int().check(z.minimum(1)),
+  /** So many of the newest good snapshots stay, however old they are. */
+  keepNewest: z.int().check(z.minimum(1)),
+  /** The newest good snapshot is never older than this, or people are told. */
+  newestAtMostHours: z.int().check(z.minimum(1)),
+});
+export type RetentionRules = z.infer<typeof RetentionRules>;
+
+/** The rules as the stack hands them to a function: as JSON. */
+export function readRetentionRules(json: string): RetentionRules {
+  return RetentionRules.parse(JSON.parse(json));
+}
+
+/** What the schedule sends; a person may leave all of it out. */
+export const ReapSnapshotsEvent = z.strictObject({
+  /** Says what would be deleted, and deletes nothing. */
+  dryRun: z._default(z.boolean(), false),
+  /** Throws RetentionWarning when there is a warning, so that the alarm goes off. */
+  failOnWarning: z._default(z.boolean(), false),
+});
+export interface ReapSnapshotsResult {
+  dryRun: boolean;
+  deleted: { snapshotId: string; why: string }[];
+  kept: { snapshotId: string; why: string }[];
+  /** Ids of secret versions that no snapshot needs any more. */
+  secretVersionsReleased: string[];
+  warnings: string[];
+}
+
+export const ScheduledSnapshotEvent = z.strictObject({
+  /** When the schedule was due. */
+  scheduledTime: z.iso.datetime({ offset: true }),
+  /** Of the schedule: it says which day that is. */
+  timeZone: text(64),
+});
+export type ScheduledSnapshotResult =
+  | { status: 'creating' | 'available'; snapshotId: string }
+  | { status: 'waiting'; snapshotId: string; reason: string };
+
 /** The functions: kebab-case name = file in `lambdas` = step in `lambdas/steps` = physical name after `<env>-`. */
 export const FUNCTIONS = [
   'pre-migration-snapshot',
@@ -318,7 +362,7 @@ export const FUNCTIONS = [
 export type FunctionName = (typeof FUNCTIONS)[number];
 
 /** The functions around restore points that are no states of the machine; named in the same way. */
-export const RESTORE_POINT_FUNCTIONS = ['check-migrations'] as const;
+export const RESTORE_POINT_FUNCTIONS = ['check-migrations', 'scheduled-snapshot', 'reap-snapshots'] as const;
 export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
 
 /** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these and PASSING_ERRORS is final. */
@@ -358,6 +402,8 @@ export const FunctionSettings = z.object({
   SNAPSHOT_RETENTION_DAYS: z.coerce.number().check(z.int(), z.minimum(0)),
   /** ARN of the recovery machine, to see whether a recovery runs (plan and the gate only). */
   RECOVERY_MACHINE_ARN: z.optional(z.string()),
+  /** JSON, see readRetentionRules (functions around snapshots only). */
+  RETENTION_RULES: z.optional(z.string()),
 });
 export type FunctionSettings = z.infer<typeof FunctionSettings>;
 

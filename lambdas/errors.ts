@@ -182,6 +182,11 @@ export class MigrationRunning extends RollbackError {
   override readonly name = 'MigrationRunning';
 }
 
+/** The reaper has done its work, and somebody should look: no recent snapshot, or the quota nearly used up. */
+export class RetentionWarning extends RollbackError {
+  override readonly name = 'RetentionWarning';
+}
+
 /** Anything else: a refusal by AWS that no step expects, or a mistake in this system. */
 export class Unexpected extends RollbackError {
   override readonly name = 'Unexpected';

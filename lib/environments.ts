@@ -46,6 +46,22 @@ export interface DatabaseSettings {
   readonly applicationRole: string;
 }
 
+/** When snapshots are taken by the clock, and how long they stay. */
+export interface SnapshotSchedule {
+  /** Hour of the day, 0 to 23, at which the daily snapshot is taken. */
+  readonly hour: number;
+  /** Of that hour, as the IANA data base names it. */
+  readonly timeZone: string;
+  /** Days for which every one of them is kept. */
+  readonly dailyDays: number;
+  /** Days for which one a week is kept. */
+  readonly weeklyDays: number;
+  /** So many of the newest good snapshots, of whatever kind, are kept however old they are. */
+  readonly keepNewest: number;
+  /** People are told when the newest good snapshot is older than so many hours. */
+  readonly newestAtMostHours: number;
+}
+
 export interface EnvironmentSettings {
   readonly name: EnvironmentName;
   /** Prefix of the names of the stacks. */
@@ -54,6 +70,8 @@ export interface EnvironmentSettings {
   readonly automatedBackupDays: number;
   /** Days that a pre-migration snapshot is kept; 0: none is made, the function answers `skipped`. */
   readonly preMigrationSnapshotDays: number;
+  /** The snapshots that the clock takes; needed where the environment has the recovery machine, null elsewhere. */
+  readonly scheduledSnapshots: SnapshotSchedule | null;
   /** Whether the environment has the recovery machine. */
   readonly recovery: boolean;
   /** Days that logs are kept. */
@@ -76,6 +94,15 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     stackPrefix: 'Production',
     automatedBackupDays: 30,
     preMigrationSnapshotDays: 90,
+    // The quota of a Region is 100: daily ones for 90 days would leave no room for those before migrations.
+    scheduledSnapshots: {
+      hour: 3,
+      timeZone: 'UTC',
+      dailyDays: 7,
+      weeklyDays: 90,
+      keepNewest: 3,
+      newestAtMostHours: 36,
+    },
     recovery: true,
     logDays: RetentionDays.ONE_YEAR,
     notify: [],
@@ -94,6 +121,14 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     stackPrefix: 'Staging',
     automatedBackupDays: 7,
     preMigrationSnapshotDays: 7,
+    scheduledSnapshots: {
+      hour: 3,
+      timeZone: 'UTC',
+      dailyDays: 7,
+      weeklyDays: 7,
+      keepNewest: 2,
+      newestAtMostHours: 36,
+    },
     recovery: true,
     logDays: RetentionDays.ONE_MONTH,
     notify: [],
@@ -112,6 +147,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     stackPrefix: 'Development',
     automatedBackupDays: 0,
     preMigrationSnapshotDays: 0,
+    scheduledSnapshots: null,
     recovery: false,
     logDays: RetentionDays.ONE_WEEK,
     notify: [],
@@ -170,6 +206,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
       preMigrationSnapshotDays,
       'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to false.',
     );
+  checkSchedule(settings, refuse);
   for (const address of settings.notify)
     if (!/^[^@\s]+@[^@\s]+$/.test(address)) refuse('notify', address, 'Write mail addresses.');
   if ('existing' in database) {
@@ -198,6 +235,38 @@ export function checkSettings(settings: EnvironmentSettings): void {
         database[field],
         'Write lower-case letters, digits and underscores, at most 63, not starting with a digit.',
       );
+}
+
+function checkSchedule(
+  { recovery, scheduledSnapshots: schedule }: EnvironmentSettings,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  if ((schedule !== null) !== recovery)
+    refuse(
+      'scheduledSnapshots',
+      schedule,
+      'An environment with a recovery machine has a schedule, one without has null.',
+    );
+  if (schedule === null) return;
+  const { hour, timeZone, ...numbers } = schedule;
+  if (!Number.isInteger(hour) || hour < 0 || hour > 23)
+    refuse('scheduledSnapshots.hour', hour, 'Write a whole number from 0 to 23.');
+  for (const [field, value] of Object.entries(numbers))
+    if (!Number.isInteger(value) || value < 1)
+      refuse(`scheduledSnapshots.${field}`, value, 'Write a whole number, 1 or more.');
+  if (numbers.weeklyDays < numbers.dailyDays)
+    refuse('scheduledSnapshots.weeklyDays', numbers.weeklyDays, 'Write dailyDays or more.');
+  if (numbers.newestAtMostHours < 25)
+    refuse(
+      'scheduledSnapshots.newestAtMostHours',
+      numbers.newestAtMostHours,
+      'One is taken a day: write 25 or more.',
+    );
+  try {
+    new Intl.DateTimeFormat('en', { timeZone });
+  } catch {
+    refuse('scheduledSnapshots.timeZone', timeZone, 'Write a name such as "Europe/Berlin" or "UTC".');
+  }
 }
 
 function checkVpc(vpc: ExistingVpc, refuse: (field: string, value: unknown, hint: string) => never): void {

@@ -24,6 +24,8 @@ export const RUNS_IN_VPC: {
 /** The same for the functions around restore points. */
 export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePointFunctionName]: boolean } = {
   'check-migrations': true,
+  'scheduled-snapshot': false,
+  'reap-snapshots': false,
 };
 
 /** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */

@@ -10,12 +10,19 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { EnvironmentName, FunctionName, RestorePointFunctionName } from '../lambdas/contract';
+import type {
+  EnvironmentName,
+  FunctionName,
+  RestorePointFunctionName,
+  RetentionRules,
+} from '../lambdas/contract';
+import type { SnapshotSchedule } from './environments';
 import { RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
 import { RecoveryMachine } from './recovery-machine';
 import { restorePointPermissions } from './restore-point-permissions';
 import { RollbackFunction } from './rollback-function';
+import { SnapshotSchedules } from './snapshot-schedules';
 
 export interface MigrationRollbackProps {
   /** Prefix of all physical names. */
@@ -43,6 +50,11 @@ export interface MigrationRollbackProps {
    */
   readonly snapshotRetentionDays?: number;
   /**
+   * When snapshots are taken by the clock, and how long they stay.
+   * @default - as in production: daily at 03:00 UTC, kept for 7 days, one a week for 90
+   */
+  readonly scheduledSnapshots?: SnapshotSchedule;
+  /**
    * Days that logs are kept.
    * @default RetentionDays.ONE_YEAR
    */
@@ -53,6 +65,21 @@ export interface MigrationRollbackProps {
    */
   readonly notify?: readonly string[];
 }
+
+const DEFAULT_SCHEDULE: SnapshotSchedule = {
+  hour: 3,
+  timeZone: 'UTC',
+  dailyDays: 7,
+  weeklyDays: 90,
+  keepNewest: 3,
+  newestAtMostHours: 36,
+};
+
+type AnyFunctionName = FunctionName | RestorePointFunctionName;
+/** The functions that look whether a recovery runs. */
+const ASK_FOR_RECOVERIES: readonly AnyFunctionName[] = ['plan', 'pre-migration-snapshot', 'reap-snapshots'];
+/** The functions that know how long snapshots stay. */
+const NEED_RULES: readonly AnyFunctionName[] = ['scheduled-snapshot', 'reap-snapshots'];
 
 /** Everything that takes snapshots before migrations and brings a database back: functions, machine, topic, alarms. */
 export class MigrationRollback extends Construct {
@@ -71,7 +98,13 @@ export class MigrationRollback extends Construct {
         `snapshotRetentionDays is ${snapshotRetentionDays}. Without snapshots there is nothing to go back to: write 1 or more.`,
       );
     const logDays = props.logDays ?? logs.RetentionDays.ONE_YEAR;
-    const { functions } = this.functions(props, snapshotRetentionDays, logDays);
+    const schedule = props.scheduledSnapshots ?? DEFAULT_SCHEDULE;
+    const { functions, restorePointFunctions } = this.functions(
+      props,
+      snapshotRetentionDays,
+      retentionRules(schedule),
+      logDays,
+    );
     const { 'pre-migration-snapshot': preMigrationSnapshot, ...steps } = functions;
     this.preMigrationSnapshot = preMigrationSnapshot;
     this.topic = this.eventsTopic(props);
@@ -83,6 +116,13 @@ export class MigrationRollback extends Construct {
       logDays,
     }).machine;
     this.alarms(props.environment);
+    new SnapshotSchedules(this, 'SnapshotSchedules', {
+      environment: props.environment,
+      schedule,
+      scheduledSnapshot: restorePointFunctions['scheduled-snapshot'],
+      reapSnapshots: restorePointFunctions['reap-snapshots'],
+      topic: this.topic,
+    });
     new CfnOutput(this, 'RecoveryMachineArn', { value: this.machine.stateMachineArn });
     new CfnOutput(this, 'PreMigrationSnapshotFunction', { value: preMigrationSnapshot.functionName });
     new CfnOutput(this, 'DatabaseUrlSecretArn', { value: props.databaseUrlSecret.secretArn });
@@ -107,6 +147,7 @@ export class MigrationRollback extends Construct {
   private functions(
     props: MigrationRollbackProps,
     snapshotRetentionDays: number,
+    rules: RetentionRules,
     logDays: logs.RetentionDays,
   ): {
     functions: Record<FunctionName, RollbackFunction>;
@@ -125,7 +166,7 @@ export class MigrationRollback extends Construct {
       subnets: props.subnets ?? vpc.isolatedSubnets,
       securityGroup: this.securityGroup(props),
     };
-    const make = (name: FunctionName | RestorePointFunctionName): RollbackFunction =>
+    const make = (name: AnyFunctionName): RollbackFunction =>
       new RollbackFunction(this, constructId(name), {
         environment,
         functionName: name,
@@ -135,15 +176,15 @@ export class MigrationRollback extends Construct {
           MASTER_SECRET_ID: masterSecret.secretArn,
           SNAPSHOT_RETENTION_DAYS: String(snapshotRetentionDays),
           // Made from the name: the machine itself depends on the functions.
-          RECOVERY_MACHINE_ARN:
-            name === 'plan' || name === 'pre-migration-snapshot'
-              ? Stack.of(this).formatArn({
-                  service: 'states',
-                  resource: 'stateMachine',
-                  resourceName: machineName,
-                  arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-                })
-              : undefined,
+          RECOVERY_MACHINE_ARN: ASK_FOR_RECOVERIES.includes(name)
+            ? Stack.of(this).formatArn({
+                service: 'states',
+                resource: 'stateMachine',
+                resourceName: machineName,
+                arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+              })
+            : undefined,
+          ...(NEED_RULES.includes(name) && { RETENTION_RULES: JSON.stringify(rules) }),
         },
         permissions: permissions[name],
         logDays,
@@ -166,7 +207,11 @@ export class MigrationRollback extends Construct {
       discard: make('discard'),
       fail: make('fail'),
     };
-    const restorePointFunctions = { 'check-migrations': make('check-migrations') };
+    const restorePointFunctions = {
+      'check-migrations': make('check-migrations'),
+      'scheduled-snapshot': make('scheduled-snapshot'),
+      'reap-snapshots': make('reap-snapshots'),
+    };
     return { functions, restorePointFunctions };
   }
 
@@ -227,6 +272,15 @@ export class MigrationRollback extends Construct {
 }
 
 /** `match-settings` → `MatchSettings`: the construct id is the state's name. */
-function constructId(name: FunctionName | RestorePointFunctionName): string {
+function constructId(name: AnyFunctionName): string {
   return name.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
+}
+
+function retentionRules({
+  dailyDays,
+  weeklyDays,
+  keepNewest,
+  newestAtMostHours,
+}: SnapshotSchedule): RetentionRules {
+  return { dailyDays, weeklyDays, keepNewest, newestAtMostHours };
 }

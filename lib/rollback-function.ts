@@ -34,7 +34,11 @@ export interface RollbackFunctionProps {
   /** The file in `lambdas`, and the physical name after the environment. */
   readonly functionName: FunctionName | RestorePointFunctionName | 'application-database';
   /** Becomes the function's environment variables; those left undefined are left out. */
-  readonly settings: { readonly [Key in keyof FunctionSettings]: string | undefined };
+  readonly settings: {
+    readonly [Key in Exclude<keyof FunctionSettings, 'RETENTION_RULES'>]: string | undefined;
+  } & {
+    readonly RETENTION_RULES?: string;
+  };
   /** What the function may do beyond writing its log. */
   readonly permissions: readonly Permission[];
   /** Days that its log is kept. */

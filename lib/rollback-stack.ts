@@ -22,6 +22,7 @@ export class RollbackStack extends Stack {
       new MigrationRollback(this, 'MigrationRollback', {
         environment: settings.name,
         snapshotRetentionDays: settings.preMigrationSnapshotDays,
+        ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
         logDays: settings.logDays,
         notify: settings.notify,
         ...('instanceId' in database ? importDatabase(this, database) : fromStack(database)),

@@ -247,6 +247,7 @@ describe('an idle environment', () => {
     'AWS::EC2::VPC',
     'AWS::IAM::Policy',
     'AWS::IAM::Role',
+    'AWS::Lambda::EventInvokeConfig',
     'AWS::Lambda::Function',
     'AWS::Logs::LogGroup',
     'AWS::RDS::DBInstance',
@@ -255,6 +256,9 @@ describe('an idle environment', () => {
     'AWS::SNS::Subscription',
     'AWS::SNS::Topic',
     'AWS::SNS::TopicPolicy',
+    'AWS::SQS::Queue',
+    'AWS::SQS::QueuePolicy',
+    'AWS::Scheduler::Schedule',
     'AWS::StepFunctions::StateMachine',
     'Custom::ApplicationDatabase',
   ];

@@ -19,7 +19,7 @@ import {
   preMigrationSnapshot,
   type PreMigrationSnapshotDeps,
 } from '../../../lambdas/steps/pre-migration-snapshot';
-import { RealClock } from '../../../sandbox/core/clock';
+import { RealClock, type Clock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 
@@ -29,7 +29,7 @@ const MASTER = { username: 'master', password: 'first-Password1' };
 export class Lab {
   readonly environment = 'production' as const;
   readonly snapshotRetentionDays = 90;
-  readonly now = (): Date => new Date();
+  readonly now = (): Date => this.sandbox.context.clock.now();
   /** What the gate asks by way of a function in the VPC. */
   readonly checkMigrations = (event: Parameters<typeof checkMigrations>[0]): Promise<CheckMigrationsResult> =>
     checkMigrations(event, this);
@@ -45,8 +45,12 @@ export class Lab {
     private readonly distrust: () => void,
   ) {}
 
-  static async start(): Promise<Lab> {
-    const sandbox = await Sandbox.start({ clock: new RealClock(), durations: durations('quick') });
+  /** @param automatedBackupDays 0: none, for those who let many days pass */
+  static async start(
+    clock: Clock = new RealClock(),
+    { automatedBackupDays = 7 }: { automatedBackupDays?: number } = {},
+  ): Promise<Lab> {
+    const sandbox = await Sandbox.start({ clock, durations: durations('quick') });
     try {
       const { rds, secrets, stepFunctions } = sandbox.clients();
       const distrust = trust(sandbox.postgres.authority.caFile);
@@ -59,7 +63,7 @@ export class Lab {
           MasterUsername: MASTER.username,
           MasterUserPassword: MASTER.password,
           DBName: 'orders',
-          BackupRetentionPeriod: 7,
+          BackupRetentionPeriod: automatedBackupDays,
           DeletionProtection: true,
           Tags: [{ Key: 'team', Value: 'orders' }],
         }),

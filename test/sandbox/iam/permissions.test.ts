@@ -1,12 +1,14 @@
-import { CreateDBInstanceCommand } from '@aws-sdk/client-rds';
+import { CreateDBInstanceCommand, CreateDBSnapshotCommand } from '@aws-sdk/client-rds';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import type { FunctionName } from '../../../lambdas/contract';
+import type { FunctionName as StepName, RestorePointFunctionName } from '../../../lambdas/contract';
 import { ApiError, type ServiceName } from '../../../sandbox/core/api';
 import { RealClock } from '../../../sandbox/core/clock';
 import { deployedTo } from '../../../sandbox/deploy/deploy';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { productionPermissions, roleWith } from './roles';
+
+type FunctionName = StepName | RestorePointFunctionName;
 
 // GIVEN a sandbox with a live, a recovery and a retired instance, and the permissions of the functions as they are synthesised
 let sandbox: Sandbox;
@@ -36,6 +38,18 @@ beforeAll(async () => {
         Tags: [{ Key: 'team', Value: 'orders' }, ...tags],
       }),
     );
+  const expiry = { Key: 'migration-rollback:expires-at', Value: '2026-11-21T10:00:00.000Z' };
+  const hold = { Key: 'migration-rollback:hold', Value: 'for the auditors' };
+  const snapshots = {
+    expired: [...marks('scheduled'), expiry],
+    'without-expiry': marks('scheduled'),
+    'on-hold': [...marks('scheduled'), expiry, hold],
+    'by-hand': [{ Key: 'team', Value: 'orders' }],
+  };
+  for (const [id, Tags] of Object.entries(snapshots))
+    await untilMade(() =>
+      rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'live', DBSnapshotIdentifier: id, Tags })),
+    );
   const [url, master] = await Promise.all(
     ['production/database-url', 'master'].map((Name) =>
       secrets.send(new CreateSecretCommand({ Name, SecretString: '{}' })),
@@ -48,6 +62,20 @@ beforeAll(async () => {
 afterAll(async () => {
   await sandbox.stop();
 });
+
+/** Asks until RDS takes the snapshot: only of an instance that is available. */
+async function untilMade(ask: () => Promise<unknown>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
 
 /** Whether a function with its permissions, less one, may make a call: nothing happens when it may. */
 async function attempt(call: Call, without?: string): Promise<void> {
@@ -127,10 +155,15 @@ const groups = {
   DBSubnetGroupName: 'own',
 };
 
+const MACHINE = 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery';
+const EXECUTION = 'arn:aws:states:eu-central-1:123456789012:execution:production-recovery:night';
+
 const CASES: readonly Case[] = [
   ...(
     [
       'pre-migration-snapshot',
+      'scheduled-snapshot',
+      'reap-snapshots',
       'plan',
       'start-restore',
       'check-restored-instance',
@@ -139,10 +172,22 @@ const CASES: readonly Case[] = [
       'discard',
     ] as const
   ).map(describeInstances),
-  ...(['pre-migration-snapshot', 'plan', 'start-restore', 'retire'] as const).map(describeSnapshot),
   ...(
     [
       'pre-migration-snapshot',
+      'scheduled-snapshot',
+      'reap-snapshots',
+      'plan',
+      'start-restore',
+      'retire',
+    ] as const
+  ).map(describeSnapshot),
+  ...(
+    [
+      'pre-migration-snapshot',
+      'check-migrations',
+      'scheduled-snapshot',
+      'reap-snapshots',
       'plan',
       'record-position',
       'match-credentials',
@@ -168,6 +213,94 @@ const CASES: readonly Case[] = [
       CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') },
       TagSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:live-pre-migration-1') },
     },
+  ),
+  ...(['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots'] as const).flatMap((name): Case[] => [
+    secretCall(name, 'SeeSecretVersions', 'DescribeSecret', {}),
+    secretCall(name, 'PinSecretVersions', 'UpdateSecretVersionStage', {
+      VersionStage: 'migration-rollback-kept-0123456789ab',
+      MoveToVersionId: '1',
+    }),
+  ]),
+  ...(['pre-migration-snapshot', 'scheduled-snapshot'] as const).map((name): Case => ({
+    function: name,
+    service: 'lambda',
+    operation: 'Invoke',
+    input: () => ({ FunctionName: 'production-check-migrations' }),
+    needs: {
+      AskDatabase: {
+        action: 'lambda:InvokeFunction',
+        resource: 'arn:aws:lambda:eu-central-1:123456789012:function:production-check-migrations',
+      },
+    },
+  })),
+  ...(['pre-migration-snapshot', 'reap-snapshots'] as const).flatMap((name): Case[] => [
+    rdsCall(
+      name,
+      'DescribeAccountAttributes',
+      {},
+      {
+        ReadQuota: { action: 'rds:DescribeAccountAttributes', resource: '*' },
+      },
+    ),
+    {
+      function: name,
+      service: 'states',
+      operation: 'ListExecutions',
+      input: () => ({ stateMachineArn: MACHINE }),
+      needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
+    },
+    {
+      function: name,
+      service: 'states',
+      operation: 'DescribeExecution',
+      input: () => ({ executionArn: EXECUTION }),
+      needs: { ReadInputOfRecoveries: { action: 'states:DescribeExecution', resource: EXECUTION } },
+    },
+  ]),
+  rdsCall(
+    'pre-migration-snapshot',
+    'DescribeDBInstanceAutomatedBackups',
+    { DbiResourceId: 'db-1' },
+    {
+      ReadBackupWindow: {
+        action: 'rds:DescribeDBInstanceAutomatedBackups',
+        resource: arn('auto-backup:*'),
+      },
+    },
+  ),
+  rdsCall(
+    'pre-migration-snapshot',
+    'AddTagsToResource',
+    { ResourceName: arn('db:live'), Tags: [{ Key: 'migration-rollback:point-0123456789', Value: 'x' }] },
+    { MarkPointInTime: { action: 'rds:AddTagsToResource', resource: arn('db:live') } },
+  ),
+  rdsCall(
+    'scheduled-snapshot',
+    'CreateDBSnapshot',
+    {
+      DBInstanceIdentifier: 'live',
+      DBSnapshotIdentifier: 'live-scheduled-2026-11-21-1',
+      Tags: marks('scheduled'),
+    },
+    { CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') } },
+  ),
+  ...(['scheduled-snapshot', 'reap-snapshots'] as const).map((name): Case => ({
+    function: name,
+    service: 'sqs',
+    operation: 'SendMessage',
+    input: () => ({ QueueUrl: 'http://sqs/123456789012/production-snapshot-dead-letters' }),
+    needs: {
+      SendFailures: {
+        action: 'sqs:SendMessage',
+        resource: 'arn:aws:sqs:eu-central-1:123456789012:production-snapshot-dead-letters',
+      },
+    },
+  })),
+  rdsCall(
+    'reap-snapshots',
+    'DeleteDBSnapshot',
+    { DBSnapshotIdentifier: 'expired' },
+    { DeleteExpired: { action: 'rds:DeleteDBSnapshot', resource: arn('snapshot:expired') } },
   ),
   rdsCall(
     'plan',
@@ -372,6 +505,9 @@ const NEVER: readonly (readonly [FunctionName, string, object])[] = [
     'CreateDBSnapshot',
     { DBInstanceIdentifier: 'live', DBSnapshotIdentifier: 'live-pre-migration-1' },
   ],
+  ...['without-expiry', 'on-hold', 'by-hand'].map(
+    (id) => ['reap-snapshots', 'DeleteDBSnapshot', { DBSnapshotIdentifier: id }] as const,
+  ),
 ];
 
 test.each(NEVER)('%s may not call %s with %j', async (name, operation, input) => {

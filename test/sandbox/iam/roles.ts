@@ -1,6 +1,7 @@
 import { App, Stack } from 'aws-cdk-lib';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { functionPermissions } from '../../../lib/permissions';
+import { restorePointPermissions } from '../../../lib/restore-point-permissions';
 import { z } from 'zod';
 import type { Permission } from '../../../lib/permission';
 import { SANDBOX_ACCOUNT } from '../../../sandbox/core/account';
@@ -16,12 +17,13 @@ export function productionPermissions(secrets: {
   readonly master: string;
 }): ReadonlyMap<string, readonly Permission[]> {
   const stack = new Stack(new App(), 'Stack', { env: { account: accountId, region } });
-  const permissions = functionPermissions(stack, {
+  const scope = {
     environment: 'production',
     databaseUrlSecret: Secret.fromSecretCompleteArn(stack, 'Url', secrets.databaseUrl),
     masterSecret: Secret.fromSecretCompleteArn(stack, 'Master', secrets.master),
     machineName: 'production-recovery',
-  });
+  } as const;
+  const permissions = { ...functionPermissions(stack, scope), ...restorePointPermissions(stack, scope) };
   const resolved = ([name, list]: [string, readonly Permission[]]): [string, Permission[]] => [
     name,
     list.map((permission) => ({

@@ -1,0 +1,22 @@
+import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
+import { ReapSnapshotsEvent, readRetentionRules } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { reapSnapshots } from './steps/reap-snapshots';
+
+export const handler = defineHandler({
+  name: 'reap-snapshots',
+  event: ReapSnapshotsEvent,
+  step: reapSnapshots,
+  deps: (settings) => ({
+    rds: rdsClient(),
+    secrets: secretsManagerClient(),
+    stepFunctions: stepFunctionsClient(),
+    environment: settings.ENVIRONMENT,
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+    masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
+    machineArn: required(settings.RECOVERY_MACHINE_ARN, 'RECOVERY_MACHINE_ARN'),
+    rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
+    now: () => new Date(),
+  }),
+});

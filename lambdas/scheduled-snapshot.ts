@@ -1,0 +1,29 @@
+import { lambdaClient, rdsClient, secretsManagerClient } from './clients';
+import { ScheduledSnapshotEvent, readRetentionRules } from './contract';
+import { defineHandler } from './handler';
+import { askMigrationCheck } from './migration-check';
+import { required } from './secrets';
+import { scheduledSnapshot } from './steps/scheduled-snapshot';
+
+export const handler = defineHandler({
+  name: 'scheduled-snapshot',
+  event: ScheduledSnapshotEvent,
+  step: scheduledSnapshot,
+  deps: (settings) => {
+    const lambda = lambdaClient();
+    return {
+      rds: rdsClient(),
+      secrets: secretsManagerClient(),
+      environment: settings.ENVIRONMENT,
+      databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+      masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
+      rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
+      now: () => new Date(),
+      checkMigrations: () =>
+        askMigrationCheck(lambda, `${settings.ENVIRONMENT}-check-migrations`, {
+          migrations: null,
+          schema: null,
+        }),
+    };
+  },
+});
