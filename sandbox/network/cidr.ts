@@ -20,6 +20,15 @@ export function cidr(text: string): Cidr {
   return { text, first, last: first + size - 1 };
 }
 
+export function isCidr(text: string): boolean {
+  try {
+    cidr(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function holds(outer: Cidr, inner: Cidr): boolean {
   return outer.first <= inner.first && inner.last <= outer.last;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SANDBOX_ACCOUNT } from '../../core/account';
 import { ApiError } from '../../core/api';
+import { isCidr } from '../../network/cidr';
 import { defaultSecurityGroup } from '../../network/default-vpc';
 import type { Json, JsonObject } from '../json';
 import type { NetworkRegistry } from '../network-registry';
@@ -17,8 +18,9 @@ import {
   type ResourceRequest,
 } from '../resource';
 
+const range = text.refine(isCidr, 'is no IPv4 range like 10.0.0.0/16');
 const RULE = {
-  CidrIp: text.optional(),
+  CidrIp: range.optional(),
   CidrIpv6: text.optional(),
   Description: text.optional(),
   FromPort: number.optional(),
@@ -85,7 +87,7 @@ export const NETWORK_PROVIDERS: Readonly<Record<string, Provider>> = {
   'AWS::EC2::VPC': recorded(
     'vpc',
     {
-      CidrBlock: text,
+      CidrBlock: range,
       EnableDnsHostnames: truth.optional(),
       EnableDnsSupport: truth.optional(),
       InstanceTenancy: text.optional(),
@@ -106,7 +108,7 @@ export const NETWORK_PROVIDERS: Readonly<Record<string, Provider>> = {
     'subnet',
     {
       AvailabilityZone: text.default(`${SANDBOX_ACCOUNT.region}a`),
-      CidrBlock: text,
+      CidrBlock: range,
       MapPublicIpOnLaunch: truth.optional(),
       Tags,
       VpcId: text,
