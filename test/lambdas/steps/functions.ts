@@ -51,7 +51,7 @@ export class Functions {
     const { sandbox, now, masterSecretId, databaseUrlSecretId, snapshotRetentionDays } = this.lab;
     const arn = `arn:aws:iam::123456789012:role/${STEPS}`;
     const clients = sandbox.clients({ arn, functionName: step, environment: randomUUID() });
-    const environment = {
+    const environment: Environment = {
       deps: { now, masterSecretId, databaseUrlSecretId, snapshotRetentionDays, ...clients },
       end: () => {
         for (const client of Object.values(clients)) client.destroy();
