@@ -1,4 +1,4 @@
-import { InvokeCommand, CreateFunctionCommand } from '@aws-sdk/client-lambda';
+import { CreateFunctionCommand, InvokeCommand, waitUntilFunctionActiveV2 } from '@aws-sdk/client-lambda';
 import { CreateDBInstanceCommand, DescribeDBInstancesCommand, RDSClient } from '@aws-sdk/client-rds';
 import {
   CreateSecretCommand,
