@@ -16,6 +16,7 @@ import { StateDirectory } from './core/state-directory';
 import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
 import { Faults, type FaultTargets } from './faults/faults';
 import type { FaultPlanInput } from './faults/plan';
+import { EcsServiceApi } from './ecs/service';
 import { EventsService } from './events/service';
 import { publishExecutions } from './events/executions';
 import { Authorisation } from './iam/authorisation';
@@ -65,6 +66,7 @@ export class Sandbox {
     readonly scheduler: SchedulerService,
     readonly sqs: SqsService,
     readonly cloudWatch: CloudWatchService,
+    readonly ecs: EcsServiceApi,
     /** Every call is authorised by it; reports which permissions have been used. */
     readonly iam: Authorisation,
     /** Makes API calls fail as a plan says. */
@@ -145,9 +147,21 @@ export class Sandbox {
       const scheduler = new SchedulerService(context);
       publishExecutions(context, stepFunctions);
       const cloudWatch = new CloudWatchService(context);
+      const ecs = new EcsServiceApi(context);
       collect(context, cloudWatch, { lambda, stepFunctions, events, scheduler, sqs });
       const others = [SecretsManagerService, StsService].map((Other) => new Other(context));
-      for (const service of [rds, stepFunctions, lambda, sns, sqs, events, scheduler, cloudWatch, ...others])
+      for (const service of [
+        rds,
+        stepFunctions,
+        lambda,
+        sns,
+        sqs,
+        events,
+        scheduler,
+        cloudWatch,
+        ecs,
+        ...others,
+      ])
         api.register(service);
       const targets: FaultTargets = {
         killFunction: (environment) => lambda.killEnvironment(environment),
@@ -171,6 +185,7 @@ export class Sandbox {
         scheduler,
         sqs,
         cloudWatch,
+        ecs,
         iam,
         faults,
         state,

@@ -85,7 +85,7 @@ export function settingsOf(input: PutMetricAlarmInput): Settings {
   if (MetricName === undefined || Namespace === undefined || Period === undefined || Threshold === undefined)
     throw invalid('MetricName, Namespace, Period and Threshold must be given for an alarm on a metric.');
   if (Statistic === undefined || !isStatistic(Statistic))
-    throw invalid(`Invalid statistic: ${Statistic ?? 'none'}`);
+    throw invalid('Statistic must be one of SampleCount, Average, Sum, Minimum and Maximum');
   if ([10, 20, 30].includes(Period)) throw new NotInSandbox('alarms with periods below a minute');
   if (Period <= 0 || Period % 60 !== 0) throw invalid('Period must be 10, 20, 30 or a multiple of 60');
   const evaluationPeriods = EvaluationPeriods ?? 1;

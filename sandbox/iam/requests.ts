@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { arn, type Account } from '../core/account';
-import { NotInSandbox, type ApiCall } from '../core/api';
+import type { ApiCall } from '../core/api';
 import type { Lookup } from './lookup';
 import { passRole } from './pass-role';
 import type { PermissionRequest } from './permission-request';
@@ -36,7 +36,7 @@ export async function requestsOf(
     case 'sqs':
       return sqsRequests(operation, input, account, lookup);
     case 'ecs':
-      throw new NotInSandbox(`the authorisation of ecs:${operation}`);
+      return ecsRequests(operation, input, account);
   }
 }
 
@@ -183,6 +183,42 @@ async function sqsRequests(
   return [
     { action, resource: arn(account, 'sqs', name), ...(resourcePolicy !== undefined && { resourcePolicy }) },
   ];
+}
+
+const EcsInput = z.object({
+  cluster: text,
+  service: text,
+  serviceName: text,
+  services: z.array(z.string()).optional(),
+  task: text,
+  tasks: z.array(z.string()).optional(),
+  clusterName: text,
+  executionRoleArn: text,
+});
+
+/** A call names its resources by ARN or by name. */
+function ecsRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const input = EcsInput.parse(given);
+  const action = `ecs:${operation}`;
+  const last = (reference = 'default'): string => reference.split('/').at(-1) ?? reference;
+  const cluster = last(input.cluster ?? input.clusterName);
+  const within = (kind: string, names: readonly string[]): PermissionRequest[] =>
+    names.map((name) => ({ action, resource: arn(account, 'ecs', `${kind}/${cluster}/${last(name)}`) }));
+  switch (operation) {
+    case 'CreateService':
+    case 'UpdateService':
+    case 'DeleteService':
+      return within('service', [input.service ?? input.serviceName ?? '']);
+    case 'DescribeServices':
+      return within('service', input.services ?? []);
+    case 'DescribeTasks':
+    case 'StopTask':
+      return within('task', input.tasks ?? [input.task ?? '']);
+    case 'RegisterTaskDefinition':
+      return [{ action, resource: '*' }, ...passRole(input.executionRoleArn, 'ecs-tasks.amazonaws.com')];
+    default:
+      return [{ action, resource: '*' }];
+  }
 }
 
 const StsInput = z.object({ RoleArn: text });

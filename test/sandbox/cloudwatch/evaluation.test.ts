@@ -27,19 +27,22 @@ describe.each([
     ],
   ],
 ] as const)('%i of 3 datapoints', (datapointsToAlarm, rows) => {
-  it.each(rows)('%s', (text, missing, ignore, breaching, notBreaching) => {
-    const state = (
-      treatMissingData: 'missing' | 'ignore' | 'breaching' | 'notBreaching',
-    ): string | undefined =>
-      evaluate(points(text), { evaluationPeriods: 3, datapointsToAlarm, treatMissingData });
-    expect(evaluationRange(3)).toBe(5);
-    expect([state('missing'), state('ignore'), state('breaching'), state('notBreaching')]).toEqual([
-      missing,
-      ignore,
-      breaching,
-      notBreaching,
-    ]);
-  });
+  it.each<readonly [string, ...(string | undefined)[]]>(rows)(
+    '%s',
+    (text, missing, ignore, breaching, notBreaching) => {
+      const state = (
+        treatMissingData: 'missing' | 'ignore' | 'breaching' | 'notBreaching',
+      ): string | undefined =>
+        evaluate(points(text), { evaluationPeriods: 3, datapointsToAlarm, treatMissingData });
+      expect(evaluationRange(3)).toBe(5);
+      expect([state('missing'), state('ignore'), state('breaching'), state('notBreaching')]).toEqual([
+        missing,
+        ignore,
+        breaching,
+        notBreaching,
+      ]);
+    },
+  );
 });
 
 it.each(['- - - - X', '- - - X -'])('%s is too early for an alarm on 3 of 3', (text) => {

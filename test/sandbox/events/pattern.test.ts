@@ -125,12 +125,7 @@ describe('event patterns', () => {
     ['{"a":[{"cidr":"10.0.0.0/33"}]}', 'Malformed CIDR'],
     [`{"a":["${'x'.repeat(4096)}"]}`, 'larger than 4096 bytes'],
   ])('refuses %.40s', (text, reason) => {
-    expect(() => parsePattern(text)).toThrow(
-      expect.objectContaining({
-        name: 'InvalidEventPatternException',
-        message: expect.stringContaining(`Event pattern is not valid. Reason: `) as string,
-      }),
-    );
+    expect(() => parsePattern(text)).toThrow('Event pattern is not valid. Reason: ');
     expect(() => parsePattern(text)).toThrow(reason);
   });
 });

@@ -51,12 +51,7 @@ describe('schedule expressions', () => {
     'at(2026-11-21)',
     'every day',
   ])('refuses %s', (text) => {
-    expect(() => parseExpression(text, 'UTC', after)).toThrow(
-      expect.objectContaining({
-        name: 'ValidationException',
-        message: `Invalid Schedule Expression ${text}.`,
-      }),
-    );
+    expect(() => parseExpression(text, 'UTC', after)).toThrow(`Invalid Schedule Expression ${text}.`);
   });
 
   it('refuses a time zone that there is not', () => {
@@ -85,7 +80,7 @@ describe('schedule expressions', () => {
         })),
       fc
         .uniqueArray(fc.integer({ min: least, max: greatest }), { minLength: 2, maxLength: 4 })
-        .map((values) => ({ text: values.join(','), has: (value) => values.includes(value) })),
+        .map((values) => ({ text: values.join(','), has: (value: number) => values.includes(value) })),
     );
   const moment = fc
     .integer({ min: Date.UTC(2024, 0) / 1000, max: Date.UTC(2032, 0) / 1000 })
