@@ -11,6 +11,8 @@ export interface Environment {
   /** `$$`, or `$states.context`. */
   readonly context: JsonObject;
   readonly variables: Readonly<Record<string, Json>>;
+  /** What `$now()` and `$millis()` of JSONata states tell. */
+  readonly now: Date;
   /** `$states.result` of JSONata states. */
   readonly result?: Json;
   /** `$states.errorOutput` in a Catch of JSONata states. */

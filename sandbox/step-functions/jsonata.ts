@@ -47,7 +47,11 @@ export async function evaluate(
   const said = `The JSONata expression '${expression}' specified for the field '${location}'`;
   let value: unknown;
   try {
-    value = await compile(expression).evaluate(undefined, { ...environment.variables, states });
+    value = await compile(expression).evaluate(undefined, {
+      ...timeFunctions(environment.now),
+      ...environment.variables,
+      states,
+    });
   } catch (error) {
     throw new EvaluationError(`${said} threw an error during evaluation. ${describe(error)}`, location);
   }
@@ -60,6 +64,17 @@ export async function evaluate(
     throw error;
   }
 }
+
+/** JSONata's own ones tell the machine's time and not the sandbox's. */
+function timeFunctions(now: Date): Record<string, (...values: unknown[]) => unknown> {
+  const milliseconds = now.getTime();
+  return {
+    millis: () => milliseconds,
+    now: (picture, timezone) => FORMAT_TIME.evaluate({ milliseconds, picture, timezone }),
+  };
+}
+
+const FORMAT_TIME = jsonata('$fromMillis(milliseconds, picture, timezone)');
 
 /** Every expression inside `template` replaced by its value. */
 export async function fill(template: Json, location: string, environment: Environment): Promise<Json> {

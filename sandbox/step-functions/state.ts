@@ -91,7 +91,13 @@ export class StateRun {
   }
 
   environment(extra: Partial<Environment> = {}): Environment {
-    return { input: this.input, context: this.contextObject(), variables: this.block.variables(), ...extra };
+    return {
+      input: this.input,
+      context: this.contextObject(),
+      variables: this.block.variables(),
+      now: this.block.execution.options.clock.now(),
+      ...extra,
+    };
   }
 
   private contextObject(): JsonObject {
@@ -196,7 +202,10 @@ export class StateRun {
     const { definition } = this;
     this.checkSize(output, this.name);
     const assigned = this.assigned;
-    this.emit(`${definition.Type}StateExited` as HistoryEventType, {
+    const exited = EXITED.find((type) => type === `${definition.Type}StateExited`);
+    // A Fail state is never left.
+    if (!exited) return;
+    this.emit(exited, {
       stateExitedEventDetails: {
         name: this.name,
         output: JSON.stringify(output),
@@ -426,6 +435,16 @@ export class StateRun {
     return written;
   }
 }
+
+const EXITED: readonly HistoryEventType[] = [
+  'ChoiceStateExited',
+  'MapStateExited',
+  'ParallelStateExited',
+  'PassStateExited',
+  'SucceedStateExited',
+  'TaskStateExited',
+  'WaitStateExited',
+];
 
 class NoChoice extends StatesError {
   constructor(reason: string) {

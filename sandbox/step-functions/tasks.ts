@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Api, ServiceName } from '../core/api';
-import { AnswerLost, ApiError } from '../core/api';
+import { AnswerLost, ApiError, NotInSandbox } from '../core/api';
 import { serviceModel } from '../wire/model';
 import { Fatal, RuntimeError, StatesError } from './errors';
 import type { Json, JsonObject } from './json';
@@ -23,6 +23,7 @@ const SDK_SERVICES: Readonly<Record<string, { service: ServiceName; prefix: stri
   scheduler: { service: 'scheduler', prefix: 'Scheduler' },
   cloudwatch: { service: 'monitoring', prefix: 'CloudWatch' },
   ecs: { service: 'ecs', prefix: 'Ecs' },
+  sqs: { service: 'sqs', prefix: 'Sqs' },
 };
 
 interface Optimised {
@@ -53,6 +54,14 @@ const OPTIMISED: Readonly<Record<string, Optimised>> = {
     client: 'AmazonSNS',
     patterns: ['request', 'waitForTaskToken'],
     texts: ['Message'],
+  },
+  'sqs:sendMessage': {
+    service: 'sqs',
+    operation: 'SendMessage',
+    prefix: 'SQS',
+    client: 'AmazonSQS',
+    patterns: ['request', 'waitForTaskToken'],
+    texts: ['MessageBody'],
   },
   'events:putEvents': {
     service: 'events',
@@ -90,7 +99,9 @@ export function resourceProblem(resource: Resource): 'unknown' | 'not in sandbox
     const known = SDK_SERVICES[service.slice('aws-sdk:'.length)];
     if (!known) return 'not in sandbox';
     if (pattern === 'sync' || pattern === 'sync:2') return 'unknown';
-    return serviceModel(known.service)?.operations.has(pascal(operation)) ? undefined : 'unknown';
+    if (serviceModel(known.service)?.operations.has(pascal(operation))) return undefined;
+    // Of SQS only the sandbox's own operations are known here.
+    return known.service === 'sqs' ? 'not in sandbox' : 'unknown';
   }
   const optimised = OPTIMISED[`${service}:${operation}`];
   if (optimised) return optimised.patterns.includes(pattern) ? undefined : 'unknown';
@@ -126,7 +137,6 @@ const OTHER_INTEGRATIONS = new Set([
   's3:listObjectsV2',
   'sagemaker:createTrainingJob',
   'sagemaker:createTransformJob',
-  'sqs:sendMessage',
 ]);
 
 /** Runs tasks as calls to the sandbox's API, with the machine's role or the one of the state's Credentials. */
@@ -229,6 +239,7 @@ export class ApiTasks implements TaskRunner {
       const answer = await this.dependencies.api.call(known.service, operation, input, caller);
       return taskOutput(answer, model.output);
     } catch (error) {
+      if (error instanceof NotInSandbox) throw new Fatal('States.Runtime', error.message);
       if (!(error instanceof ApiError)) throw error;
       if (error instanceof AnswerLost) throw new StatesError(`${known.prefix}.${error.code}`, error.message);
       const modelled = serviceModel(known.service)?.errors.has(error.code) === true;
@@ -250,6 +261,7 @@ export class ApiTasks implements TaskRunner {
       const caller = { arn: request.roleArn ?? this.dependencies.roleArn };
       return await this.dependencies.api.call(service, operation, input, caller);
     } catch (error) {
+      if (error instanceof NotInSandbox) throw new Fatal('States.Runtime', error.message);
       if (!(error instanceof ApiError)) throw error;
       if (error instanceof AnswerLost) throw new StatesError(`${prefix}.${error.code}`, error.message);
       // What a service's model does not have (a refusal, say) comes under the name of its client: Lambda.AWSLambdaException.
