@@ -1,5 +1,13 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -177,6 +185,32 @@ describe('npm run drill', () => {
   test('every permission that the stacks grant is used by some scenario, or its reason is written down', () => {
     expect(usage).toHaveLength(SCENARIOS.length);
     expect(checkUsage(mergeUsage(usage), NEVER_USED)).toEqual({ unexplained: [], stale: [] });
+  });
+
+  test('the plan of docs/sandbox.md goes wrong and is survived; a fault that did not happen is named', async () => {
+    const docs = readFileSync(join(ROOT, 'docs', 'sandbox.md'), 'utf8');
+    const example = /```json\n(\{\n {2}"faults".*?)```/s.exec(docs)?.[1] ?? '';
+    const { faults } = z.object({ faults: z.array(z.unknown()) }).parse(JSON.parse(example));
+    const never = { fault: 'throttling', at: { operation: 'ecs:UpdateService' } };
+    const file = join(temporary, 'plan.json');
+    writeFileSync(file, JSON.stringify({ faults: [...faults, never] }));
+    const { code, stdout } = await drill(['--rows', '500', '--json', '--faults', file]);
+    const report = Report.parse(JSON.parse(stdout));
+    expect({ code, asExpected: report.asExpected }).toEqual({ code: 1, asExpected: false });
+    expect(report.executionStatus).toBe('SUCCEEDED');
+    expect(report.checks.filter(({ ok }) => !ok)).toEqual([
+      { name: 'Every planned fault happened', ok: false, detail: 'not: throttling at ecs:UpdateService' },
+    ]);
+  }, 300_000);
+
+  test('a drill that cannot be finished says why in its one JSON document', async () => {
+    const { code, stdout } = await drill(['--json', '--faults', join(temporary, 'none.json')]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toEqual({
+      scenario: 'bad-migration',
+      asExpected: false,
+      reason: expect.stringMatching(/none\.json cannot be read: ENOENT/) as unknown,
+    });
   });
 
   test('lists the scenarios, for programs too', async () => {
