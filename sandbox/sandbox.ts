@@ -45,6 +45,11 @@ export interface SandboxOptions {
   readonly durations: Durations;
   /** What goes wrong. @default nothing */
   readonly faults?: FaultPlanInput;
+  /**
+   * For faults that restart the sandbox: ends this process, or this sandbox, at once, as a crash does; all state is on disk.
+   * Whoever owns the sandbox starts it again on its state directory. @default such faults are refused
+   */
+  readonly onRestart?: () => void;
   /** Where everything is kept, so that a later sandbox goes on from there. @default a directory that goes with the sandbox */
   readonly stateDirectory?: string;
   /** @default nothing is logged */
@@ -169,6 +174,7 @@ export class Sandbox {
         failOperation: (failure) => {
           rds.failNext(failure);
         },
+        ...(state && options.onRestart && { restart: restarter(state, options.onRestart) }),
       };
       const faults = new Faults(context, targets, options.faults);
       api.intercept(faults.interceptor);
@@ -264,6 +270,16 @@ export class Sandbox {
     }
     if (!this.state) await rm(directory, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** The call that it comes from is never answered. */
+function restarter(state: StateDirectory, end: () => void): () => Promise<never> {
+  return async () => {
+    // That the fault has happened must be known afterwards.
+    await state.write();
+    end();
+    return new Promise(() => undefined);
+  };
 }
 
 /** Keeps calls from outside waiting until it is opened. */
