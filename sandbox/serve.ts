@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RealClock } from './core/clock';
@@ -51,7 +51,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       clock,
       durations: new Durations(profile, options.seed),
       ...(await portOf(options)),
-      ...(options.state === undefined ? {} : { stateDirectory: options.state }),
+      ...(options.state === undefined ? {} : { stateDirectory: options.state, onRestart: crash }),
       ...(options.faults === undefined ? {} : { faults: await readFaultPlan(options.faults) }),
       log: logFromEnvironment(),
     };
@@ -77,6 +77,12 @@ async function durationProfile(name: string): Promise<DurationProfile> {
 async function portOf({ port, state }: ServeOptions): Promise<{ port?: number }> {
   if (port !== undefined) return { port };
   return state !== undefined && existsSync(setUpMark(state)) ? {} : { port: DEFAULT_PORT };
+}
+
+/** A planned fault ends this process as a crash does. */
+function crash(): void {
+  writeSync(process.stderr.fd, '\nThe fault plan has killed the sandbox. Start it again with the same command.\n');
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** Says that the stacks are deployed and the app is filled. */
