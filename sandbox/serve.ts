@@ -81,7 +81,10 @@ async function portOf({ port, state }: ServeOptions): Promise<{ port?: number }>
 
 /** A planned fault ends this process as a crash does. */
 function crash(): void {
-  writeSync(process.stderr.fd, '\nThe fault plan has killed the sandbox. Start it again with the same command.\n');
+  writeSync(
+    process.stderr.fd,
+    '\nThe fault plan has killed the sandbox. Start it again with the same command.\n',
+  );
   process.kill(process.pid, 'SIGKILL');
 }
 
