@@ -67,16 +67,19 @@ describe('schedule expressions', () => {
       fc.constant<Field>({ text: '*', has: () => true }),
       fc
         .integer({ min: least, max: greatest })
-        .map((value) => ({ text: `${value}`, has: (other) => other === value })),
+        .map((value) => ({ text: `${value}`, has: (other: number) => other === value })),
       fc
         .tuple(fc.integer({ min: least, max: greatest }), fc.integer({ min: least, max: greatest }))
         .map(([one, two]) => [Math.min(one, two), Math.max(one, two)] as const)
-        .map(([from, to]) => ({ text: `${from}-${to}`, has: (value) => value >= from && value <= to })),
+        .map(([from, to]) => ({
+          text: `${from}-${to}`,
+          has: (value: number) => value >= from && value <= to,
+        })),
       fc
         .tuple(fc.integer({ min: least, max: greatest }), fc.integer({ min: 1, max: 20 }))
         .map(([from, step]) => ({
           text: `${from}/${step}`,
-          has: (value) => value >= from && (value - from) % step === 0,
+          has: (value: number) => value >= from && (value - from) % step === 0,
         })),
       fc
         .uniqueArray(fc.integer({ min: least, max: greatest }), { minLength: 2, maxLength: 4 })
