@@ -37,6 +37,31 @@ function startWriter(client: Client, writer: number): { stop(): Promise<number> 
   };
 }
 
+/** Commits row after row, and notes when each commit was asked for and acknowledged (in milliseconds since 1970). */
+function startDiary(
+  client: Client,
+  writer: number,
+): { stop(): Promise<readonly { begun: number; done: number }[]> } {
+  let go = true;
+  const run = async (): Promise<readonly { begun: number; done: number }[]> => {
+    const commits: { begun: number; done: number }[] = [];
+    while (go) {
+      const begun = Date.now();
+      await client.query('INSERT INTO entry VALUES ($1, $2)', [writer, commits.length + 1]);
+      // Rounded up as `begun` is rounded down.
+      commits.push({ begun, done: Date.now() + 1 });
+    }
+    return commits;
+  };
+  const done = run();
+  return {
+    stop: () => {
+      go = false;
+      return done;
+    },
+  };
+}
+
 describe('backups and restores', () => {
   let playground: Playground;
   let source: Server;
@@ -151,6 +176,47 @@ describe('backups and restores', () => {
       { name: 'kept' },
     ]);
     await Promise.all([first.stop(), third.stop()]);
+  });
+
+  it('restores to a time while others write: what was acknowledged by then, and nothing that began later', async () => {
+    const options = await playground.options('source');
+    const backup = await source.backup(playground.backupDirectory('busy'));
+    await client.query('CREATE TABLE entry (writer int, number int)');
+    const writers = await Promise.all(
+      [1, 2, 3].map(async (writer) => startDiary(await playground.login(source.address), writer)),
+    );
+    const written = async (): Promise<number> => {
+      const { rows: seen } = await client.query<{ least: number }>(
+        'SELECT coalesce(min(count), 0)::int AS least FROM (SELECT count(*) FROM entry GROUP BY writer)',
+      );
+      return seen[0]?.least ?? 0;
+    };
+    while ((await written()) < 20);
+    const time = new Date();
+    const upTo = (await written()) + 20;
+    while ((await written()) < upTo);
+    const diaries = await Promise.all(writers.map((writer) => writer.stop()));
+    await source.archiveUpToNow();
+
+    const restored = await playground.postgres.restoreToTime({
+      ...(await playground.options('between')),
+      backup: backup.directory,
+      sourceWalArchive: options.walArchive,
+      time,
+    });
+    const kept = await rows(
+      restored,
+      'SELECT writer, max(number) AS number, count(*)::int FROM entry GROUP BY writer ORDER BY writer',
+    );
+    for (const [index, commits] of diaries.entries()) {
+      const { number, count } = progressSchema.parse(kept[index]);
+      expect(count).toBe(number);
+      expect(number).toBeGreaterThanOrEqual(commits.filter(({ done }) => done < time.getTime()).length);
+      // The whole millisecond of the time belongs to it.
+      expect(number).toBeLessThanOrEqual(commits.filter(({ begun }) => begun <= time.getTime() + 1).length);
+      expect(number).toBeLessThan(commits.length);
+    }
+    await restored.stop();
   });
 
   it('restores a snapshot whose instance and archive are gone, with the passwords of its moment', async () => {
