@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { InvokeCommand } from '@aws-sdk/client-lambda';
+import { InvokeCommand, UpdateFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
 import {
   CreateDBInstanceCommand,
   CreateDBSnapshotCommand,
@@ -367,12 +367,55 @@ test('a restore that names no subnet group goes to the default VPC', async () =>
   takeAway();
 }, 60_000);
 
+async function refusal(call: Promise<unknown>): Promise<object> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof Error) return { name: error.name, message: error.message };
+  }
+  return { message: 'not refused' };
+}
+
+test.each([
+  [['subnet-1'], ['function'], /InvalidSubnetID\.NotFound.* The subnet ID 'subnet-1' does not exist$/],
+  [['isolated'], ['sg-1'], /InvalidGroup\.NotFound.* The security group 'sg-1' does not exist$/],
+  [['isolated'], [], /^SubnetIds and SecurityIds must coexist or be both empty list\.$/],
+  [['isolated'], ['sg-00000000'], /must belong to the same VPC\.$/],
+])('Lambda refuses to put a function into %j with %j', async (places, groups, message) => {
+  const VpcConfig = {
+    SubnetIds: places.flatMap((place) => (place === 'isolated' ? subnets(place) : [place])),
+    SecurityGroupIds: groups.map((group) => (group === 'function' ? ids.function : group)),
+  };
+
+  const { lambda: client } = sandbox.clients();
+  const call = client.send(new UpdateFunctionConfigurationCommand({ FunctionName: 'isolated', VpcConfig }));
+
+  expect(await refusal(call)).toEqual({
+    name: 'InvalidParameterValueException',
+    message: expect.stringMatching(message) as string,
+  });
+});
+
+test.each([
+  ['a VPC without host names', { enableDnsHostnames: false }, 1, /Enabling private DNS requires both/],
+  ['a VPC where the name is taken', { enableDnsHostnames: true }, 2, /conflicting DNS domain/],
+])('EC2 refuses a private DNS name in %s', async (_, settings, count, message) => {
+  const outdir = join(sandbox.context.directory, `refused-${count}`);
+  const app = new App({ outdir, analyticsReporting: false });
+  const stack = new Stack(app, `Refused${count}`);
+  const vpc = new ec2.CfnVPC(stack, 'Vpc', { cidrBlock: '10.1.0.0/16', ...settings });
+  for (let made = 0; made < count; made++)
+    new ec2.CfnVPCEndpoint(stack, `Endpoint${made}`, {
+      vpcId: vpc.ref,
+      vpcEndpointType: 'Interface',
+      serviceName: 'com.amazonaws.eu-central-1.rds',
+      privateDnsEnabled: true,
+    });
+
+  await expect(sandbox.deploy(app.synth().directory, [stack.artifactId])).rejects.toThrow(message);
+});
+
 describe('RDS refuses', () => {
-  const refusal = async (call: Promise<unknown>): Promise<object> =>
-    call.then(
-      () => ({ message: 'not refused' }),
-      (error: unknown) => (error instanceof Error ? { name: error.name, message: error.message } : {}),
-    );
   const group = (...SubnetIds: string[]) =>
     refusal(
       rds().send(

@@ -244,6 +244,18 @@ test('an instance that was restored without its security group is not reached', 
   expect(await callFunction('verify', 'careless')).not.toMatchObject({ errorType: 'DatabaseUnreachable' });
 }, 60_000);
 
+test('an instance cannot have a public address where no internet gateway is', async () => {
+  const change = new ModifyDBInstanceCommand({
+    DBInstanceIdentifier: 'production-database',
+    PubliclyAccessible: true,
+  });
+
+  await expect(sandbox.clients().rds.send(change)).rejects.toMatchObject({
+    name: 'InvalidVPCNetworkStateFault',
+    message: expect.stringContaining('The specified VPC has no internet gateway attached') as string,
+  });
+});
+
 async function recover(name: string) {
   const { stepFunctions } = sandbox.clients();
   const { executionArn } = await stepFunctions.send(
