@@ -71,6 +71,18 @@ it('creating → backing-up → available → modifying → resetting → availa
   ]);
   expect(await rds.instance('live')).toMatchObject({ AllocatedStorage: 40, PendingModifiedValues: {} });
 
+  // And: some settings have a status of their own.
+  await rds.client.send(
+    new ModifyDBInstanceCommand({
+      DBInstanceIdentifier: 'live',
+      MonitoringInterval: 60,
+      MonitoringRoleArn: 'arn:aws:iam::123456789012:role/monitoring',
+    }),
+  );
+  const monitored = await rds.statuses('live', 'available');
+  expect([...monitored.keys()]).toContain('configuring-enhanced-monitoring');
+  expect((await rds.instance('live')).MonitoringInterval).toBe(60);
+
   await rds.client.send(
     new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }),
   );
