@@ -62,6 +62,10 @@ beforeAll(async () => {
   );
   // Until then the function is Pending.
   await clock.advance(1000);
+  await waitUntilFunctionActiveV2(
+    { client: lambda, maxWaitTime: 60, minDelay: 1 },
+    { FunctionName: 'writer' },
+  );
 }, 60_000);
 
 afterAll(async () => {

@@ -36,14 +36,19 @@ let before: DatabaseDigest;
 // GIVEN the production stacks with a small sample app, and a snapshot as CI takes it before the bad migration
 beforeAll(async () => {
   sandbox = await Sandbox.start({ clock, durations: durations('aws', 1) });
-  stage = await Stage.set(sandbox, new Timeline(new PassThrough().resume(), clock), 200);
+  try {
+    stage = await Stage.set(sandbox, new Timeline(new PassThrough().resume(), clock), 200);
+  } catch (error) {
+    await sandbox.stop();
+    throw error;
+  }
   before = await stage.digest();
   await stage.deployBadMigration(BAD);
 });
 
 afterAll(async () => {
-  await stage?.leave();
-  await sandbox?.stop();
+  await stage.leave();
+  await sandbox.stop();
 });
 
 interface Rehearsal {
