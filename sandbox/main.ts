@@ -36,11 +36,11 @@ program
 
 void program.parseAsync();
 
-function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER) {
+function wholeNumber(least: number, most = 2 ** 31) {
   return (text: string): number => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`A whole number from ${least} is needed.`);
+      throw new InvalidArgumentError(`A whole number from ${least} to ${most} is needed.`);
     return value;
   };
 }
