@@ -60,7 +60,8 @@ export class Callers implements Lasting<ReadonlyMap<string, Caller>> {
   }
 
   save(): ReadonlyMap<string, Caller> {
-    return this.byAccessKey;
+    // Execution environments end with the process, and there are many of them.
+    return new Map([...this.byAccessKey].filter(([, { environment }]) => environment === undefined));
   }
 
   load(byAccessKey: ReadonlyMap<string, Caller>): void {
