@@ -35,7 +35,7 @@ let running: ChildProcess | undefined;
 let client: RDSClient;
 let ca = '';
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 afterAll(async () => {
   await kill('SIGKILL');
