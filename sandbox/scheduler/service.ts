@@ -30,8 +30,6 @@ interface Schedule {
   /** Of the call that made it: the same call again makes nothing. */
   readonly token: string | undefined;
   changedAt: Date;
-  /** The last time that it was due. */
-  ranAt: Date | undefined;
   definition: Definition;
 }
 
@@ -66,10 +64,9 @@ export class SchedulerService implements Service {
       load: (schedules: Map<string, Schedule>) => {
         this.schedules = schedules;
       },
-      // What was due while nothing ran is due at once, as it was.
+      // What was due while nothing ran is not made up for.
       resume: async () => {
-        for (const schedule of this.schedules.values())
-          this.arm(schedule, schedule.ranAt ?? schedule.changedAt);
+        for (const schedule of [...this.schedules.values()]) this.arm(schedule, context.clock.now());
       },
     });
   }
@@ -97,7 +94,6 @@ export class SchedulerService implements Service {
       createdAt: now,
       token,
       changedAt: now,
-      ranAt: undefined,
       definition,
     };
     this.schedules.set(name, schedule);
@@ -112,7 +108,6 @@ export class SchedulerService implements Service {
     checkDefinition(definition, now);
     schedule.definition = definition;
     schedule.changedAt = now;
-    schedule.ranAt = undefined;
     this.disarm(schedule.name);
     this.arm(schedule, now);
     return { ScheduleArn: schedule.arn };
@@ -199,7 +194,6 @@ export class SchedulerService implements Service {
     const cancel = this.context.clock.schedule(
       new Date(at.getTime() + delayWithin(schedule, at)),
       async () => {
-        schedule.ranAt = at;
         this.timers.delete(schedule.name);
         this.arm(schedule, at);
         await this.run(schedule, at);
