@@ -315,6 +315,46 @@ export function readRetentionRules(json: string): RetentionRules {
   return RetentionRules.parse(JSON.parse(json));
 }
 
+/** What a person asks the catalogue; everything narrows. */
+export const RestorePointsEvent = z.strictObject({
+  kind: z.optional(z.enum(['pre-migration', 'scheduled', 'safety', 'final', 'point-in-time'])),
+  /** Points that were made with this migration pending. */
+  migration: z.optional(text(255)),
+  /** Points of this moment or later. */
+  since: z.optional(z.iso.datetime({ offset: true })),
+  /** The newest so many. */
+  limit: z._default(z.int().check(z.minimum(1), z.maximum(5000)), 1000),
+});
+export const ListedRestorePoint = z.object({
+  kind: z.enum(['pre-migration', 'scheduled', 'safety', 'final', 'point-in-time']),
+  /** Id of the snapshot; of a point in time the id of the deployment. */
+  id: z.string(),
+  /** The last transaction in it, ISO 8601. */
+  time: z.string(),
+  ageHours: z.number(),
+  /** `available`, or why one cannot go back to it now. */
+  status: z.string(),
+  /** The migrations that were pending. */
+  migrations: z.array(z.string()),
+  outcome: z.nullable(z.string()),
+  commit: z.nullable(z.string()),
+  actor: z.nullable(z.string()),
+  sizeGiB: z.nullable(z.number()),
+  expiresAt: z.nullable(z.string()),
+  /** Why it is still there, or that the next run of the reaper deletes it. */
+  why: z.string(),
+  restore: RestoreRequest,
+});
+export const RestorePointsResult = z.object({
+  environment: z.enum(ENVIRONMENTS),
+  liveInstanceId: z.string(),
+  /** Every second between can be gone back to; null where there are no automated backups. */
+  window: z.nullable(z.object({ from: z.string(), to: z.string() })),
+  /** Newest first. */
+  points: z.array(ListedRestorePoint),
+});
+export type RestorePointsResult = z.infer<typeof RestorePointsResult>;
+
 /** What the schedule sends; a person may leave all of it out. */
 export const ReapSnapshotsEvent = z.strictObject({
   /** Says what would be deleted, and deletes nothing. */
@@ -362,7 +402,12 @@ export const FUNCTIONS = [
 export type FunctionName = (typeof FUNCTIONS)[number];
 
 /** The functions around restore points that are no states of the machine; named in the same way. */
-export const RESTORE_POINT_FUNCTIONS = ['check-migrations', 'scheduled-snapshot', 'reap-snapshots'] as const;
+export const RESTORE_POINT_FUNCTIONS = [
+  'check-migrations',
+  'scheduled-snapshot',
+  'reap-snapshots',
+  'restore-points',
+] as const;
 export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
 
 /** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these and PASSING_ERRORS is final. */

@@ -7,11 +7,11 @@ import {
   type Tag,
 } from '@aws-sdk/client-rds';
 import { digestOf } from './names';
-import { decode, encode, readEntries, writeEntries } from './tags';
+import { decode, decodeEntry, encode, encodeEntry, readEntries, writeEntries, type Migration } from './tags';
 
 /**
  * A restore point that is a time inside the automated backups: a marker among the tags of the live instance,
- * `point-<digest of the deployment>` = `time outcome deployment migration migration …`.
+ * `point-<digest of the deployment>` = `time outcome deployment migration:checksum migration:checksum …`.
  */
 export interface Marker {
   readonly name: string;
@@ -19,7 +19,7 @@ export interface Marker {
   readonly outcome: string | undefined;
   readonly deploymentId: string;
   /** As many of the migrations that were pending as fit, newest first. */
-  readonly migrations: readonly string[];
+  readonly migrations: readonly Migration[];
 }
 
 /** More would crowd out the other tags of the instance; for older ones the migration table says when they were started. */
@@ -45,7 +45,7 @@ export function readMarkers(tags: readonly Tag[] | undefined): Marker[] {
           time,
           outcome: outcome === NONE ? undefined : outcome,
           deploymentId: decode(deploymentId),
-          migrations: migrations.map(decode),
+          migrations: migrations.map(decodeEntry),
         },
       ];
     })
@@ -56,24 +56,29 @@ export function findMarker(tags: readonly Tag[] | undefined, deploymentId: strin
   return readMarkers(tags).find(({ name }) => name === markerName(deploymentId));
 }
 
-/** Whether the automated backups of the instance reach up to now, but for the minutes that they always trail. */
-export async function windowReachesNow(rds: RDSClient, resourceId: string, now: Date): Promise<boolean> {
+/** The seconds that the automated backups of an instance can be restored to; undefined where there are none. */
+export async function backupWindow(
+  rds: RDSClient,
+  resourceId: string,
+): Promise<{ from: Date; to: Date } | undefined> {
   const { DBInstanceAutomatedBackups } = await rds.send(
     new DescribeDBInstanceAutomatedBackupsCommand({ DbiResourceId: resourceId }),
   );
-  const { EarliestTime, LatestTime } = DBInstanceAutomatedBackups?.[0]?.RestoreWindow ?? {};
-  return (
-    EarliestTime !== undefined &&
-    LatestTime !== undefined &&
-    LatestTime.getTime() >= now.getTime() - MAX_LAG_MINUTES * 60_000
-  );
+  const { EarliestTime: from, LatestTime: to } = DBInstanceAutomatedBackups?.[0]?.RestoreWindow ?? {};
+  return from && to && { from, to };
+}
+
+/** Whether the automated backups of the instance reach up to now, but for the minutes that they always trail. */
+export async function windowReachesNow(rds: RDSClient, resourceId: string, now: Date): Promise<boolean> {
+  const window = await backupWindow(rds, resourceId);
+  return window !== undefined && window.to.getTime() >= now.getTime() - MAX_LAG_MINUTES * 60_000;
 }
 
 /** Writes the marker of a deployment and removes the oldest ones. RestoreTime knows whole seconds. */
 export async function writeMarker(
   rds: RDSClient,
   instance: DBInstance,
-  request: { deploymentId: string; time: Date; outcome?: string; migrations: readonly string[] },
+  request: { deploymentId: string; time: Date; outcome?: string; migrations: readonly Migration[] },
 ): Promise<Marker> {
   const name = markerName(request.deploymentId);
   const time = `${request.time.toISOString().slice(0, 19)}Z`;
@@ -82,7 +87,7 @@ export async function writeMarker(
     request.outcome ?? NONE,
     // Cut before it is encoded: half of an encoded character would not be readable.
     encode(request.deploymentId.slice(0, 40)),
-    ...[...request.migrations].reverse().map(encode),
+    ...[...request.migrations].reverse().map(encodeEntry),
   ];
   const tags = writeEntries(name, words, 1);
   await rds.send(new AddTagsToResourceCommand({ ResourceName: instance.DBInstanceArn, Tags: tags }));

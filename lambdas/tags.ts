@@ -48,6 +48,8 @@ const TEXTS = [
   'outcome-at',
   /** On a snapshot: never to be deleted, and why. People set it. */
   'hold',
+  /** On an instance: why the newest recovery took migrations away (quarantine.ts). */
+  'quarantine-reason',
   /** On a snapshot: the day of the schedule that it was taken for. */
   'scheduled-for',
 ] as const;
@@ -130,12 +132,7 @@ export function readMigrations(tags: readonly Tag[] | undefined): MigrationList 
 
 /** The same migrations with as much of their checksums as the tags hold. */
 export function readMigrationEntries(tags: readonly Tag[] | undefined): Migration[] {
-  return readEntries(tags, 'migrations')
-    .map((entry) => {
-      const [name = '', checksum] = entry.split(':');
-      return { name: decode(name), ...(checksum === undefined ? {} : { checksum }) };
-    })
-    .reverse();
+  return readEntries(tags, 'migrations').map(decodeEntry).reverse();
 }
 
 /** Of a checksum, as much as the tags hold. */
@@ -206,8 +203,15 @@ export function migrationsDigest(migrations: readonly Migration[]): string {
   return hash.digest('hex');
 }
 
-function encodeEntry({ name, checksum }: Migration): string {
+/** A migration as `name:first digits of the checksum`. */
+export function encodeEntry({ name, checksum }: Migration): string {
   return checksum === undefined ? encode(name) : `${encode(name)}:${shortChecksum(checksum)}`;
+}
+
+/** What `encodeEntry` wrote. */
+export function decodeEntry(entry: string): Migration {
+  const [name = '', checksum] = entry.split(':');
+  return { name: decode(name), ...(checksum === undefined ? {} : { checksum }) };
 }
 
 /** Every byte that a tag must not hold, or that separates, becomes `=` and two hex digits. */

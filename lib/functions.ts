@@ -26,6 +26,7 @@ export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePoin
   'check-migrations': true,
   'scheduled-snapshot': false,
   'reap-snapshots': false,
+  'restore-points': false,
 };
 
 /** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */

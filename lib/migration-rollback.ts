@@ -79,7 +79,7 @@ type AnyFunctionName = FunctionName | RestorePointFunctionName;
 /** The functions that look whether a recovery runs. */
 const ASK_FOR_RECOVERIES: readonly AnyFunctionName[] = ['plan', 'pre-migration-snapshot', 'reap-snapshots'];
 /** The functions that know how long snapshots stay. */
-const NEED_RULES: readonly AnyFunctionName[] = ['scheduled-snapshot', 'reap-snapshots'];
+const NEED_RULES: readonly AnyFunctionName[] = ['scheduled-snapshot', 'reap-snapshots', 'restore-points'];
 
 /** Everything that takes snapshots before migrations and brings a database back: functions, machine, topic, alarms. */
 export class MigrationRollback extends Construct {
@@ -211,6 +211,7 @@ export class MigrationRollback extends Construct {
       'check-migrations': make('check-migrations'),
       'scheduled-snapshot': make('scheduled-snapshot'),
       'reap-snapshots': make('reap-snapshots'),
+      'restore-points': make('restore-points'),
     };
     return { functions, restorePointFunctions };
   }

@@ -125,5 +125,16 @@ export function restorePointPermissions(
           'did not make and mark with an expiry, and from those on hold.',
       },
     ],
+    'restore-points': [
+      readUrl,
+      describeInstances,
+      describeSnapshots,
+      {
+        sid: 'ReadBackupWindow',
+        actions: ['rds:DescribeDBInstanceAutomatedBackups'],
+        resources: [arn('rds', 'db', '*'), arn('rds', 'auto-backup', '*')],
+        wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
+      },
+    ],
   };
 }

@@ -1,21 +1,15 @@
-import {
-  DeleteDBSnapshotCommand,
-  paginateDescribeDBSnapshots,
-  type DBSnapshot,
-  type RDSClient,
-} from '@aws-sdk/client-rds';
+import { DeleteDBSnapshotCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
 import type { EnvironmentName, ReapSnapshotsEvent, ReapSnapshotsResult, RetentionRules } from '../contract';
 import { RetentionWarning, isAwsError } from '../errors';
 import { findLiveInstance } from '../live-instance';
-import { readQuarantine } from '../quarantine';
-import { decide, good, type Decision, type KnownSnapshot } from '../retention';
+import { decide, good, type Decision } from '../retention';
 import { findRunningRecovery } from '../running-recovery';
 import { unpinVersions } from '../secret-pins';
+import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
 import { snapshotQuota } from '../snapshot-quota';
-import { readMarks, readMigrationEntries } from '../tags';
 
 export interface ReapSnapshotsDeps {
   readonly rds: RDSClient;
@@ -34,13 +28,6 @@ const QUOTA_MARGIN = 10;
 /** One call deletes at most as many, so that it ends in time; the next one goes on. */
 const MAX_DELETIONS = 200;
 
-/** What of a snapshot is remembered: thousands of them have to fit. */
-interface Candidate extends KnownSnapshot {
-  readonly arn: string;
-  readonly secretVersions: readonly string[];
-  readonly migrations: readonly string[];
-}
-
 /**
  * Deletes the snapshots of this environment that are past their time, and says what it kept and why. Only what carries this
  * system's tags, an expiry among them, is ever deleted, and nothing while a recovery runs. With `failOnWarning` throws
@@ -52,7 +39,8 @@ export async function reapSnapshots(
 ): Promise<ReapSnapshotsResult> {
   const { rds, rules } = deps;
   const now = deps.now();
-  const candidates = await listCandidates(deps);
+  const { instance } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
+  const candidates = await listOwnSnapshots(rds, deps.environment, instance);
   const decisions = decide(candidates, rules, now);
   const recovery = await findRunningRecovery(deps.stepFunctions, deps.machineArn);
 
@@ -89,58 +77,6 @@ export async function reapSnapshots(
   return result;
 }
 
-/** Every snapshot that this system made for this environment, with what keeps it whatever its age. */
-async function listCandidates(deps: ReapSnapshotsDeps): Promise<Candidate[]> {
-  const { rds, secrets, environment, databaseUrlSecretId } = deps;
-  const { instance } = await findLiveInstance(rds, secrets, databaseUrlSecretId);
-  const quarantined = new Set(readQuarantine(instance.TagList).map(({ name }) => name));
-  const found: Candidate[] = [];
-  const copied = new Set<string>();
-  const pages = paginateDescribeDBSnapshots({ client: rds, pageSize: 100 }, { SnapshotType: 'manual' });
-  for await (const page of pages)
-    for (const snapshot of page.DBSnapshots ?? []) {
-      if (snapshot.Status !== 'available' && snapshot.SourceDBSnapshotIdentifier)
-        copied.add(snapshot.SourceDBSnapshotIdentifier);
-      const candidate = candidateOf(snapshot, environment);
-      if (candidate) found.push(candidate);
-    }
-  return found.map((candidate) => {
-    const { arn, id, migrations } = candidate;
-    if (candidate.keptFor !== undefined) return candidate;
-    if (copied.has(arn) || copied.has(id)) return { ...candidate, keptFor: 'is being copied' };
-    const held = migrations.find((name) => quarantined.has(name));
-    return held === undefined ? candidate : { ...candidate, keptFor: `${held} is in quarantine` };
-  });
-}
-
-function candidateOf(snapshot: DBSnapshot, environment: EnvironmentName): Candidate | undefined {
-  const marks = readMarks(snapshot.TagList);
-  const { role } = marks;
-  if (marks.environment !== environment) return undefined;
-  if (role !== 'pre-migration' && role !== 'scheduled' && role !== 'safety' && role !== 'final')
-    return undefined;
-  const expiry = Date.parse(marks['expires-at'] ?? '');
-  const takenAt = snapshot.OriginalSnapshotCreateTime ?? snapshot.SnapshotCreateTime;
-  return {
-    id: snapshot.DBSnapshotIdentifier ?? '',
-    arn: snapshot.DBSnapshotArn ?? '',
-    role,
-    takenAt: takenAt ?? new Date(0),
-    expiresAt: Number.isNaN(expiry) ? undefined : new Date(expiry),
-    isAvailable: snapshot.Status === 'available',
-    keptFor:
-      marks.hold !== undefined
-        ? `on hold: ${marks.hold}`
-        : takenAt === undefined || snapshot.Status === 'creating'
-          ? 'is being made'
-          : undefined,
-    secretVersions: [marks['database-url-version'], marks['master-version']].flatMap(
-      (version) => version ?? [],
-    ),
-    migrations: readMigrationEntries(snapshot.TagList).map(({ name }) => name),
-  };
-}
-
 /** Deletes; answers why it could not, where somebody uses it. */
 async function remove(rds: RDSClient, snapshotId: string): Promise<string | undefined> {
   try {
@@ -157,7 +93,7 @@ async function remove(rds: RDSClient, snapshotId: string): Promise<string | unde
   }
 }
 
-async function releaseSecrets(left: readonly Candidate[], deps: ReapSnapshotsDeps): Promise<string[]> {
+async function releaseSecrets(left: readonly OwnSnapshot[], deps: ReapSnapshotsDeps): Promise<string[]> {
   const needed = new Set(left.flatMap(({ secretVersions }) => secretVersions));
   return [
     ...(await unpinVersions(deps.secrets, deps.databaseUrlSecretId, needed)),
@@ -165,7 +101,7 @@ async function releaseSecrets(left: readonly Candidate[], deps: ReapSnapshotsDep
   ];
 }
 
-function newestWarning(left: readonly Candidate[], rules: RetentionRules, now: Date): string[] {
+function newestWarning(left: readonly OwnSnapshot[], rules: RetentionRules, now: Date): string[] {
   const [newest] = good(left);
   if (!newest) return ['There is no good snapshot at all.'];
   const hours = (now.getTime() - newest.takenAt.getTime()) / 3_600_000;

@@ -164,6 +164,7 @@ const CASES: readonly Case[] = [
       'pre-migration-snapshot',
       'scheduled-snapshot',
       'reap-snapshots',
+      'restore-points',
       'plan',
       'start-restore',
       'check-restored-instance',
@@ -177,6 +178,7 @@ const CASES: readonly Case[] = [
       'pre-migration-snapshot',
       'scheduled-snapshot',
       'reap-snapshots',
+      'restore-points',
       'plan',
       'start-restore',
       'retire',
@@ -188,6 +190,7 @@ const CASES: readonly Case[] = [
       'check-migrations',
       'scheduled-snapshot',
       'reap-snapshots',
+      'restore-points',
       'plan',
       'record-position',
       'match-credentials',
@@ -257,16 +260,18 @@ const CASES: readonly Case[] = [
       needs: { ReadInputOfRecoveries: { action: 'states:DescribeExecution', resource: EXECUTION } },
     },
   ]),
-  rdsCall(
-    'pre-migration-snapshot',
-    'DescribeDBInstanceAutomatedBackups',
-    { DbiResourceId: 'db-1' },
-    {
-      ReadBackupWindow: {
-        action: 'rds:DescribeDBInstanceAutomatedBackups',
-        resource: arn('auto-backup:*'),
+  ...(['pre-migration-snapshot', 'restore-points'] as const).map((name) =>
+    rdsCall(
+      name,
+      'DescribeDBInstanceAutomatedBackups',
+      { DbiResourceId: 'db-1' },
+      {
+        ReadBackupWindow: {
+          action: 'rds:DescribeDBInstanceAutomatedBackups',
+          resource: arn('auto-backup:*'),
+        },
       },
-    },
+    ),
   ),
   rdsCall(
     'pre-migration-snapshot',

@@ -1,0 +1,19 @@
+import { rdsClient, secretsManagerClient } from './clients';
+import { RestorePointsEvent, readRetentionRules } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { restorePoints } from './steps/restore-points';
+
+export const handler = defineHandler({
+  name: 'restore-points',
+  event: RestorePointsEvent,
+  step: restorePoints,
+  deps: (settings) => ({
+    rds: rdsClient(),
+    secrets: secretsManagerClient(),
+    environment: settings.ENVIRONMENT,
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+    rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
+    now: () => new Date(),
+  }),
+});
