@@ -1,5 +1,6 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { EnvironmentName } from '../lambdas/contract';
+import type { CiRepository } from './ci-role';
 
 /** Where the functions that talk to PostgreSQL run, when the VPC exists already. */
 export interface ExistingVpc {
@@ -72,6 +73,11 @@ export interface EnvironmentSettings {
   readonly preMigrationSnapshotDays: number;
   /** The snapshots that the clock takes; needed where the environment has the recovery machine, null elsewhere. */
   readonly scheduledSnapshots: SnapshotSchedule | null;
+  /**
+   * The repository whose pipeline may ask the gate, by a role without a key.
+   * @default - no role is made: those who may invoke the function may ask
+   */
+  readonly ci?: CiRepository;
   /** Whether the environment has the recovery machine. */
   readonly recovery: boolean;
   /** Days that logs are kept. */
@@ -207,6 +213,8 @@ export function checkSettings(settings: EnvironmentSettings): void {
       'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to false.',
     );
   checkSchedule(settings, refuse);
+  if (settings.ci && !/^[\w.-]+(\/[\w.-]+)+$/.test(settings.ci.repository))
+    refuse('ci.repository', settings.ci.repository, 'Write owner/name, without patterns.');
   for (const address of settings.notify)
     if (!/^[^@\s]+@[^@\s]+$/.test(address)) refuse('notify', address, 'Write mail addresses.');
   if ('existing' in database) {

@@ -3,6 +3,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as rds from 'aws-cdk-lib/aws-rds';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
+import { CiRole } from './ci-role';
 import { type DatabaseStack, importVpc, secretsManagerEndpoint } from './database-stack';
 import type { EnvironmentSettings, ExistingDatabase } from './environments';
 import { MigrationRollback, type MigrationRollbackProps } from './migration-rollback';
@@ -18,20 +19,29 @@ export interface RollbackStackProps extends StackProps {
 export class RollbackStack extends Stack {
   constructor(scope: Construct, id: string, { settings, database, ...props }: RollbackStackProps) {
     super(scope, id, { ...props, description: `Snapshots and recovery of the database of ${settings.name}` });
-    if (settings.recovery)
-      new MigrationRollback(this, 'MigrationRollback', {
-        environment: settings.name,
-        snapshotRetentionDays: settings.preMigrationSnapshotDays,
-        ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
-        logDays: settings.logDays,
-        notify: settings.notify,
-        ...('instanceId' in database ? importDatabase(this, database) : fromStack(database)),
-      });
-    else this.answerSkipped(settings);
+    const gate = settings.recovery ? this.rollback(settings, database) : this.answerSkipped(settings);
+    if (settings.ci) {
+      const { role } = new CiRole(this, 'Ci', { environment: settings.name, repository: settings.ci, gate });
+      new CfnOutput(this, 'CiRoleArn', { value: role.roleArn });
+    }
+  }
+
+  private rollback(
+    settings: EnvironmentSettings,
+    database: DatabaseStack | ExistingDatabase,
+  ): RollbackFunction {
+    return new MigrationRollback(this, 'MigrationRollback', {
+      environment: settings.name,
+      snapshotRetentionDays: settings.preMigrationSnapshotDays,
+      ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
+      logDays: settings.logDays,
+      notify: settings.notify,
+      ...('instanceId' in database ? importDatabase(this, database) : fromStack(database)),
+    }).preMigrationSnapshot;
   }
 
   /** One pipeline serves all environments: where nothing is backed up, the function answers `skipped` and may do nothing. */
-  private answerSkipped(settings: EnvironmentSettings): void {
+  private answerSkipped(settings: EnvironmentSettings): RollbackFunction {
     const preMigrationSnapshot = new RollbackFunction(this, 'PreMigrationSnapshot', {
       environment: settings.name,
       functionName: 'pre-migration-snapshot',
@@ -46,6 +56,7 @@ export class RollbackStack extends Stack {
       logDays: settings.logDays,
     });
     new CfnOutput(this, 'PreMigrationSnapshotFunction', { value: preMigrationSnapshot.functionName });
+    return preMigrationSnapshot;
   }
 }
 

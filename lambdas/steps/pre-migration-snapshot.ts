@@ -92,8 +92,7 @@ async function restorePoint(
   if (event.restorePoint === 'point-in-time') {
     const now = deps.now();
     if (await windowReachesNow(deps.rds, live.address.resourceId, now)) {
-      const names = (pending ?? []).map(({ name }) => name);
-      const request = { deploymentId: event.deploymentId, time: now, migrations: names };
+      const request = { deploymentId: event.deploymentId, time: now, migrations: pending ?? [] };
       return ofTime((await writeMarker(deps.rds, live.instance, request)).time, instanceId, notes);
     }
     notes.push('The automated backups do not reach up to now, so a snapshot is taken.');
@@ -134,7 +133,7 @@ async function examine(
   const { refused, changed } = judge(pending ?? [], readQuarantine(instance.TagList));
   if (refused.length > 0)
     throw new MigrationQuarantined(
-      `Taken away by a recovery and not changed since: ${refused.map(({ name, recoveryId }) => `${name} (recovery ${recoveryId})`).join(', ')}.`,
+      `Taken away by a recovery and not changed since: ${refused.map(({ name, recoveryId }) => `${name} (recovery ${recoveryId})`).join(', ')}. Reason of the recovery: ${readMarks(instance.TagList)['quarantine-reason'] ?? 'not known'}.`,
       'Mend the migration: another content passes. If it was not at fault, lift the quarantine (docs/pipeline.md).',
     );
   return {

@@ -1,13 +1,16 @@
 import {
   RestoreDBInstanceFromDBSnapshotCommand,
   RestoreDBInstanceToPointInTimeCommand,
+  type DBInstance,
   type RDSClient,
 } from '@aws-sdk/client-rds';
 import type { Recovery, StartRestoreResult } from '../contract';
 import { InvalidInput, LiveInstanceUnclear, NameTaken, RestorePointNotFound, isAwsError } from '../errors';
 import { restoreSettings } from '../instance-settings';
-import { findInstance, findSnapshot } from '../rds';
-import { customerTags, readMarks, writeMarks } from '../tags';
+import { readMarkers } from '../point-in-time';
+import { addToQuarantine, readQuarantine, writeQuarantine } from '../quarantine';
+import { findInstance, findSnapshot, listSnapshots } from '../rds';
+import { customerTags, readMarks, readMigrationEntries, writeMarks, type Migration } from '../tags';
 
 /**
  * Asks RDS for the recovery instance, with every setting of the live instance that a restore takes. Asked again, it finds
@@ -37,7 +40,11 @@ export async function startRestore(
       role: 'recovery-instance',
       environment: recovery.environment,
       'recovery-id': recovery.id,
+      'quarantine-reason': recovery.reason ?? 'not given',
     }),
+    ...writeQuarantine(
+      addToQuarantine(readQuarantine(live.TagList), await takenAway(rds, recovery, live), recovery.id),
+    ),
   ];
   try {
     const point = recovery.restorePoint;
@@ -74,6 +81,26 @@ export async function startRestore(
     if (!(await isOurs(rds, recovery))) throw error;
   }
   return { instanceId };
+}
+
+/** The migrations that restore points from this one on were made for: the recovery takes them away. Oldest first. */
+async function takenAway(rds: RDSClient, recovery: Recovery, live: DBInstance): Promise<Migration[]> {
+  const { restorePoint, environment } = recovery;
+  const from = Date.parse(restorePoint.kind === 'time' ? restorePoint.time : restorePoint.databaseTime);
+  const snapshots = (await listSnapshots(rds, { SnapshotType: 'manual' })).flatMap((snapshot) => {
+    const marks = readMarks(snapshot.TagList);
+    const taken = (snapshot.SnapshotDatabaseTime ?? snapshot.SnapshotCreateTime)?.getTime() ?? 0;
+    return marks.role === 'pre-migration' && marks.environment === environment && taken >= from
+      ? [{ taken, migrations: readMigrationEntries(snapshot.TagList) }]
+      : [];
+  });
+  const markers = readMarkers(live.TagList)
+    .map(({ time, migrations }) => ({ taken: Date.parse(time), migrations: [...migrations].reverse() }))
+    .filter(({ taken }) => taken >= from);
+  const found = new Map<string, Migration>();
+  for (const { migrations } of [...snapshots, ...markers].sort((a, b) => a.taken - b.taken))
+    for (const migration of migrations) found.set(migration.name, migration);
+  return [...found.values()];
 }
 
 /** Whether the recovery instance is there; throws NameTaken when an instance of that name is not this recovery's. */

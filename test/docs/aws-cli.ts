@@ -1,7 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import * as lambda from '@aws-sdk/client-lambda';
 import * as rds from '@aws-sdk/client-rds';
@@ -104,7 +105,7 @@ export class AwsCommand {
     let output = await call(service.client, 'send', construct(Command, input));
     if (operation.name === 'Invoke') {
       const { Payload, ...others } = z.looseObject({ Payload: z.instanceof(Uint8Array) }).parse(output);
-      await writeFile(join(directory, positional[0] ?? ''), Payload);
+      await writeFile(resolve(directory, positional[0] ?? ''), Payload);
       output = others;
     }
     const { $metadata: _, ...members } = z.looseObject({}).parse(output);
@@ -163,12 +164,21 @@ function readOptions(
   }
   for (const { name, required } of members)
     if (required && input[name] === undefined) throw new UsageError(`--${kebab(name)} is required.`);
+  // The content of fileb:// is bytes to every CLI, 1 and 2.
   if (members.some(({ name, shape }) => shape.kind === 'blob' && input[name] !== undefined))
-    if (cli['cli-binary-format'] !== 'raw-in-base64-out')
+    if (
+      !words.some((word) => word.startsWith('fileb://')) &&
+      cli['cli-binary-format'] !== 'raw-in-base64-out'
+    )
       throw new UsageError(
         'AWS CLI 2 would take the payload for base64: --cli-binary-format raw-in-base64-out',
       );
   return { input, cli, positional };
+}
+
+/** A parameter of bytes: as they are written, or from a file. */
+function blob(text: string): Buffer {
+  return text.startsWith('fileb://') ? readFileSync(text.slice('fileb://'.length)) : Buffer.from(text);
 }
 
 function read({ name, shape }: Member, left: string[], next: () => string): unknown {
@@ -178,7 +188,7 @@ function read({ name, shape }: Member, left: string[], next: () => string): unkn
     case 'number':
       return Number(next());
     case 'blob':
-      return Buffer.from(next());
+      return blob(next());
     case 'timestamp':
       return new Date(next());
     case 'list': {
