@@ -23,13 +23,16 @@ export async function synthesise(directory: string, environments: readonly strin
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // Whoever ends meanwhile wants no more of it.
+  const end = (): void => void app.kill('SIGKILL');
+  process.once('exit', end);
   let output = '';
   for (const stream of [app.stdout, app.stderr])
     stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const code = await new Promise<number | null>((resolve, reject) => {
     app.once('error', reject);
     app.once('close', resolve);
-  });
+  }).finally(() => process.off('exit', end));
   if (code !== 0)
     throw new Error(`The CDK app could not be synthesised (exit code ${code ?? 'none'}):\n${output}`);
 }

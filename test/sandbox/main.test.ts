@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -63,13 +64,15 @@ interface Running {
 const started: Running[] = [];
 
 /** `npm run sandbox`, as its script starts it. */
-function start(...parameters: string[]): Running {
+const start = (...parameters: string[]): Running => startIn({}, ...parameters);
+
+function startIn(environment: NodeJS.ProcessEnv, ...parameters: string[]): Running {
   const child = spawn(
     process.execPath,
     ['--import', 'tsx', 'sandbox/main.ts', '--rows', '300', ...parameters],
     {
       cwd: ROOT,
-      env: { ...process.env, TMPDIR: temporary, INIT_CWD: temporary },
+      env: { ...process.env, INIT_CWD: temporary, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
@@ -366,11 +369,11 @@ describe('npm run sandbox -- --state DIR', () => {
 
 describe('npm run sandbox', () => {
   test('ended early, it leaves nothing, neither of itself nor of a state directory', async () => {
-    const left = (): string[] =>
-      readdirSync(temporary).filter((name) => name !== 'state' && !name.startsWith('tsx-'));
-    const before = left();
+    const own = join(temporary, 'early');
+    mkdirSync(own);
+    chmodSync(own, 0o755);
     const running = [
-      start('--port', String(port + 2)),
+      startIn({ TMPDIR: own }, '--port', String(port + 2)),
       start('--port', String(port + 3), '--state', 'unfinished'),
     ];
     await Promise.all(
@@ -380,16 +383,18 @@ describe('npm run sandbox', () => {
         await ended;
       }),
     );
-    expect(left()).toEqual(before);
+    // tsx keeps what it has compiled.
+    expect(readdirSync(own).filter((name) => !/^(tsx|jiti|node)/.test(name))).toEqual([]);
+    expect(existsSync(join(temporary, 'unfinished'))).toBe(false);
   }, 60_000);
 
   test('says which port is taken, and how to choose another', async () => {
-    const other = createServer().listen(port, '127.0.0.1');
+    const other = createServer().listen(port + 4, '127.0.0.1');
     await once(other, 'listening');
-    const running = start('--port', String(port));
+    const running = start('--port', String(port + 4));
     expect(await running.ended).toBe(1);
     other.close();
-    expect(running.output.stderr).toContain(`Port ${port} on 127.0.0.1 is taken`);
+    expect(running.output.stderr).toContain(`Port ${port + 4} on 127.0.0.1 is taken`);
     expect(running.output.stderr).toContain('--port');
     expect(running.output.stdout).toBe('');
   }, 30_000);
