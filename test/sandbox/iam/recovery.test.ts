@@ -114,9 +114,18 @@ test('a machine that may not call a function fails with the error that AWS gives
 
   giveBack();
   expect({ status, error }).toEqual({ status: 'FAILED', error: 'Lambda.AWSLambdaException' });
+  // The last state calls a function too, to end with the first error: here it ends with its own, the same.
   expect(cause).toMatch(
-    /User: \S+ is not authorized to perform: lambda:InvokeFunction on resource: arn:aws:lambda:eu-central-1:123456789012:function:production-plan because no identity-based policy allows the lambda:InvokeFunction action/,
+    /User: \S+ is not authorized to perform: lambda:InvokeFunction on resource: arn:aws:lambda:eu-central-1:123456789012:function:production-fail because no identity-based policy allows the lambda:InvokeFunction action/,
   );
+}, 300_000);
+
+test('a recovery that failed rings its alarm, and people are told', async () => {
+  // The metric is that of the failed recoveries above; alarms are looked at once a minute.
+  await sandbox.context.clock.sleep(10 * 60_000);
+
+  const subjects = sandbox.sns.messages.map(({ subject }) => subject);
+  expect(subjects).toContainEqual(expect.stringMatching(/^ALARM: "production-recovery-failed"/));
 }, 300_000);
 
 test('what was used so far is told from what was not', async () => {
