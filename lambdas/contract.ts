@@ -158,6 +158,28 @@ export interface VerifyResult {
   migrationsTakenAway: string[] | null;
 }
 
+/**
+ * Before the swap: nobody but this system may connect to the old database any more. Throws SessionsNotEnded until nobody
+ * is connected either; the machine asks again.
+ */
+export const FenceEvent = RecoveryEvent;
+export interface FenceResult {
+  fenced: readonly string[];
+  /** Databases of RDS itself, which nobody may change. */
+  notFenced: readonly string[];
+  checks: Check[];
+  /** Transactions that were prepared and not committed: nobody can commit them behind the fence. */
+  preparedTransactions: number;
+}
+
+/** Undoes Fence where the recovery is abandoned. */
+export const LiftFenceEvent = RecoveryEvent;
+export interface LiftFenceResult {
+  /** False where there was no fence (any more), or where it has to stay. */
+  lifted: boolean;
+  reason: string;
+}
+
 export const SwapEvent = OnRecoveryInstance;
 export interface SwapResult {
   versionId: string;
@@ -391,9 +413,11 @@ export const FUNCTIONS = [
   'match-settings',
   'match-credentials',
   'verify',
+  'fence',
   'swap',
   'prove',
   'swap-back',
+  'lift-fence',
   'drain',
   'retire',
   'discard',
@@ -415,6 +439,7 @@ export const NOT_YET_ERRORS = {
   'check-restored-instance': 'InstanceNotReady',
   'match-settings': 'SettingsNotMatched',
   'match-credentials': 'CredentialsNotReady',
+  fence: 'SessionsNotEnded',
   drain: 'StillConnected',
   retire: 'RetirementNotFinished',
   discard: 'DiscardNotFinished',
@@ -431,6 +456,8 @@ export const DATABASE_FUNCTIONS = [
   'record-position',
   'match-credentials',
   'verify',
+  'fence',
+  'lift-fence',
   'swap',
   'prove',
   'drain',

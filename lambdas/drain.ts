@@ -11,6 +11,5 @@ export const handler = defineHandler({
   deps: (settings) => ({
     secrets: secretsManagerClient(),
     masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
-    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
   }),
 });

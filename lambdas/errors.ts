@@ -31,6 +31,11 @@ export class CredentialsNotReady extends RollbackError {
   override readonly name = 'CredentialsNotReady';
 }
 
+/** Sessions that were on the old database when it was fenced are still ending. */
+export class SessionsNotEnded extends RollbackError {
+  override readonly name = 'SessionsNotEnded';
+}
+
 /** Somebody still has a session on the old instance. */
 export class StillConnected extends RollbackError {
   override readonly name = 'StillConnected';
@@ -133,6 +138,11 @@ export class SecretUnclear extends RollbackError {
 /** Somebody gave the secret another current version while the recovery ran. */
 export class SecretMovedMeanwhile extends RollbackError {
   override readonly name = 'SecretMovedMeanwhile';
+}
+
+/** The old database cannot be closed to everybody but this system. */
+export class FenceFailed extends RollbackError {
+  override readonly name = 'FenceFailed';
 }
 
 /** The proof after the swap says no. */

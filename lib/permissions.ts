@@ -253,6 +253,8 @@ export function functionPermissions(
     ],
     'match-credentials': [readUrl, readMaster],
     verify: [readUrl],
+    fence: [readUrl, readMaster],
+    'lift-fence': [readUrl, readMaster],
     swap: [
       {
         sid: 'MoveDatabaseUrl',
@@ -272,7 +274,7 @@ export function functionPermissions(
         resources: [databaseUrlSecret.secretArn],
       },
     ],
-    drain: [readUrl, readMaster],
+    drain: [readMaster],
     retire: [
       readUrl,
       describeInstances,

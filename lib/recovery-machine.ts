@@ -47,6 +47,8 @@ const WAITS: {
     every: Duration.seconds(10),
     limit: Duration.minutes(30),
   },
+  // A session ends as soon as its server process sees that it must; one that waits for its disk does not.
+  fence: { error: 'SessionsNotEnded', every: Duration.seconds(1), limit: Duration.minutes(5) },
   // Connection pools of old tasks hold on until the tasks are replaced.
   drain: { error: 'StillConnected', every: Duration.seconds(10), limit: Duration.minutes(30) },
   // The final snapshot of a big database is incremental, but not quick.
@@ -157,6 +159,7 @@ export class RecoveryMachine extends Construct {
       .next(this.matchSettings(discard))
       .next(this.matchCredentials(discard))
       .next(this.verify(discard))
+      .next(this.fence(swapBack))
       .next(this.swap(swapBack))
       .next(this.prove(swapBack))
       .next(drain)
@@ -229,6 +232,13 @@ export class RecoveryMachine extends Construct {
 
   private verify(onError: sfn.IChainable): sfn.TaskStateBase {
     return this.onRecoveryInstance('Verify', 'verification', onError);
+  }
+
+  private fence(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step(
+      { name: 'Fence', event: { recovery: jsonata('$recovery') }, assign: { fence: RESULT } },
+      onError,
+    );
   }
 
   private swap(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -342,7 +352,7 @@ export class RecoveryMachine extends Construct {
     return discard;
   }
 
-  /** At or after the swap: back to the old instance, if the swap got that far. */
+  /** From the fence on: back to the old instance, if the swap got that far, which then is opened again. */
   private swapBack(discard: sfn.TaskStateBase): sfn.TaskStateBase {
     const back = this.step({
       name: 'SwapBack',
@@ -352,12 +362,31 @@ export class RecoveryMachine extends Construct {
     const failed = this.swapBackFailed();
     back.addCatch(failed.tell, { assign: UNDO_ERROR });
     failed.end.next(back);
-    back.next(
+    const lift = this.liftFence();
+    back.next(lift);
+    lift.next(
       new sfn.Choice(this, 'WasItSwapped?')
         .when(sfn.Condition.jsonata(jsonata('$wasSwapped')), this.swappedBack())
         .otherwise(discard),
     );
     return back;
+  }
+
+  private liftFence(): sfn.TaskStateBase {
+    const { environment } = this.props;
+    const lift = this.step({ name: 'LiftFence', event: { recovery: jsonata('$recovery') } });
+    const failed = this.tellAndStop(
+      'NotifyLiftFenceFailed',
+      'LiftFenceFailed',
+      'ACT NOW: the old database is fenced',
+      `${FIRST_ERROR} & "\\nDATABASE_URL names the old instance " & ${LIVE} & ", but opening it again failed with " & $undoError & ` +
+        `"\\nNobody can connect to it. Redrive this execution, or call the function ${environment}-lift-fence, as docs/runbook.md says. ` +
+        `The recovery instance " & ${RECOVERY_INSTANCE} & " is still there."`,
+      'LiftFence',
+    );
+    lift.addCatch(failed.tell, { assign: UNDO_ERROR });
+    failed.end.next(lift);
+    return lift;
   }
 
   private swappedBack(): sfn.IChainable {
@@ -377,11 +406,11 @@ export class RecoveryMachine extends Construct {
       'SwapBackFailed',
       'ACT NOW: swapping back failed',
       `${FIRST_ERROR} & "\\nThen swapping back failed with " & $undoError & ` +
-        `"\\nDATABASE_URL may name either instance; both are kept. To go back to " & ${LIVE} & " by hand, ask for the current version: ` +
+        `"\\nDATABASE_URL may name either instance; both are kept, and the old one is fenced. To go back to " & ${LIVE} & " by hand, ask for the current version: ` +
         `aws secretsmanager get-secret-value --secret-id ${databaseUrlSecret.secretArn} --query VersionId --output text ; if it is not " & ` +
         `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
         `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
-        '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then restart what uses the database."',
+        '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then lift the fence, as docs/runbook.md says, and restart what uses the database."',
       'SwapBack',
     );
   }

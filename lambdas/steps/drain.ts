@@ -1,6 +1,6 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DrainResult, Recovery } from '../contract';
-import { readLogin } from '../database-url';
+import { MAINTENANCE_DATABASE } from '../database-fence';
 import {
   DatabaseUnreachable,
   LoginRefused,
@@ -9,7 +9,7 @@ import {
   StillConnected,
 } from '../errors';
 import { APPLICATION_NAME, firstAccepted, withConnection } from '../postgres';
-import { currentSecret, masterLogins } from '../secrets';
+import { masterLogins } from '../secrets';
 
 /**
  * Looks who is connected to the old instance, this system and RDS itself left out. Throws StillConnected while anybody is,
@@ -17,11 +17,14 @@ import { currentSecret, masterLogins } from '../secrets';
  */
 export async function drain(
   { recovery }: { recovery: Recovery },
-  deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
+  deps: { secrets: SecretsManagerClient; masterSecretId: string },
 ): Promise<DrainResult> {
   const { host, port, instanceId } = recovery.live;
-  const { database } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
-  const masters = await masterLogins(deps.secrets, deps.masterSecretId, { host, port, database });
+  const masters = await masterLogins(deps.secrets, deps.masterSecretId, {
+    host,
+    port,
+    database: MAINTENANCE_DATABASE,
+  });
   let sessions: Record<string, unknown>[];
   try {
     sessions = await withConnection((await firstAccepted(masters)) ?? masters[0], (connection) =>

@@ -1,5 +1,6 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { InstanceAddress, MatchCredentialsResult, Recovery } from '../contract';
+import { MAINTENANCE_DATABASE, liftFence } from '../database-fence';
 import { readLogin } from '../database-url';
 import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused } from '../errors';
 import { canLogIn, firstAccepted, identifier, withConnection, type Login } from '../postgres';
@@ -22,7 +23,8 @@ export async function matchCredentials(
     port,
   };
   const role = application.user;
-  const where = { host, port, database: application.database };
+  // A copy of a database that was fenced is fenced itself: only there the master user gets in.
+  const where = { host, port, database: MAINTENANCE_DATABASE };
   const masters = await masterLogins(deps.secrets, deps.masterSecretId, where);
   const master = await firstAccepted(masters);
   if (!master)
@@ -31,6 +33,7 @@ export async function matchCredentials(
       'Wait.',
     );
   const changed = await withConnection(master, async (connection) => {
+    await liftFence(connection);
     if (master !== masters[0] && master.user === masters[0].user)
       await connection.query(setPassword(masters[0]));
     const [found] = await connection.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);

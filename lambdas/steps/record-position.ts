@@ -1,6 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
 import type { InstanceAddress, Recovery, RecordPositionResult } from '../contract';
+import { MAINTENANCE_DATABASE } from '../database-fence';
 import { readLogin } from '../database-url';
 import { LoginRefused } from '../errors';
 import { withConnection, type Login } from '../postgres';
@@ -64,9 +65,8 @@ async function possibleLogins(deps: RecordPositionDeps, { host, port }: Instance
     ['AWSCURRENT', 'AWSPREVIOUS'].map((stage) => findSecretVersion(secrets, databaseUrlSecretId, { stage })),
   );
   const applications = versions.flatMap((version) => (version ? [readLogin(version.value)] : []));
-  const database = applications[0]?.database ?? 'postgres';
   return [
-    ...(await masterLogins(secrets, masterSecretId, { host, port, database })),
+    ...(await masterLogins(secrets, masterSecretId, { host, port, database: MAINTENANCE_DATABASE })),
     ...applications.map((login) => ({ ...login, host, port })),
   ];
 }

@@ -54,7 +54,7 @@ export async function runDrill(
       timings: {
         totalMs: run.endedAt.getTime() - run.startedAt.getTime(),
         restoreMs: spent(run, ['StartRestore', 'CheckRestoredInstance']),
-        cutoverMs: spent(run, ['Swap', 'Prove']),
+        cutoverMs: spent(run, ['Fence', 'Swap', 'Prove']),
         drillMs: Date.now() - began,
       },
       instances: instances.map(

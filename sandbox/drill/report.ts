@@ -18,7 +18,7 @@ export interface DrillReport {
     /** From start to end of the recovery, and of its parts, on the sandbox's clock. */
     readonly totalMs: number;
     readonly restoreMs: number;
-    /** From the swap's begin to the proof's end. */
+    /** From the fence's begin to the proof's end. */
     readonly cutoverMs: number;
     /** The whole drill in real time. */
     readonly drillMs: number;

@@ -22,6 +22,7 @@ import type { Sandbox } from '../sandbox';
 import { synthesise } from '../synthesise';
 import { redriveRecovery, runRecovery, type RecoveryRun } from './recovery';
 import type { Timeline } from './timeline';
+import { HAMMERED, Writer, type Written } from './writers';
 
 export const ENVIRONMENT = 'production';
 const STACKS = ['Production-Database', 'Production-Rollback'];
@@ -285,6 +286,48 @@ export class Stage {
       if (moved && context.caller.functionName === `${ENVIRONMENT}-swap`) await work();
       return output;
     });
+  }
+
+  /**
+   * Starts writers that nobody stops: as the application, and as the master user. They write to the instance that is live now,
+   * wherever DATABASE_URL leads later.
+   */
+  async startWriters(): Promise<{ stop(): Promise<Written[]> }> {
+    const url = new URL((await this.databaseUrl()).url);
+    const { SecretString = '' } = await this.clients.secrets.send(
+      new GetSecretValueCommand({ SecretId: `${ENVIRONMENT}/database-master` }),
+    );
+    const master = z.object({ username: z.string(), password: z.string() }).parse(JSON.parse(SecretString));
+    await this.withDatabase(async (client) => {
+      await client.query('create schema drill');
+      await client.query(`create table ${HAMMERED} (writer text, number int)`);
+      await client.query('grant usage on schema drill to public');
+      await client.query(`grant insert on ${HAMMERED} to public`);
+    });
+    const login = {
+      host: url.hostname,
+      port: Number(url.port === '' ? 5432 : url.port),
+      database: url.pathname.slice(1),
+      ssl: { ca: await readFile(this.sandbox.postgres.authority.caFile, 'utf8') },
+    };
+    const writers = [
+      new Writer('application', {
+        ...login,
+        user: decodeURIComponent(url.username),
+        password: decodeURIComponent(url.password),
+      }),
+      new Writer('master', { ...login, user: master.username, password: master.password }),
+    ];
+    return { stop: () => Promise.all(writers.map((writer) => writer.stop())) };
+  }
+
+  /** What the writers have committed on an instance, asked as RDS's own user, whom no fence keeps out. */
+  async writtenTo(instanceId: string): Promise<Set<string>> {
+    const { pathname } = new URL((await this.databaseUrl()).url);
+    const rows = await this.sandbox.rds
+      .server(instanceId)
+      ?.admin(`select writer || ' ' || number as row from ${HAMMERED}`, [], pathname.slice(1));
+    return new Set((rows ?? []).map(({ row }) => String(row)));
   }
 
   /** RDS refuses what needs a snapshot, as with a quota that is used up. Returns a function that makes room. */

@@ -253,6 +253,8 @@ describe('an operator who follows it', () => {
 
     await operator.does('Move the secret back');
     expect(await operator.databaseAddress()).toBe(await operator.address(first));
+    expect(await operator.does('Lift the fence')).toContain('"lifted":true');
+    expect(await operator.does('Lift the fence')).toContain('"lifted":false');
     expect((await operator.variables()).CURRENT).not.toBe(BEFORE);
     const old = await operator.sandbox
       .clients()

@@ -119,20 +119,23 @@ const FORWARD = [
 
 /** The states that each scenario runs through, in order. */
 const WAYS: Record<string, readonly string[]> = {
-  'bad-migration': [...FORWARD, 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
-  'point-in-time': [...FORWARD, 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
+  'bad-migration': [...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
+  'point-in-time': [...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
   'failed-verification': [...FORWARD, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,
+    'Fence',
     'Swap',
     'Prove',
     'SwapBack',
+    'LiftFence',
     'WasItSwapped?',
     'NotifySwappedBack',
     'SwappedBack',
   ],
+  'one-writer': [...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
   redrive: [
-    ...[...FORWARD, 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
+    ...[...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
     ...['GoOnWithRetire?', 'Retire', 'NotifyRecovered', 'Recovered'],
   ],
 };

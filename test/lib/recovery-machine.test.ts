@@ -162,6 +162,7 @@ test('runs the steps of a recovery in order', () => {
     'MatchSettings',
     'MatchCredentials',
     'Verify',
+    'Fence',
     'Swap',
     'Prove',
     'Drain',
@@ -185,7 +186,8 @@ test.each([
     'Discard',
     'RecoveryFailed',
   ],
-  [['Swap', 'Prove'], 'SwapBack', 'SwappedBack'],
+  [['Fence', 'Swap', 'Prove'], 'SwapBack', 'SwappedBack'],
+  [['LiftFence'], 'NotifyLiftFenceFailed', 'LiftFenceFailed'],
   [['SwapBack'], 'NotifySwapBackFailed', 'SwapBackFailed'],
   [['Discard'], 'NotifyDiscardFailed', 'DiscardFailed'],
   [['Drain', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
@@ -198,6 +200,7 @@ test.each([
   ['PlanFailed', ['Plan']],
   ['DiscardFailed', ['Discard']],
   ['SwapBackFailed', ['SwapBack']],
+  ['LiftFenceFailed', ['LiftFence']],
   ['OldInstanceKept', ['Drain', 'Retire']],
   ['RecoveredButNotTold', ['NotifyRecovered']],
 ])('after %s a redrive goes on with %j', (end, going) => {
@@ -206,7 +209,14 @@ test.each([
 });
 
 test('every end that says to redrive it is one that a redrive goes on from', () => {
-  expect(redrivableEnds).toHaveLength(5);
+  expect(redrivableEnds).toHaveLength(6);
+});
+
+test('whatever fails behind the fence, the old database is opened again, once the secret is known to name it', () => {
+  for (const name of ['Fence', 'Swap', 'Prove'])
+    expect(state(name).Catch.map(({ Next }) => Next)).toEqual(['SwapBack']);
+  expect(state('SwapBack').Next).toBe('LiftFence');
+  for (const end of ['RecoveryFailed', 'SwappedBack']) expect([...reachableFrom('LiftFence')]).toContain(end);
 });
 
 test('nothing is discarded once the swap has been proved', () => {

@@ -9,6 +9,8 @@ import { toRollbackError } from '../../../lambdas/errors';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
 import { discard } from '../../../lambdas/steps/discard';
 import { drain } from '../../../lambdas/steps/drain';
+import { fence } from '../../../lambdas/steps/fence';
+import { liftFence } from '../../../lambdas/steps/lift-fence';
 import { matchCredentials } from '../../../lambdas/steps/match-credentials';
 import { matchSettings } from '../../../lambdas/steps/match-settings';
 import { prove } from '../../../lambdas/steps/prove';
@@ -23,7 +25,13 @@ import type { Lab } from './lab';
 /** The Fail state, or Recovered, in which the machine would have ended, with the error that it would have had. */
 export interface Ending {
   readonly state:
-    'Recovered' | 'RecoveryFailed' | 'DiscardFailed' | 'SwappedBack' | 'SwapBackFailed' | 'OldInstanceKept';
+    | 'Recovered'
+    | 'RecoveryFailed'
+    | 'DiscardFailed'
+    | 'SwappedBack'
+    | 'SwapBackFailed'
+    | 'LiftFenceFailed'
+    | 'OldInstanceKept';
   readonly error?: string;
   readonly instance?: InstanceAddress;
 }
@@ -99,6 +107,7 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
     return giveUp(error);
   }
   try {
+    await ask('fence', (recovery) => fence({ recovery }, lab));
     const { versionId } = await ask('swap', (recovery, deps) => swap({ recovery, instance: restored }, deps));
     await ask('prove', (recovery, deps) => prove({ recovery, instance: restored, versionId }, deps));
   } catch (first) {
@@ -107,6 +116,11 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
       ({ wasSwapped } = await ask('swap-back', (recovery, deps) => swapBack({ recovery }, deps)));
     } catch (error) {
       return end('SwapBackFailed', error);
+    }
+    try {
+      await ask('lift-fence', (recovery) => liftFence({ recovery }, lab));
+    } catch (error) {
+      return end('LiftFenceFailed', error);
     }
     return wasSwapped ? end('SwappedBack', first) : giveUp(first);
   }

@@ -2,6 +2,7 @@ import { DeleteDBSnapshotCommand, RebootDBInstanceCommand } from '@aws-sdk/clien
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { CreateStateMachineCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
 import type { Recovery } from '../../../lambdas/contract';
+import { MAINTENANCE_DATABASE } from '../../../lambdas/database-fence';
 import { readLogin } from '../../../lambdas/database-url';
 import { findLiveInstance } from '../../../lambdas/live-instance';
 import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres';
@@ -110,8 +111,9 @@ test('while somebody is connected to the old instance it is neither drained nor 
   const ending = await carryOut(lab, recovery, {
     before: async (step) => {
       if (step !== 'drain') return;
-      // A session that does not call itself this system's, as an application's pool holds it.
-      await withConnection(readLogin(value), async (connection) => {
+      // A session that does not call itself this system's, where the fence keeps nobody out.
+      const login = { ...readLogin(value), database: MAINTENANCE_DATABASE };
+      await withConnection(login, async (connection) => {
         await connection.query(`set application_name to 'orders-web'`);
         const sessions: unknown = expect.stringContaining('1 of role orders_app (orders-web)');
         await expect(drain({ recovery }, lab)).rejects.toMatchObject({
@@ -192,7 +194,7 @@ test('a second recovery that gets past the plan cannot swap, and leaves nothing 
   const late = await carryOut(
     lab,
     second,
-    when('swap', async () => {
+    when('fence', async () => {
       outcome = await carryOut(lab, first);
     }),
   );

@@ -135,8 +135,10 @@ export class Lab {
   }
 
   async snapshot(deploymentId: string, ...migrations: string[]): Promise<PreMigrationSnapshotResult> {
+    // None at all: what is pending is not known. An empty list says that nothing is, and nothing is taken.
+    const pending = migrations.length > 0 ? { migrations: migrations.map((name) => ({ name })) } : {};
     return until(
-      () => preMigrationSnapshot({ deploymentId, migrations: migrations.map((name) => ({ name })) }, this),
+      () => preMigrationSnapshot({ deploymentId, ...pending }, this),
       ({ status }) => status !== 'creating',
     );
   }

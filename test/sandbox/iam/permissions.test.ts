@@ -196,14 +196,15 @@ const CASES: readonly Case[] = [
       'match-credentials',
       'verify',
       'prove',
-      'drain',
+      'fence',
+      'lift-fence',
       'retire',
       'discard',
     ] as const
   ).map((name) => readSecret(name, 'ReadDatabaseUrl', 'databaseUrl')),
-  ...(['record-position', 'match-settings', 'match-credentials', 'drain'] as const).map((name) =>
-    readSecret(name, 'ReadMasterUser', 'master'),
-  ),
+  ...(
+    ['record-position', 'match-settings', 'match-credentials', 'fence', 'lift-fence', 'drain'] as const
+  ).map((name) => readSecret(name, 'ReadMasterUser', 'master')),
   rdsCall(
     'pre-migration-snapshot',
     'CreateDBSnapshot',

@@ -1,0 +1,101 @@
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { Check, FenceResult, Recovery } from '../contract';
+import {
+  MAINTENANCE_DATABASE,
+  asMaster,
+  endSessions,
+  raiseFence,
+  readerLogin,
+  type Fence,
+} from '../database-fence';
+import { readLogin } from '../database-url';
+import { FenceFailed, QueryFailed, SecretMovedMeanwhile, SessionsNotEnded } from '../errors';
+import { canLogIn, firstAccepted, withConnection, type Login } from '../postgres';
+import { currentSecret, masterLogins } from '../secrets';
+
+/**
+ * Closes the old database to everybody but this system, whatever role they use, and ends the sessions that exist. What was
+ * committed before is in it; nothing is committed after. Proven by trying.
+ * Throws SessionsNotEnded until nobody is connected any more, FenceFailed, SecretMovedMeanwhile.
+ */
+export async function fence(
+  { recovery }: { recovery: Recovery },
+  deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
+): Promise<FenceResult> {
+  const { live, id } = recovery;
+  const current = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
+  // The swap would be refused: no reason to lock anybody out.
+  if (current.versionId !== recovery.secretVersionId)
+    throw new SecretMovedMeanwhile(
+      `The plan was made for version ${recovery.secretVersionId} of the secret; ${current.versionId} is current now.`,
+      'Somebody changed the secret while the recovery ran (a rotation?). Start a new recovery.',
+    );
+  const application = { ...readLogin(current.value), host: live.host, port: live.port };
+  const masters = await masterLogins(deps.secrets, deps.masterSecretId, {
+    host: live.host,
+    port: live.port,
+    database: MAINTENANCE_DATABASE,
+  });
+  const master = (await firstAccepted(masters)) ?? masters[0];
+  const reader = readerLogin(master, application, id);
+  const raised = await asMaster(master, async (connection) => {
+    const made = await raiseFence(connection, { recoveryId: id, application, reader }).catch(
+      notYetWhenDisturbed,
+    );
+    const ended = await endSessions(connection, made);
+    // A login that was under way when the fence was raised shows itself a moment later, so the fence is looked at once more.
+    if (ended > 0 || made.isNew)
+      throw new SessionsNotEnded(
+        `${live.instanceId} is fenced; ${ended} sessions were told to end.`,
+        'Wait. Behind a session that does not end there is a server that cannot write: look at its storage.',
+      );
+    return made;
+  });
+  return {
+    fenced: raised.fenced,
+    notFenced: raised.notFenced,
+    checks: await proofs(application, { ...master, database: application.database }, reader, raised),
+    preparedTransactions: await preparedTransactions(reader),
+  };
+}
+
+async function proofs(application: Login, master: Login, reader: Login, { fenced }: Fence): Promise<Check[]> {
+  const others = [application, master];
+  const checks: Check[] = [
+    ...(await Promise.all(
+      others.map(async (login) => ({
+        name: `role "${login.user}" is kept out`,
+        ok: !(await canLogIn(login)),
+        detail: `With the password that it had it may not connect to ${login.host}:${login.port}.`,
+      })),
+    )),
+    {
+      name: 'this system can read',
+      ok: await canLogIn(reader),
+      detail: `Fenced: ${fenced.join(', ')}.`,
+    },
+  ];
+  const failed = checks.filter(({ ok }) => !ok);
+  if (failed.length > 0)
+    throw new FenceFailed(
+      `The fence of ${application.host}:${application.port} does not hold: ${failed.map(({ name }) => name).join(', ')}: no.`,
+      'See who may connect to the database (\\l in psql).',
+    );
+  return checks;
+}
+
+/** Somebody else grants or revokes at this very moment; PostgreSQL says so with an internal error, and nothing was changed. */
+function notYetWhenDisturbed(error: unknown): never {
+  if (error instanceof QueryFailed && error.message.includes('tuple concurrently'))
+    throw new SessionsNotEnded('Rights on the database are being changed by somebody else.', 'Wait.', {
+      cause: error,
+    });
+  throw error;
+}
+
+async function preparedTransactions(reader: Login): Promise<number> {
+  const rows = await withConnection(reader, (connection) =>
+    connection.query('select 1 from pg_catalog.pg_prepared_xacts'),
+  );
+  return rows.length;
+}

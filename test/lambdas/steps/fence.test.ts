@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import type { Recovery } from '../../../lambdas/contract';
+import { MAINTENANCE_DATABASE, readerLogin } from '../../../lambdas/database-fence';
+import { readLogin } from '../../../lambdas/database-url';
+import { canLogIn, withConnection, type Login } from '../../../lambdas/postgres';
+import { currentSecret, readMasterCredentials } from '../../../lambdas/secrets';
+import { fence } from '../../../lambdas/steps/fence';
+import { liftFence } from '../../../lambdas/steps/lift-fence';
+import { Lab, again, until } from './lab';
+
+/** The fence against writers that do not give up, on a real server. */
+jest.setTimeout(120_000);
+
+let lab: Lab;
+let recovery: Recovery;
+let application: Login;
+let master: Login;
+let connectBefore: unknown;
+beforeAll(async () => {
+  lab = await Lab.start();
+  await lab.sql('create table hammered (writer text, number int, primary key (writer, number))');
+  await lab.snapshot('run-1', '2_bad');
+  recovery = await lab.planned();
+  application = readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value);
+  const { username, password } = readMasterCredentials(
+    (await currentSecret(lab.secrets, lab.masterSecretId)).value,
+  );
+  master = { ...application, user: username, password };
+  // A role of somebody's own, which takes the liberty of writing whatever the default is, and may be told to pass that on.
+  await withConnection(master, async (connection) => {
+    await connection.query(`create role report login password 'report-Password1'`);
+    await connection.query('grant orders_app to report');
+    await connection.query('alter role report set default_transaction_read_only = off');
+    await connection.query('grant connect on database orders to report with grant option');
+  });
+  connectBefore = await connectRights();
+});
+afterAll(() => lab.stop());
+
+/** Who may connect where, as PostgreSQL sees it. */
+async function connectRights(): Promise<unknown> {
+  return withConnection({ ...master, database: MAINTENANCE_DATABASE }, (connection) =>
+    connection.query(
+      `select r.rolname, d.datname, has_database_privilege(r.oid, d.oid, 'CONNECT') as may,
+              has_database_privilege(r.oid, d.oid, 'CONNECT WITH GRANT OPTION') as may_grant
+         from pg_roles r cross join pg_database d order by 1, 2`,
+    ),
+  );
+}
+
+/** Writes as fast as it can, reconnecting for ever, and remembers what it was told is committed. */
+class Writer {
+  readonly acknowledged: number[] = [];
+  refusal: unknown;
+  private number = 0;
+  private stopped = false;
+  private readonly running: Promise<void>;
+
+  constructor(
+    private readonly name: string,
+    private readonly login: Login,
+    private readonly statement: string,
+  ) {
+    this.running = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.running;
+  }
+
+  private isStopped(): boolean {
+    return this.stopped;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.isStopped()) {
+      const client = new Client({ ...this.login, ssl: {} });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        while (!this.isStopped()) {
+          const number = ++this.number;
+          await client.query(this.statement.replace('$', `'${this.name}', ${number}`));
+          this.acknowledged.push(number);
+        }
+      } catch (error) {
+        this.refusal = error;
+        await sleep(5);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    }
+  }
+}
+
+const insert = 'insert into hammered values ($)';
+
+test('what writers were told is committed is behind the fence, and nothing more is written, whatever their role', async () => {
+  const report = { ...application, user: 'report', password: 'report-Password1' };
+  const writers = [
+    new Writer('application', application, insert),
+    new Writer('application too', application, insert),
+    new Writer('master', master, `grant connect on database orders to public; ${insert}`),
+    new Writer('report', report, `set default_transaction_read_only = off; ${insert}`),
+  ];
+  const idle = new Client({ ...application, ssl: {} });
+  idle.on('error', () => undefined);
+  await idle.connect();
+  await idle.query(`begin; insert into hammered values ('long transaction', 1)`);
+  try {
+    await until(
+      () => Promise.resolve(writers.every(({ acknowledged }) => acknowledged.length > 30)),
+      (busy) => busy,
+    );
+    const result = await again('SessionsNotEnded', () => fence({ recovery }, lab));
+    const told = writers.map(({ acknowledged }) => acknowledged.length);
+    const reader = readerLogin(master, application, recovery.id);
+    const rows = (): Promise<Record<string, unknown>[]> =>
+      withConnection(reader, (connection) =>
+        connection.query('select writer, number from hammered order by 1, 2'),
+      );
+    const written = await rows();
+
+    expect(result).toMatchObject({ fenced: ['orders', 'postgres'], preparedTransactions: 0 });
+    expect(result.checks.map(({ name, ok }) => [name, ok])).toEqual([
+      ['role "orders_app" is kept out', true],
+      ['role "master" is kept out', true],
+      ['this system can read', true],
+    ]);
+    await sleep(1500);
+    expect(writers.map(({ acknowledged }) => acknowledged.length)).toEqual(told);
+    expect(await rows()).toEqual(written);
+    for (const { refusal } of writers) expect(refusal).toMatchObject({ code: '42501' });
+    const kept = new Set(written.map(({ writer, number }) => `${String(writer)} ${String(number)}`));
+    const names = ['application', 'application too', 'master', 'report'];
+    for (const [index, { acknowledged }] of writers.entries())
+      expect(acknowledged.filter((number) => !kept.has(`${names[index] ?? ''} ${number}`))).toEqual([]);
+    expect(kept).not.toContain('long transaction 1');
+
+    // Asked again, by a recovery that comes after one that died: the same fence.
+    expect(await fence({ recovery }, lab)).toEqual(result);
+    expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: true });
+    await until(
+      () =>
+        Promise.resolve(writers.every(({ acknowledged }, index) => acknowledged.length > (told[index] ?? 0))),
+      (busy) => busy,
+    );
+  } finally {
+    await Promise.all(writers.map((writer) => writer.stop()));
+    await idle.end().catch(() => undefined);
+  }
+  expect(await liftFence({ recovery }, lab)).toEqual({ lifted: false, reason: 'orders has no fence.' });
+  expect(await canLogIn(readerLogin(master, application, recovery.id))).toBe(false);
+  expect(await connectRights()).toEqual(connectBefore);
+});
+
+test('a fence that another recovery left behind is taken over, and lifting it gives back what was before both', async () => {
+  const other: Recovery = { ...recovery, id: '0123456789' };
+  await again('SessionsNotEnded', () => fence({ recovery }, lab));
+  await again('SessionsNotEnded', () => fence({ recovery: other }, lab));
+  expect(await canLogIn(readerLogin(master, application, recovery.id))).toBe(false);
+  expect(await canLogIn(readerLogin(master, application, other.id))).toBe(true);
+  await liftFence({ recovery: other }, lab);
+  expect(await connectRights()).toEqual(connectBefore);
+});
+
+test('the fence is not lifted while the secret names another database', async () => {
+  const moved: Recovery = { ...recovery, live: { ...recovery.live, host: 'elsewhere.example' } };
+  await again('SessionsNotEnded', () => fence({ recovery }, lab));
+  expect(await liftFence({ recovery: moved }, lab)).toMatchObject({ lifted: false });
+  expect(await canLogIn(application)).toBe(false);
+  expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: true });
+  expect(await canLogIn(application)).toBe(true);
+});
+
+test('nobody is locked out for a recovery whose swap would be refused', async () => {
+  const stale: Recovery = { ...recovery, secretVersionId: 'an-earlier-one' };
+  await expect(fence({ recovery: stale }, lab)).rejects.toMatchObject({ name: 'SecretMovedMeanwhile' });
+  expect(await connectRights()).toEqual(connectBefore);
+});
+
+test('a database that the master user has no say in is not half fenced', async () => {
+  const server = lab.sandbox.rds.server('orders');
+  await server?.admin('alter database orders owner to rdsadmin');
+  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'FenceFailed' });
+  await server?.admin('alter database orders owner to orders_app');
+  expect(await connectRights()).toEqual(connectBefore);
+});
