@@ -86,7 +86,7 @@ function print({ environment, liveInstanceId, window, points }: Result): void {
       point.id,
       [point.status, point.outcome].filter((word) => word !== null).join(', '),
       point.migrations.join('\n'),
-      [point.actor, point.commit?.slice(0, 10)].filter((word) => word != null).join('\n'),
+      [point.actor ?? '', point.commit?.slice(0, 10) ?? ''].filter((word) => word !== '').join('\n'),
       point.why,
     ]);
   console.log(`${environment}: live is ${liveInstanceId}.`);

@@ -55,6 +55,12 @@ export function restorePointPermissions(
     actions: ['sqs:SendMessage'],
     resources: [stack.formatArn({ service: 'sqs', resource: deadLettersName(environment) })],
   };
+  const taggingScheduled = {
+    StringEquals: {
+      'aws:RequestTag/migration-rollback:role': 'scheduled',
+      'aws:RequestTag/migration-rollback:environment': environment,
+    },
+  };
   return {
     'check-migrations': [readUrl],
     'scheduled-snapshot': [
@@ -70,17 +76,19 @@ export function restorePointPermissions(
       },
       {
         sid: 'CreateSnapshot',
-        actions: ['rds:CreateDBSnapshot', 'rds:AddTagsToResource'],
+        actions: ['rds:CreateDBSnapshot'],
         resources: [arn('rds', 'db', '*'), arn('rds', 'snapshot', '*-scheduled-*')],
-        conditions: {
-          StringEquals: {
-            'aws:RequestTag/migration-rollback:role': 'scheduled',
-            'aws:RequestTag/migration-rollback:environment': environment,
-          },
-        },
+        conditions: taggingScheduled,
         wildcardReason:
           'The live instance is found out at run time, and the day names the snapshot. The condition allows nothing but ' +
           'snapshots with the tags of this system.',
+      },
+      {
+        sid: 'TagSnapshot',
+        actions: ['rds:AddTagsToResource'],
+        resources: [arn('rds', 'snapshot', '*-scheduled-*')],
+        conditions: taggingScheduled,
+        wildcardReason: 'The day names the snapshot. The condition allows no other marks than its own.',
       },
     ],
     'reap-snapshots': [

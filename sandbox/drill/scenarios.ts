@@ -50,6 +50,7 @@ export const SCENARIOS: readonly Scenario[] = [
         restore: { to: 'latest-pre-migration-snapshot' },
         ...OPERATOR,
       });
+      await stage.keepHouse();
       return { before, liveBefore, run };
     },
     check(stage, outcome) {

@@ -201,16 +201,33 @@ export class Stage {
     }
   }
 
+  /** What the schedules do every day, and a person who looks what there is to go back to. */
+  async keepHouse(): Promise<void> {
+    const { timeline } = this;
+    timeline.heading('The day after');
+    await timeline.step('Take the scheduled snapshot', () =>
+      this.invoke('scheduled-snapshot', { scheduledTime: this.now().toISOString(), timeZone: 'UTC' }),
+    );
+    await timeline.step('Reap what is past its time', () => this.invoke('reap-snapshots', {}));
+    await timeline.step(
+      'List the restore points',
+      async () =>
+        z.object({ points: z.array(z.unknown()) }).parse(await this.invoke('restore-points', {})).points,
+      (points) => String(points.length),
+    );
+  }
+
   private async invokeGate(event: object): Promise<z.infer<typeof GateAnswer>> {
+    return GateAnswer.parse(await this.invoke('pre-migration-snapshot', event));
+  }
+
+  private async invoke(name: string, event: object): Promise<unknown> {
     const { Payload, FunctionError } = await this.clients.lambda.send(
-      new InvokeCommand({
-        FunctionName: `${ENVIRONMENT}-pre-migration-snapshot`,
-        Payload: JSON.stringify(event),
-      }),
+      new InvokeCommand({ FunctionName: `${ENVIRONMENT}-${name}`, Payload: JSON.stringify(event) }),
     );
     const text = Buffer.from(Payload ?? []).toString();
-    if (FunctionError !== undefined) throw new Error(`The pre-migration function failed: ${text}`);
-    return GateAnswer.parse(JSON.parse(text));
+    if (FunctionError !== undefined) throw new Error(`The function ${name} failed: ${text}`);
+    return JSON.parse(text);
   }
 
   /** Starts `production-recovery` as the console does and waits for its end. */

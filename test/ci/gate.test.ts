@@ -64,8 +64,8 @@ function job(args: readonly string[], variables: Record<string, string> = {}): C
 
 async function ended(child: ChildProcess): Promise<Ended> {
   if (!child.stderr) throw new Error('no log');
-  const [log, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
-  return { code: typeof code === 'number' ? code : null, log };
+  const [log] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  return { code: child.exitCode, log };
 }
 
 const gate = (deploymentId: string, ...more: string[]): Promise<Ended> =>

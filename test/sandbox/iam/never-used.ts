@@ -35,4 +35,36 @@ export const NEVER_USED: readonly Explanation[] = [
     actions: ['lambda:GetFunction'],
     reason: 'The CDK asks for the state of the handler only while Lambda still prepares it.',
   },
+  {
+    sid: 'ReadBackupWindow',
+    resourceKind: 'auto-backup',
+    reason:
+      'Of the gate, only for a deployment that asks for a point in time: test/lambdas/steps/gate.test.ts.',
+  },
+  {
+    sid: 'MarkPointInTime',
+    reason: 'Only for a deployment that asks for a point in time: test/lambdas/steps/gate.test.ts.',
+  },
+  {
+    sid: 'ReadInputOfRecoveries',
+    reason:
+      'Only while an execution of the machine runs: its input says whether it is a recovery or only a plan.',
+  },
+  {
+    sid: 'PinSecretVersions',
+    reason:
+      'The schedule pins only a version that the gate has not pinned, and the reaper releases only what no snapshot needs any more.',
+  },
+  {
+    sid: 'DeleteExpired',
+    reason: 'Nothing expires within a drill; test/lambdas/steps/retention.test.ts lets 120 days pass.',
+  },
+  {
+    sid: 'CallFunctions',
+    reason: 'A drill need not last until the schedules are due.',
+  },
+  {
+    sid: 'SendFailures',
+    reason: 'Only when a function threw at every try, or could not be called.',
+  },
 ];

@@ -288,7 +288,13 @@ const CASES: readonly Case[] = [
       DBSnapshotIdentifier: 'live-scheduled-2026-11-21-1',
       Tags: marks('scheduled'),
     },
-    { CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') } },
+    {
+      CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') },
+      TagSnapshot: {
+        action: 'rds:AddTagsToResource',
+        resource: arn('snapshot:live-scheduled-2026-11-21-1'),
+      },
+    },
   ),
   ...(['scheduled-snapshot', 'reap-snapshots'] as const).map((name): Case => ({
     function: name,
@@ -296,8 +302,9 @@ const CASES: readonly Case[] = [
     operation: 'SendMessage',
     input: () => ({ QueueUrl: 'http://sqs/123456789012/production-snapshot-dead-letters' }),
     needs: {
+      // SQS itself writes the action in small letters where it refuses.
       SendFailures: {
-        action: 'sqs:SendMessage',
+        action: 'sqs:sendmessage',
         resource: 'arn:aws:sqs:eu-central-1:123456789012:production-snapshot-dead-letters',
       },
     },
@@ -476,6 +483,8 @@ test.each(CASES)('$function may call $operation, and not without each statement 
     expect(refused.message).toBe(
       `User: arn:aws:sts::123456789012:assumed-role/${call.function}${sid}/production-${call.function} is not authorized ` +
         `to perform: ${action} on resource: ${on} because no identity-based policy allows the ${action} action`,
+    expect(refused.code).toBe(
+      ['rds', 'sqs'].includes(call.service) ? 'AccessDenied' : 'AccessDeniedException',
     );
     expect(refused.code).toBe(call.service === 'rds' ? 'AccessDenied' : 'AccessDeniedException');
   }
