@@ -110,9 +110,17 @@ describe('the network', () => {
       .filter(({ Properties }) => Properties['VpcConfig'] !== undefined)
       .map(({ Properties }) => Properties['FunctionName']);
     expect(inVpc.sort()).toEqual(
-      ['check-migrations', 'drain', 'match-credentials', 'prove', 'record-position', 'swap', 'verify'].map(
-        (name) => `production-${name}`,
-      ),
+      [
+        'check-migrations',
+        'drain',
+        'fence',
+        'lift-fence',
+        'match-credentials',
+        'prove',
+        'record-position',
+        'swap',
+        'verify',
+      ].map((name) => `production-${name}`),
     );
   });
 });
