@@ -81,8 +81,8 @@ export async function raiseFence(
       if (grantees.length === 0) continue;
       isNew = true;
       await connection.query(
-          `revoke connect on database ${identifier(name)} from ${grantees.map(grantee).join(', ')} cascade`,
-        );
+        `revoke connect on database ${identifier(name)} from ${grantees.map(grantee).join(', ')} cascade`,
+      );
     }
     await connection.query(`grant connect on database ${identifier(database)} to ${READER}`);
     // Reads what the application reads: its role owns the tables, or may use them.

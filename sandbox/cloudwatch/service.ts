@@ -339,7 +339,8 @@ export class CloudWatchService implements Service {
     const alarm = this.alarms.get(input.AlarmName ?? '');
     if (!alarm) throw notFound();
     const state = input.StateValue;
-    if (!isState(state)) throw new ApiError('ValidationError', 'StateValue must be one of OK, ALARM and INSUFFICIENT_DATA');
+    if (!isState(state))
+      throw new ApiError('ValidationError', 'StateValue must be one of OK, ALARM and INSUFFICIENT_DATA');
     if (input.StateReasonData !== undefined && !isJson(input.StateReasonData))
       throw new ApiError('InvalidFormat', 'StateReasonData must be valid JSON.');
     // It holds until the alarm is looked at again, in the next minute.

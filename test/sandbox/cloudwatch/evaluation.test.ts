@@ -1,11 +1,19 @@
-import { evaluate, evaluationRange, type Point } from '../../../sandbox/cloudwatch/evaluation';
+import {
+  evaluate,
+  evaluationRange,
+  type AlarmState,
+  type Point,
+} from '../../../sandbox/cloudwatch/evaluation';
+
+/** The points, and the state with each way to treat missing ones: missing, ignore, breaching, notBreaching. */
+type Row = [string, ...(AlarmState | undefined)[]];
 
 const POINTS: Readonly<Record<string, Point>> = { '0': 'fine', X: 'breaching', '-': 'missing' };
 const points = (text: string): Point[] => text.split(' ').map((each) => POINTS[each] ?? 'missing');
 const retain = undefined;
 
 /** The tables of "How alarm state is evaluated when data is missing" in AWS's documentation. */
-describe.each([
+describe.each<[number, Row[]]>([
   [
     3,
     [
@@ -26,23 +34,20 @@ describe.each([
       ['- - - X -', 'ALARM', retain, 'ALARM', 'OK'],
     ],
   ],
-] as const)('%i of 3 datapoints', (datapointsToAlarm, rows) => {
-  it.each<readonly [string, ...(string | undefined)[]]>(rows)(
-    '%s',
-    (text, missing, ignore, breaching, notBreaching) => {
-      const state = (
-        treatMissingData: 'missing' | 'ignore' | 'breaching' | 'notBreaching',
-      ): string | undefined =>
-        evaluate(points(text), { evaluationPeriods: 3, datapointsToAlarm, treatMissingData });
-      expect(evaluationRange(3)).toBe(5);
-      expect([state('missing'), state('ignore'), state('breaching'), state('notBreaching')]).toEqual([
-        missing,
-        ignore,
-        breaching,
-        notBreaching,
-      ]);
-    },
-  );
+])('%i of 3 datapoints', (datapointsToAlarm, rows) => {
+  it.each(rows)('%s', (text, missing, ignore, breaching, notBreaching) => {
+    const state = (
+      treatMissingData: 'missing' | 'ignore' | 'breaching' | 'notBreaching',
+    ): string | undefined =>
+      evaluate(points(text), { evaluationPeriods: 3, datapointsToAlarm, treatMissingData });
+    expect(evaluationRange(3)).toBe(5);
+    expect([state('missing'), state('ignore'), state('breaching'), state('notBreaching')]).toEqual([
+      missing,
+      ignore,
+      breaching,
+      notBreaching,
+    ]);
+  });
 });
 
 it.each(['- - - - X', '- - - X -'])('%s is too early for an alarm on 3 of 3', (text) => {
