@@ -26,6 +26,12 @@ test('snapshots, markers and the window, with who, why and the way back; filters
     () => lab.instance('orders'),
     (instance) => instance?.LatestRestorableTime !== undefined,
   );
+  // A marker is a whole second: the next one, so that it is later than the snapshot.
+  const snapshotted = lab.now().getTime();
+  await until(
+    async () => lab.now().getTime(),
+    (now) => now - snapshotted > 1000,
+  );
   const marked = await preMigrationSnapshot(
     { deploymentId: 'three', migrations: [{ name: '4_now' }], restorePoint: 'point-in-time', actor: 'ada' },
     lab,
