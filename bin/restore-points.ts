@@ -3,6 +3,9 @@ import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import { z } from 'zod';
 
+// package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+
 /**
  * `npm run restore-points -- --env production`: what the database can go back to, as the function `<env>-restore-points` says it.
  * It asks AWS with the credentials of the shell, or the sandbox where AWS_ENDPOINT_URL names it.
@@ -39,7 +42,7 @@ const Options = z.object({
   limit: z.coerce.number().int().optional(),
 });
 
-const program = new Command('restore-points')
+const program = new Command('npm run restore-points --')
   .description('Lists what a database can go back to')
   .requiredOption('--env <name>', 'production or staging')
   .option('--json', 'one JSON document instead of a table')
