@@ -73,6 +73,8 @@ export type InstanceAddress = z.infer<typeof InstanceAddress>;
 /** What Plan decides and every later state gets as `recovery`. All names are derived from `id`. */
 export const Recovery = z.object({
   id: z.string(),
+  /** Of the machine: it has the claim (recovery-claim.ts) as long as it runs. */
+  execution: z.object({ arn: z.string(), startTime: z.string() }),
   environment: z.enum(ENVIRONMENTS),
   mode: z.enum(['plan', 'recover']),
   reason: z.nullable(z.string()),
@@ -472,8 +474,6 @@ export const FunctionSettings = z.object({
   MASTER_SECRET_ID: z.optional(z.string()),
   /** Days that a pre-migration (and final) snapshot is kept; 0: none is made. */
   SNAPSHOT_RETENTION_DAYS: z.coerce.number().check(z.int(), z.minimum(0)),
-  /** ARN of the recovery machine, to see whether a recovery runs (plan and the gate only). */
-  RECOVERY_MACHINE_ARN: z.optional(z.string()),
   /** JSON, see readRetentionRules (functions around snapshots only). */
   RETENTION_RULES: z.optional(z.string()),
 });

@@ -123,14 +123,23 @@ export async function endSessions(connection: Connection, { fenced }: Fence): Pr
   return ended.length;
 }
 
+export interface LiftedFence {
+  readonly lifted: boolean;
+  /** The id of the recovery that raised it last; undefined where there is no fence. */
+  readonly fencedBy: string | undefined;
+}
+
 /**
- * Gives everybody back what the fence took, in one transaction. Answers false where there is no fence.
+ * Gives everybody back what the fence took, in one transaction.
  * @param connection of the master user, to MAINTENANCE_DATABASE
+ * @param raisedBy only a fence that this recovery raised last; left out, any
  */
-export async function liftFence(connection: Connection): Promise<boolean> {
+export async function liftFence(connection: Connection, raisedBy?: string): Promise<LiftedFence> {
   return inTransaction(connection, async () => {
     const saved = await readSaved(connection);
-    if (!saved) return false;
+    if (!saved) return { lifted: false, fencedBy: undefined };
+    const { fencedBy } = saved;
+    if (raisedBy !== undefined && fencedBy !== raisedBy) return { lifted: false, fencedBy };
     const existing = await namesOf(connection, 'select datname as name from pg_catalog.pg_database');
     const roles = await namesOf(connection, 'select rolname as name from pg_catalog.pg_roles');
     for (const [name, grants] of Object.entries(saved.databases)) {
@@ -143,7 +152,7 @@ export async function liftFence(connection: Connection): Promise<boolean> {
       await connection.query(`revoke connect on database ${identifier(name)} from ${READER}`);
     }
     await connection.query(`drop role ${READER}`);
-    return true;
+    return { lifted: true, fencedBy };
   });
 }
 

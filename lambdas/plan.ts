@@ -14,6 +14,6 @@ export const handler = defineHandler({
     stepFunctions: stepFunctionsClient(),
     environment: settings.ENVIRONMENT,
     databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
-    machineArn: required(settings.RECOVERY_MACHINE_ARN, 'RECOVERY_MACHINE_ARN'),
+    now: () => new Date(),
   }),
 });

@@ -18,7 +18,6 @@ export const handler = defineHandler({
       environment: settings.ENVIRONMENT,
       databaseUrlSecretId: settings.DATABASE_URL_SECRET_ID,
       masterSecretId: settings.MASTER_SECRET_ID,
-      machineArn: settings.RECOVERY_MACHINE_ARN,
       snapshotRetentionDays: settings.SNAPSHOT_RETENTION_DAYS,
       now: () => new Date(),
       checkMigrations: (event) =>

@@ -15,7 +15,6 @@ export const handler = defineHandler({
     environment: settings.ENVIRONMENT,
     databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
     masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
-    machineArn: required(settings.RECOVERY_MACHINE_ARN, 'RECOVERY_MACHINE_ARN'),
     rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
     now: () => new Date(),
   }),

@@ -1,13 +1,18 @@
-import { rdsClient } from './clients';
+import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { StartRestoreEvent } from './contract';
 import { defineHandler } from './handler';
+import { required } from './secrets';
 import { startRestore } from './steps/start-restore';
 
 export const handler = defineHandler({
   name: 'start-restore',
   event: StartRestoreEvent,
   step: startRestore,
-  deps: () => ({
+  deps: (settings) => ({
     rds: rdsClient(),
+    secrets: secretsManagerClient(),
+    stepFunctions: stepFunctionsClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+    now: () => new Date(),
   }),
 });

@@ -1,4 +1,4 @@
-import { secretsManagerClient } from './clients';
+import { secretsManagerClient, stepFunctionsClient } from './clients';
 import { SwapBackEvent } from './contract';
 import { defineHandler } from './handler';
 import { required } from './secrets';
@@ -10,6 +10,8 @@ export const handler = defineHandler({
   step: swapBack,
   deps: (settings) => ({
     secrets: secretsManagerClient(),
+    stepFunctions: stepFunctionsClient(),
+    now: () => new Date(),
     databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
   }),
 });

@@ -51,7 +51,6 @@ export class ApplicationDatabase extends Construct {
         DATABASE_URL_SECRET_ID: databaseUrlSecret.secretArn,
         MASTER_SECRET_ID: masterSecret.secretArn,
         SNAPSHOT_RETENTION_DAYS: '0',
-        RECOVERY_MACHINE_ARN: undefined,
       },
       permissions: [
         {

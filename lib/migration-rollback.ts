@@ -1,4 +1,4 @@
-import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -76,8 +76,6 @@ const DEFAULT_SCHEDULE: SnapshotSchedule = {
 };
 
 type AnyFunctionName = FunctionName | RestorePointFunctionName;
-/** The functions that look whether a recovery runs. */
-const ASK_FOR_RECOVERIES: readonly AnyFunctionName[] = ['plan', 'pre-migration-snapshot', 'reap-snapshots'];
 /** The functions that know how long snapshots stay. */
 const NEED_RULES: readonly AnyFunctionName[] = ['scheduled-snapshot', 'reap-snapshots', 'restore-points'];
 
@@ -175,15 +173,6 @@ export class MigrationRollback extends Construct {
           DATABASE_URL_SECRET_ID: databaseUrlSecret.secretArn,
           MASTER_SECRET_ID: masterSecret.secretArn,
           SNAPSHOT_RETENTION_DAYS: String(snapshotRetentionDays),
-          // Made from the name: the machine itself depends on the functions.
-          RECOVERY_MACHINE_ARN: ASK_FOR_RECOVERIES.includes(name)
-            ? Stack.of(this).formatArn({
-                service: 'states',
-                resource: 'stateMachine',
-                resourceName: machineName,
-                arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-              })
-            : undefined,
           ...(NEED_RULES.includes(name) && { RETENTION_RULES: JSON.stringify(rules) }),
         },
         permissions: permissions[name],

@@ -84,17 +84,18 @@ export function functionPermissions(
     resources: [rds('db'), rds('auto-backup')],
     wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
   };
-  const listRecoveries: Permission = {
-    sid: 'ListRecoveries',
-    actions: ['states:ListExecutions'],
+  const seeRecoveries: Permission = {
+    sid: 'SeeRecoveries',
+    actions: ['states:DescribeExecution'],
     resources: [
       stack.formatArn({
         service: 'states',
-        resource: 'stateMachine',
-        resourceName: machineName,
+        resource: 'execution',
+        resourceName: `${machineName}:*`,
         arnFormat: ArnFormat.COLON_RESOURCE_NAME,
       }),
     ],
+    wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',
   };
   const changeInstance = (
     sid: string,
@@ -116,20 +117,7 @@ export function functionPermissions(
       describeSnapshots,
       readQuota,
       readBackupWindow,
-      listRecoveries,
-      {
-        sid: 'ReadInputOfRecoveries',
-        actions: ['states:DescribeExecution'],
-        resources: [
-          stack.formatArn({
-            service: 'states',
-            resource: 'execution',
-            resourceName: `${machineName}:*`,
-            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-          }),
-        ],
-        wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',
-      },
+      seeRecoveries,
       {
         sid: 'AskDatabase',
         actions: ['lambda:InvokeFunction'],
@@ -179,8 +167,21 @@ export function functionPermissions(
           'The live instance is found out at run time. The condition allows no other tags than the markers of deployments.',
       },
     ],
-    plan: [readUrl, describeInstances, describeSnapshots, readQuota, readBackupWindow, listRecoveries],
+    plan: [readUrl, describeInstances, describeSnapshots, readQuota, readBackupWindow, seeRecoveries],
     'start-restore': [
+      readUrl,
+      seeRecoveries,
+      {
+        sid: 'WriteClaim',
+        actions: ['secretsmanager:PutSecretValue'],
+        resources: [databaseUrlSecret.secretArn],
+      },
+      {
+        sid: 'MoveClaim',
+        actions: ['secretsmanager:UpdateSecretVersionStage'],
+        resources: [databaseUrlSecret.secretArn],
+        conditions: { StringEquals: { 'secretsmanager:VersionStage': 'migration-rollback-recovery' } },
+      },
       describeInstances,
       describeSnapshots,
       {
@@ -273,6 +274,7 @@ export function functionPermissions(
         actions: ['secretsmanager:GetSecretValue', 'secretsmanager:UpdateSecretVersionStage'],
         resources: [databaseUrlSecret.secretArn],
       },
+      seeRecoveries,
     ],
     drain: [readMaster],
     retire: [

@@ -104,12 +104,7 @@ export function restorePointPermissions(
         wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
       },
       {
-        sid: 'ListRecoveries',
-        actions: ['states:ListExecutions'],
-        resources: [arn('states', 'stateMachine', machineName)],
-      },
-      {
-        sid: 'ReadInputOfRecoveries',
+        sid: 'SeeRecoveries',
         actions: ['states:DescribeExecution'],
         resources: [arn('states', 'execution', `${machineName}:*`)],
         wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',

@@ -50,7 +50,6 @@ export class RollbackStack extends Stack {
         DATABASE_URL_SECRET_ID: undefined,
         MASTER_SECRET_ID: undefined,
         SNAPSHOT_RETENTION_DAYS: String(settings.preMigrationSnapshotDays),
-        RECOVERY_MACHINE_ARN: undefined,
       },
       permissions: [],
       logDays: settings.logDays,

@@ -11,18 +11,20 @@ import {
 import { readLogin } from '../database-url';
 import { FenceFailed, QueryFailed, SecretMovedMeanwhile, SessionsNotEnded } from '../errors';
 import { canLogIn, firstAccepted, withConnection, type Login } from '../postgres';
+import { requireClaim } from '../recovery-claim';
 import { currentSecret, masterLogins } from '../secrets';
 
 /**
  * Closes the old database to everybody but this system, whatever role they use, and ends the sessions that exist. What was
  * committed before is in it; nothing is committed after. Proven by trying.
- * Throws SessionsNotEnded until nobody is connected any more, FenceFailed, SecretMovedMeanwhile.
+ * Throws SessionsNotEnded until nobody is connected any more, FenceFailed, SecretMovedMeanwhile, RecoveryAlreadyRunning.
  */
 export async function fence(
   { recovery }: { recovery: Recovery },
   deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
 ): Promise<FenceResult> {
   const { live, id } = recovery;
+  await requireClaim(recovery, deps);
   const current = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   // The swap would be refused: no reason to lock anybody out.
   if (current.versionId !== recovery.secretVersionId)
@@ -51,6 +53,8 @@ export async function fence(
       );
     return made;
   });
+  // Whoever took over before the fence stood is seen here; whoever does so later finds it.
+  await requireClaim(recovery, deps);
   return {
     fenced: raised.fenced,
     notFenced: raised.notFenced,

@@ -7,7 +7,7 @@ import { currentSecret, masterLogins } from '../secrets';
 
 /**
  * Opens the old database again as it was before Fence, when a recovery is abandoned. Where the secret names another one by
- * now, it stays fenced.
+ * now, or another recovery has raised the fence since, it stays fenced.
  */
 export async function liftFence(
   { recovery }: { recovery: Recovery },
@@ -26,9 +26,13 @@ export async function liftFence(
     database: MAINTENANCE_DATABASE,
   });
   const master = (await firstAccepted(masters)) ?? masters[0];
-  const lifted = await asMaster(master, lift);
+  const { lifted, fencedBy } = await asMaster(master, (connection) => lift(connection, recovery.id));
+  if (lifted) return { lifted, reason: `${instanceId} is open again, as it was.` };
   return {
     lifted,
-    reason: lifted ? `${instanceId} is open again, as it was.` : `${instanceId} has no fence.`,
+    reason:
+      fencedBy === undefined
+        ? `${instanceId} has no fence.`
+        : `${instanceId} was fenced by recovery ${fencedBy} after this one (${recovery.id}): it stays fenced for that one.`,
   };
 }

@@ -1,12 +1,13 @@
 import { DescribeAccountAttributesCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { ListExecutionsCommand, type ExecutionListItem, type SFNClient } from '@aws-sdk/client-sfn';
+import type { SFNClient } from '@aws-sdk/client-sfn';
 import { RecoveryInput, type EnvironmentName, type PlanResult, type Recovery } from '../contract';
-import { LiveInstanceUnclear, RecoveryAlreadyRunning, SnapshotQuotaExceeded } from '../errors';
+import { LiveInstanceUnclear, SnapshotQuotaExceeded } from '../errors';
 import { findLiveInstance } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId } from '../names';
 import { parse } from '../parse';
 import { isUp } from '../rds';
+import { findRunningRecovery, refuseWhileAnotherRuns, type RunningRecovery } from '../recovery-claim';
 import { findRestorePoint, type FoundRestorePoint } from '../restore-point';
 
 interface Execution {
@@ -21,7 +22,7 @@ export interface PlanDeps {
   readonly stepFunctions: SFNClient;
   readonly environment: EnvironmentName;
   readonly databaseUrlSecretId: string;
-  readonly machineArn: string;
+  readonly now: () => Date;
 }
 
 /**
@@ -34,7 +35,10 @@ export async function plan(
 ): Promise<PlanResult> {
   const { execution } = event;
   const input = parse(RecoveryInput, event.input ?? {}, 'input of the recovery');
-  await refuseWhileAnotherRuns(execution, deps);
+  const id = recoveryId(execution);
+  // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there.
+  if (input.mode === 'recover') await refuseWhileAnotherRuns(id, deps);
+  const running = input.mode === 'plan' ? await findRunningRecovery(deps) : undefined;
 
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
   const {
@@ -55,9 +59,9 @@ export async function plan(
       'Delete snapshots that nobody needs, or recover with "retire": "keep".',
     );
 
-  const id = recoveryId(execution);
   const recovery: Recovery = {
     id,
+    execution: { arn: execution.arn, startTime: execution.startTime },
     environment,
     mode: input.mode,
     reason: input.reason ?? null,
@@ -75,7 +79,7 @@ export async function plan(
   return {
     recovery,
     plan: {
-      summary: summaryOf(recovery, found, age, snapshots),
+      summary: summaryOf(recovery, found, age, snapshots, running),
       why: found.why,
       restorePointAgeMinutes: age,
       lossWindowMinutes: age,
@@ -89,34 +93,6 @@ export async function plan(
       },
     },
   };
-}
-
-/** At most one recovery runs. Of two that started together the earlier goes on; at the same instant, the smaller ARN. */
-async function refuseWhileAnotherRuns(
-  execution: Execution,
-  { stepFunctions, machineArn }: PlanDeps,
-): Promise<void> {
-  const running: ExecutionListItem[] = [];
-  let nextToken: string | undefined;
-  do {
-    const page = await stepFunctions.send(
-      new ListExecutionsCommand({ stateMachineArn: machineArn, statusFilter: 'RUNNING', nextToken }),
-    );
-    running.push(...(page.executions ?? []));
-    nextToken = page.nextToken;
-  } while (nextToken);
-  const own = running.find(({ executionArn }) => executionArn === execution.arn);
-  const ownStart = (own?.startDate ?? new Date(execution.startTime)).getTime();
-  const first = running.find(({ executionArn, startDate }) => {
-    if (executionArn === undefined || executionArn === execution.arn) return false;
-    const start = startDate?.getTime() ?? 0;
-    return start < ownStart || (start === ownStart && executionArn < execution.arn);
-  });
-  if (first)
-    throw new RecoveryAlreadyRunning(
-      `Execution ${first.name ?? ''} of this machine has been running since ${first.startDate?.toISOString() ?? 'before'}.`,
-      'Wait for it to end. At most one recovery of a database runs.',
-    );
 }
 
 async function snapshotQuota(rds: RDSClient): Promise<{ used: number; quota: number }> {
@@ -140,11 +116,17 @@ function summaryOf(
   { point, time, why }: FoundRestorePoint,
   age: number,
   snapshots: { used: number; quota: number },
+  running: RunningRecovery | undefined,
 ): string[] {
   const { live } = recovery;
   const from = point.kind === 'snapshot' ? `snapshot ${point.snapshotId}` : 'the automated backups';
   const pending = point.kind === 'snapshot' ? point.pendingMigrations : null;
   return [
+    ...(running
+      ? [
+          `Recovery ${running.name}, which ${running.requestedBy} started at ${running.since}, runs: until it has ended no other one can be started, and what is said here may change.`,
+        ]
+      : []),
     `Live is ${live.instanceId} (${live.host}:${live.port}).`,
     `Restore from ${from}, as of ${time.toISOString()}, ${age} minutes before the start. ${why}`,
     `Writes of those ${age} minutes are not in it.`,

@@ -26,7 +26,7 @@ import { parse } from '../parse';
 import { findMarker, windowReachesNow, writeMarker } from '../point-in-time';
 import { judge, readQuarantine } from '../quarantine';
 import { findSnapshot } from '../rds';
-import { findRunningRecovery } from '../running-recovery';
+import { findRunningRecovery } from '../recovery-claim';
 import { required } from '../secrets';
 import { snapshotQuota } from '../snapshot-quota';
 import { QUOTA_HINT, takeSnapshot } from '../take-snapshot';
@@ -39,7 +39,6 @@ export interface PreMigrationSnapshotDeps {
   readonly environment: EnvironmentName;
   readonly databaseUrlSecretId: string | undefined;
   readonly masterSecretId: string | undefined;
-  readonly machineArn: string | undefined;
   readonly snapshotRetentionDays: number;
   readonly now: () => Date;
   /** Asks the live database; it can be reached from inside the VPC only. Throws MigrationsNotChecked. */
@@ -106,13 +105,13 @@ async function examine(
   { instance }: LiveInstance,
   deps: PreMigrationSnapshotDeps,
 ): Promise<{ database: CheckMigrationsResult; pending: Migration[] | undefined; notes: string[] }> {
-  const recovery = await findRunningRecovery(
-    deps.stepFunctions,
-    required(deps.machineArn, 'RECOVERY_MACHINE_ARN'),
-  );
+  const recovery = await findRunningRecovery({
+    ...deps,
+    databaseUrlSecretId: required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID'),
+  });
   if (recovery)
     throw new RecoveryAlreadyRunning(
-      `Recovery ${recovery.name} of ${deps.environment} has been running since ${recovery.since}.`,
+      `Recovery ${recovery.name} of ${deps.environment}, which ${recovery.requestedBy} started at ${recovery.since}, runs.`,
       'Wait for it to end, then see which migrations it took away.',
     );
   const database = await deps.checkMigrations({

@@ -5,8 +5,8 @@ import type * as z from 'zod/mini';
 import type { EnvironmentName, ReapSnapshotsEvent, ReapSnapshotsResult, RetentionRules } from '../contract';
 import { RetentionWarning, isAwsError } from '../errors';
 import { findLiveInstance } from '../live-instance';
+import { findRunningRecovery } from '../recovery-claim';
 import { decide, good, type Decision } from '../retention';
-import { findRunningRecovery } from '../running-recovery';
 import { unpinVersions } from '../secret-pins';
 import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
 import { snapshotQuota } from '../snapshot-quota';
@@ -18,7 +18,6 @@ export interface ReapSnapshotsDeps {
   readonly environment: EnvironmentName;
   readonly databaseUrlSecretId: string;
   readonly masterSecretId: string;
-  readonly machineArn: string;
   readonly rules: RetentionRules;
   readonly now: () => Date;
 }
@@ -42,7 +41,7 @@ export async function reapSnapshots(
   const { instance } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
   const candidates = await listOwnSnapshots(rds, deps.environment, instance);
   const decisions = decide(candidates, rules, now);
-  const recovery = await findRunningRecovery(deps.stepFunctions, deps.machineArn);
+  const recovery = await findRunningRecovery(deps);
 
   const deleted: Decision[] = [];
   const kept: Decision[] = decisions.filter((decision) => !decision.delete);

@@ -5,26 +5,44 @@ import {
   type RDSClient,
 } from '@aws-sdk/client-rds';
 import type { Recovery, StartRestoreResult } from '../contract';
-import { InvalidInput, LiveInstanceUnclear, NameTaken, RestorePointNotFound, isAwsError } from '../errors';
+import {
+  InvalidInput,
+  LiveInstanceUnclear,
+  NameTaken,
+  RestorePointNotFound,
+  SecretMovedMeanwhile,
+  isAwsError,
+} from '../errors';
 import { restoreSettings } from '../instance-settings';
 import { readMarkers } from '../point-in-time';
 import { addToQuarantine, readQuarantine, writeQuarantine } from '../quarantine';
 import { findInstance, findSnapshot, listSnapshots } from '../rds';
+import { takeClaim, type ClaimDeps } from '../recovery-claim';
+import { currentSecret } from '../secrets';
 import { customerTags, readMarks, readMigrationEntries, writeMarks, type Migration } from '../tags';
 
 /**
- * Asks RDS for the recovery instance, with every setting of the live instance that a restore takes. Asked again, it finds
- * what the first call made. Throws NameTaken, LiveInstanceUnclear, RestorePointNotFound.
+ * Claims the database, then asks RDS for the recovery instance, with every setting of the live instance that a restore takes. Asked again, it finds
+ * what the first call made. Throws RecoveryAlreadyRunning, SecretMovedMeanwhile, NameTaken, LiveInstanceUnclear, RestorePointNotFound.
  */
 export async function startRestore(
   { recovery }: { recovery: Recovery },
-  { rds }: { rds: RDSClient },
+  deps: ClaimDeps & { readonly rds: RDSClient },
 ): Promise<StartRestoreResult> {
+  const { rds } = deps;
   const instanceId = recovery.recoveryInstanceId;
   if (recovery.mode !== 'recover')
     throw new InvalidInput(
       `A recovery in mode "${recovery.mode}" restores nothing.`,
       'Start with mode "recover".',
+    );
+  await takeClaim(recovery, deps);
+  // From here on no other recovery moves the secret; one that ended since the plan may have.
+  const { versionId } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
+  if (versionId !== recovery.secretVersionId)
+    throw new SecretMovedMeanwhile(
+      `The plan was made for version ${recovery.secretVersionId} of the secret; ${versionId} is current now.`,
+      'Somebody changed the secret since (another recovery, a rotation?). Start a new recovery.',
     );
   if (await isOurs(rds, recovery)) return { instanceId };
 

@@ -1,17 +1,18 @@
-import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Recovery, SwapBackResult } from '../contract';
 import { readLogin } from '../database-url';
 import { SecretMovedMeanwhile } from '../errors';
+import { refuseWhileAnotherRuns, type ClaimDeps } from '../recovery-claim';
 import { currentSecret, findSecretVersion } from '../secrets';
 import { BEFORE_SWAP_LABEL, moveCurrent, swapVersionId } from '../swap-version';
 
 /**
  * Undoes a swap as far as it went. Says that it was swapped whenever that cannot be ruled out: the recovery instance is
- * then kept. Throws SecretMovedMeanwhile when the secret names neither what the swap wrote nor the old instance.
+ * then kept. Throws SecretMovedMeanwhile when the secret names neither what the swap wrote nor the old instance, and
+ * RecoveryAlreadyRunning when another recovery is bringing back what this one swapped in.
  */
 export async function swapBack(
   { recovery }: { recovery: Recovery },
-  deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
+  deps: ClaimDeps,
 ): Promise<SwapBackResult> {
   const { secrets, databaseUrlSecretId: secretId } = deps;
   const ours = swapVersionId(recovery.id);
@@ -19,6 +20,7 @@ export async function swapBack(
   const current = await currentSecret(secrets, secretId);
 
   if (current.versionId === ours) {
+    await refuseWhileAnotherRuns(recovery.id, deps);
     await moveCurrent(secrets, secretId, { from: ours, to: before });
     return { wasSwapped: true };
   }

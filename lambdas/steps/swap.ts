@@ -7,12 +7,14 @@ import type { InstanceAddress, Recovery, SwapResult } from '../contract';
 import { moveEndpoint, readLogin } from '../database-url';
 import { SecretMovedMeanwhile, SecretUnclear, isAwsError } from '../errors';
 import { withConnection } from '../postgres';
+import { requireClaim } from '../recovery-claim';
 import { currentSecret, findSecretVersion } from '../secrets';
 import { BEFORE_SWAP_LABEL, STAGED_LABEL, moveCurrent, swapVersionId } from '../swap-version';
 
 /**
  * Makes the secret name the recovery instance. The new version is staged and logged in with before it becomes current;
- * AWSCURRENT moves only from the version that the plan saw. Throws SecretMovedMeanwhile, SecretUnclear, LoginRefused.
+ * AWSCURRENT moves only from the version that the plan saw, and only while this recovery has the claim. Throws
+ * SecretMovedMeanwhile, RecoveryAlreadyRunning, SecretUnclear, LoginRefused.
  */
 export async function swap(
   { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
@@ -39,6 +41,7 @@ export async function swap(
     );
   await withConnection(readLogin(staged.value), (connection) => connection.query('select 1'));
 
+  await requireClaim(recovery, deps);
   await pin(secrets, secretId, previousVersionId);
   await moveCurrent(secrets, secretId, { from: previousVersionId, to: versionId });
   return { versionId, previousVersionId };

@@ -39,7 +39,13 @@ export interface Ending {
 /** What a function hands to its step. */
 export type StepDeps = Pick<
   Lab,
-  'now' | 'rds' | 'secrets' | 'masterSecretId' | 'databaseUrlSecretId' | 'snapshotRetentionDays'
+  | 'now'
+  | 'rds'
+  | 'secrets'
+  | 'stepFunctions'
+  | 'masterSecretId'
+  | 'databaseUrlSecretId'
+  | 'snapshotRetentionDays'
 >;
 
 export interface Guide {

@@ -5,6 +5,7 @@ import { MAINTENANCE_DATABASE, readerLogin } from '../../../lambdas/database-fen
 import { readLogin } from '../../../lambdas/database-url';
 import { canLogIn, withConnection, type Login } from '../../../lambdas/postgres';
 import { currentSecret, readMasterCredentials } from '../../../lambdas/secrets';
+import { takeClaim } from '../../../lambdas/recovery-claim';
 import { fence } from '../../../lambdas/steps/fence';
 import { liftFence } from '../../../lambdas/steps/lift-fence';
 import { Lab, again, until } from './lab';
@@ -22,6 +23,7 @@ beforeAll(async () => {
   await lab.sql('create table hammered (writer text, number int, primary key (writer, number))');
   await lab.snapshot('run-1', '2_bad');
   recovery = await lab.planned();
+  await takeClaim(recovery, lab);
   application = readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value);
   const { username, password } = readMasterCredentials(
     (await currentSecret(lab.secrets, lab.masterSecretId)).value,
@@ -157,12 +159,18 @@ test('what writers were told is committed is behind the fence, and nothing more 
 });
 
 test('a fence that another recovery left behind is taken over, and lifting it gives back what was before both', async () => {
-  const other: Recovery = { ...recovery, id: '0123456789' };
+  const other = await lab.planned();
   await again('SessionsNotEnded', () => fence({ recovery }, lab));
+  await takeClaim(other, lab);
   await again('SessionsNotEnded', () => fence({ recovery: other }, lab));
+  // The first one, redriven, neither fences nor opens what the other one has closed.
+  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
+  const stays: unknown = expect.stringContaining(other.id);
+  expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: false, reason: stays });
   expect(await canLogIn(readerLogin(master, application, recovery.id))).toBe(false);
   expect(await canLogIn(readerLogin(master, application, other.id))).toBe(true);
-  await liftFence({ recovery: other }, lab);
+  expect(await liftFence({ recovery: other }, lab)).toMatchObject({ lifted: true });
+  await takeClaim(recovery, lab);
   expect(await connectRights()).toEqual(connectBefore);
 });
 

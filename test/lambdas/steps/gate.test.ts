@@ -6,12 +6,13 @@ import {
   RemoveTagsFromResourceCommand,
 } from '@aws-sdk/client-rds';
 import { DescribeSecretCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { CreateStateMachineCommand, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
+import { StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { Client } from 'pg';
 import { RestoreRequest, type PreMigrationSnapshotResult } from '../../../lambdas/contract';
 import { readLogin } from '../../../lambdas/database-url';
 import { restoreSettings } from '../../../lambdas/instance-settings';
 import { addToQuarantine, quarantineKeys, writeQuarantine } from '../../../lambdas/quarantine';
+import { takeClaim } from '../../../lambdas/recovery-claim';
 import { currentSecret } from '../../../lambdas/secrets';
 import { checkMigrations } from '../../../lambdas/steps/check-migrations';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
@@ -352,43 +353,21 @@ describe('what else stands in the way', () => {
     );
   });
 
-  test('a recovery that runs, and neither a plan nor a drill', async () => {
-    const waiting = await lab.stepFunctions.send(
-      new CreateStateMachineCommand({
-        name: 'waiting',
-        roleArn: 'arn:aws:iam::123456789012:role/machine',
-        definition: JSON.stringify({
-          StartAt: 'Wait',
-          States: { Wait: { Type: 'Wait', Seconds: 1000, End: true } },
-        }),
-      }),
-    );
-    const gate = lab.gate({ machineArn: waiting.stateMachineArn });
-    const start = (name: string, input: object) =>
-      lab.stepFunctions.send(
-        new StartExecutionCommand({
-          stateMachineArn: waiting.stateMachineArn,
-          name,
-          input: JSON.stringify(input),
-        }),
-      );
-    await start('only-a-plan', {});
-    await start('only-a-drill', { mode: 'drill' });
-    expect(await preMigrationSnapshot({ deploymentId: 'recovering' }, gate)).toMatchObject({
-      status: 'creating',
-    });
-    const { executionArn } = await start('night', { mode: 'recover' });
-    await until(
-      () => preMigrationSnapshot({ deploymentId: 'recovering' }, gate),
-      ({ status }) => status !== 'creating',
-    );
-    expect(await preMigrationSnapshot({ deploymentId: 'recovering' }, gate)).toMatchObject({
-      status: 'refused',
-      error: 'RecoveryAlreadyRunning',
-      reason: containing('night'),
-    });
+  test('a recovery that runs, not a plan, not one that was stopped', async () => {
+    const available = { status: 'available' };
+    expect(await final({ deploymentId: 'recovering' })).toMatchObject(available);
+    const machine = await lab.machineThatRuns('waiting');
+    await lab.plan({}, 'only-a-plan', machine);
+    expect(await ask({ deploymentId: 'recovering' })).toMatchObject(available);
+    const recovery = await lab.planned({ requestedBy: 'ada@example.com' }, 'night', machine);
+    const { arn: executionArn } = recovery.execution;
+    await takeClaim(recovery, lab);
+    const refused = { status: 'refused', error: 'RecoveryAlreadyRunning' };
+    const answer = await ask({ deploymentId: 'recovering' });
+    expect(answer).toMatchObject({ ...refused, reason: containing('night') });
+    expect(answer).toMatchObject({ ...refused, reason: containing('ada@example.com') });
     await lab.stepFunctions.send(new StopExecutionCommand({ executionArn }));
-    expect(await preMigrationSnapshot({ deploymentId: 'recovering' }, gate)).toMatchObject({
+    expect(await ask({ deploymentId: 'recovering' })).toMatchObject({
       status: 'available',
     });
   });

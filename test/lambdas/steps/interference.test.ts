@@ -1,6 +1,5 @@
 import { DeleteDBSnapshotCommand, RebootDBInstanceCommand } from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { CreateStateMachineCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
 import type { Recovery } from '../../../lambdas/contract';
 import { MAINTENANCE_DATABASE } from '../../../lambdas/database-fence';
 import { readLogin } from '../../../lambdas/database-url';
@@ -9,7 +8,6 @@ import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres'
 import { scramVerifier } from '../../../lambdas/scram';
 import { currentSecret, readMasterCredentials } from '../../../lambdas/secrets';
 import { drain } from '../../../lambdas/steps/drain';
-import { plan } from '../../../lambdas/steps/plan';
 import { readMarks } from '../../../lambdas/tags';
 import { retire } from '../../../lambdas/steps/retire';
 import { carryOut, type Ending, type Guide } from './carry-out';
@@ -198,7 +196,7 @@ test('a second recovery that gets past the plan cannot swap, and leaves nothing 
       outcome = await carryOut(lab, first);
     }),
   );
-  expect(late).toMatchObject({ state: 'RecoveryFailed', error: 'SecretMovedMeanwhile' });
+  expect(late).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryAlreadyRunning' });
   expect(await lab.instance(second.recoveryInstanceId)).toBeUndefined();
   await expectRecovered(first, outcome ?? { state: 'RecoveryFailed' });
 });
@@ -259,52 +257,6 @@ test('a password of every printable character, in a secret of single fields', as
   expect((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value).toBe(
     JSON.stringify({ ...fields, host: ending.instance?.host }, undefined, 1),
   );
-});
-
-test('of two recoveries started together, one goes on', async () => {
-  const machine = await lab.stepFunctions.send(
-    new CreateStateMachineCommand({
-      name: 'slow',
-      roleArn: 'arn:aws:iam::123456789012:role/machine',
-      definition: JSON.stringify({
-        StartAt: 'Wait',
-        States: { Wait: { Type: 'Wait', Seconds: 60, End: true } },
-      }),
-    }),
-  );
-  const stateMachineArn = machine.stateMachineArn ?? '';
-  const started = await Promise.all(
-    ['one', 'two', 'three'].map((name) =>
-      lab.stepFunctions.send(new StartExecutionCommand({ stateMachineArn, name })),
-    ),
-  );
-  const deps = {
-    rds: lab.rds,
-    secrets: lab.secrets,
-    stepFunctions: lab.stepFunctions,
-    environment: lab.environment,
-    databaseUrlSecretId: lab.databaseUrlSecretId,
-    machineArn: stateMachineArn,
-  };
-  const outcomes = await Promise.all(
-    started.map(({ executionArn = '', startDate = new Date() }) =>
-      plan(
-        {
-          execution: {
-            arn: executionArn,
-            name: executionArn.split(':').at(-1) ?? '',
-            startTime: startDate.toISOString(),
-          },
-          input: {},
-        },
-        deps,
-      ).then(
-        () => 'goes on',
-        (error: unknown) => (error instanceof Error ? error.name : ''),
-      ),
-    ),
-  );
-  expect(outcomes.sort()).toEqual(['RecoveryAlreadyRunning', 'RecoveryAlreadyRunning', 'goes on']);
 });
 
 test('a verifier logs in to a real server, whatever the password is made of', async () => {

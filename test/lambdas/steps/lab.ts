@@ -1,8 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { CreateDBInstanceCommand, DescribeDBInstancesCommand, type DBInstance } from '@aws-sdk/client-rds';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { CreateStateMachineCommand } from '@aws-sdk/client-sfn';
+import {
+  CreateStateMachineCommand,
+  DescribeExecutionCommand,
+  StartExecutionCommand,
+} from '@aws-sdk/client-sfn';
 import type {
   CheckMigrationsResult,
   PlanResult,
@@ -129,8 +134,8 @@ export class Lab {
   /** What the gate gets, with `changes`. */
   gate(changes: Partial<PreMigrationSnapshotDeps> = {}): PreMigrationSnapshotDeps {
     const { rds, secrets, stepFunctions, environment, now, checkMigrations: check } = this;
-    const { databaseUrlSecretId, masterSecretId, machineArn, snapshotRetentionDays } = this;
-    const ids = { databaseUrlSecretId, masterSecretId, machineArn, snapshotRetentionDays };
+    const { databaseUrlSecretId, masterSecretId, snapshotRetentionDays } = this;
+    const ids = { databaseUrlSecretId, masterSecretId, snapshotRetentionDays };
     return { rds, secrets, stepFunctions, environment, now, checkMigrations: check, ...ids, ...changes };
   }
 
@@ -143,14 +148,46 @@ export class Lab {
     );
   }
 
-  async plan(input: unknown, name = 'test'): Promise<PlanResult> {
-    const execution = { arn: `${this.machineArn}:${name}`, name, startTime: new Date().toISOString() };
-    return plan({ execution, input }, this);
+  /** Planned by an execution of its own, of `machineArn`; the lab's ends at once, so that it stands in nobody's way. */
+  async plan(input: unknown, name = 'test', machineArn = this.machineArn): Promise<PlanResult> {
+    return plan({ execution: await this.execution(name, machineArn), input }, this);
   }
 
-  async planned(more: object = {}, name = 'test'): Promise<Recovery> {
+  /** An execution that has begun, as Plan is told of it. */
+  async execution(
+    name: string,
+    stateMachineArn = this.machineArn,
+  ): Promise<{ arn: string; name: string; startTime: string }> {
+    const unique = `${name}-${randomUUID()}`;
+    const { executionArn = '', startDate } = await this.stepFunctions.send(
+      new StartExecutionCommand({ stateMachineArn, name: unique }),
+    );
+    if (stateMachineArn === this.machineArn)
+      await until(
+        () => this.stepFunctions.send(new DescribeExecutionCommand({ executionArn })),
+        ({ status }) => status !== 'RUNNING',
+      );
+    return { arn: executionArn, name: unique, startTime: startDate?.toISOString() ?? '' };
+  }
+
+  /** A machine whose executions run until they are stopped. */
+  async machineThatRuns(name: string): Promise<string> {
+    const { stateMachineArn = '' } = await this.stepFunctions.send(
+      new CreateStateMachineCommand({
+        name,
+        roleArn: 'arn:aws:iam::123456789012:role/machine',
+        definition: JSON.stringify({
+          StartAt: 'Wait',
+          States: { Wait: { Type: 'Wait', Seconds: 100_000, End: true } },
+        }),
+      }),
+    );
+    return stateMachineArn;
+  }
+
+  async planned(more: object = {}, name = 'test', machineArn = this.machineArn): Promise<Recovery> {
     const input = { mode: 'recover', reason: 'a test', requestedBy: 'jest', ...more };
-    return (await this.plan(input, name)).recovery;
+    return (await this.plan(input, name, machineArn)).recovery;
   }
 }
 

@@ -28,10 +28,9 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 const deps = () => {
-  const { rds, secrets, stepFunctions, environment, databaseUrlSecretId, masterSecretId, machineArn, now } =
-    lab;
+  const { rds, secrets, stepFunctions, environment, databaseUrlSecretId, masterSecretId, now } = lab;
   const checkMigrations = () => lab.checkMigrations({ migrations: null, schema: null });
-  const ids = { databaseUrlSecretId, masterSecretId, machineArn };
+  const ids = { databaseUrlSecretId, masterSecretId };
   return { rds, secrets, stepFunctions, environment, now, rules, checkMigrations, ...ids };
 };
 const reap = (event: { dryRun?: boolean; failOnWarning?: boolean } = {}): Promise<ReapSnapshotsResult> =>

@@ -46,9 +46,9 @@ export const NEVER_USED: readonly Explanation[] = [
     reason: 'Only for a deployment that asks for a point in time: test/lambdas/steps/gate.test.ts.',
   },
   {
-    sid: 'ReadInputOfRecoveries',
+    sid: 'SeeRecoveries',
     reason:
-      'Only while an execution of the machine runs: its input says whether it is a recovery or only a plan.',
+      'Only where a recovery has claimed the database before: whether it still runs. test/lambdas/recovery-claim.test.ts.',
   },
   {
     sid: 'PinSecretVersions',

@@ -155,7 +155,6 @@ const groups = {
   DBSubnetGroupName: 'own',
 };
 
-const MACHINE = 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery';
 const EXECUTION = 'arn:aws:states:eu-central-1:123456789012:execution:production-recovery:night';
 
 const CASES: readonly Case[] = [
@@ -246,21 +245,16 @@ const CASES: readonly Case[] = [
         ReadQuota: { action: 'rds:DescribeAccountAttributes', resource: '*' },
       },
     ),
-    {
-      function: name,
-      service: 'states',
-      operation: 'ListExecutions',
-      input: () => ({ stateMachineArn: MACHINE }),
-      needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
-    },
-    {
+  ]),
+  ...(['pre-migration-snapshot', 'reap-snapshots', 'plan', 'start-restore', 'swap-back'] as const).map(
+    (name): Case => ({
       function: name,
       service: 'states',
       operation: 'DescribeExecution',
       input: () => ({ executionArn: EXECUTION }),
-      needs: { ReadInputOfRecoveries: { action: 'states:DescribeExecution', resource: EXECUTION } },
-    },
-  ]),
+      needs: { SeeRecoveries: { action: 'states:DescribeExecution', resource: EXECUTION } },
+    }),
+  ),
   ...(['pre-migration-snapshot', 'restore-points'] as const).map((name) =>
     rdsCall(
       name,
@@ -331,21 +325,6 @@ const CASES: readonly Case[] = [
       ReadBackupWindow: { action: 'rds:DescribeDBInstanceAutomatedBackups', resource: arn('auto-backup:*') },
     },
   ),
-  {
-    function: 'plan',
-    service: 'states',
-    operation: 'ListExecutions',
-    input: () => ({
-      stateMachineArn: 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery',
-      statusFilter: 'RUNNING',
-    }),
-    needs: {
-      ListRecoveries: {
-        action: 'states:ListExecutions',
-        resource: 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery',
-      },
-    },
-  },
   rdsCall(
     'start-restore',
     'RestoreDBInstanceFromDBSnapshot',
@@ -410,6 +389,14 @@ const CASES: readonly Case[] = [
     },
     { MarkPasswordVersion: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
   ),
+  secretCall('start-restore', 'ReadDatabaseUrl', 'GetSecretValue', {}),
+  secretCall('start-restore', 'WriteClaim', 'PutSecretValue', {
+    SecretString: '{}',
+    VersionStages: ['claim'],
+  }),
+  secretCall('start-restore', 'MoveClaim', 'UpdateSecretVersionStage', {
+    VersionStage: 'migration-rollback-recovery',
+  }),
   secretCall('swap', 'MoveDatabaseUrl', 'GetSecretValue', {}),
   secretCall('swap', 'MoveDatabaseUrl', 'PutSecretValue', { SecretString: 'x', VersionStages: ['staged'] }),
   secretCall('swap', 'MoveDatabaseUrl', 'UpdateSecretVersionStage', { VersionStage: 'AWSCURRENT' }),
@@ -531,4 +518,15 @@ test.each(NEVER)('%s may not call %s with %j', async (name, operation, input) =>
   ).rejects.toMatchObject({
     code: 'AccessDenied',
   });
+});
+
+test('start-restore, which moves the claim, may not move what is current', async () => {
+  await expect(
+    attempt({
+      function: 'start-restore',
+      service: 'secretsmanager',
+      operation: 'UpdateSecretVersionStage',
+      input: () => ({ SecretId: secretArns.databaseUrl, VersionStage: 'AWSCURRENT' }),
+    }),
+  ).rejects.toMatchObject({ code: 'AccessDeniedException' });
 });

@@ -1,0 +1,267 @@
+import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
+import { StopExecutionCommand } from '@aws-sdk/client-sfn';
+import type { Recovery } from '../../lambdas/contract';
+import { readLogin } from '../../lambdas/database-url';
+import { findLiveInstance } from '../../lambdas/live-instance';
+import { canLogIn } from '../../lambdas/postgres';
+import { CLAIM_LABEL, findRunningRecovery, requireClaim, takeClaim } from '../../lambdas/recovery-claim';
+import { currentSecret, findSecretVersion } from '../../lambdas/secrets';
+import { fence } from '../../lambdas/steps/fence';
+import { startRestore } from '../../lambdas/steps/start-restore';
+import { swap } from '../../lambdas/steps/swap';
+import { swapBack } from '../../lambdas/steps/swap-back';
+import { carryOut } from './steps/carry-out';
+import { Lab, migrationTable } from './steps/lab';
+
+/** At most one recovery of one database runs. The executions are real ones, of a machine that only waits. */
+jest.setTimeout(180_000);
+
+let lab: Lab;
+let machine: string;
+beforeAll(async () => {
+  lab = await Lab.start();
+  machine = await lab.machineThatRuns('running');
+  await lab.sql(migrationTable);
+  await lab.snapshot('run-1', '2_bad');
+});
+afterAll(() => lab.stop());
+
+/** jest's matcher is typed `any`. */
+const containing = (text: string): unknown => expect.stringContaining(text);
+/** A recovery that was planned by an execution that runs. Another one that runs must not have the claim yet. */
+const running = (requestedBy: string): Promise<Recovery> =>
+  lab.planned({ requestedBy }, requestedBy.split('@')[0], machine);
+const stop = ({ execution }: Recovery): Promise<unknown> =>
+  lab.stepFunctions.send(new StopExecutionCommand({ executionArn: execution.arn }));
+/** The same recovery, as after StopExecution and RedriveExecution: an execution that runs again. */
+async function redriven(recovery: Recovery): Promise<Recovery> {
+  const { arn } = await lab.execution('again', machine);
+  return { ...recovery, execution: { ...recovery.execution, arn } };
+}
+const holder = async (): Promise<string | undefined> => (await findRunningRecovery(lab))?.recoveryId;
+const takeOffClaim = async (): Promise<void> => {
+  const version = await findSecretVersion(lab.secrets, lab.databaseUrlSecretId, { stage: CLAIM_LABEL });
+  if (version)
+    await lab.secrets.send(
+      new UpdateSecretVersionStageCommand({
+        SecretId: lab.databaseUrlSecretId,
+        VersionStage: CLAIM_LABEL,
+        RemoveFromVersionId: version.versionId,
+      }),
+    );
+};
+
+/** Holds every attempt to move the claim until there are as many, then lets them through one after the other. */
+function atTheSameInstant(attempts: number, order: (versionIds: string[]) => string[]): () => void {
+  const waiting = new Map<string, () => void>();
+  let turn: Promise<unknown> = Promise.resolve();
+  return lab.sandbox.context.api.intercept(async ({ context, input }, next) => {
+    if (context.operation !== 'UpdateSecretVersionStage' || input['VersionStage'] !== CLAIM_LABEL)
+      return next();
+    const versionId = String(input['MoveToVersionId']);
+    await new Promise<void>((resolve) => {
+      waiting.set(versionId, resolve);
+      if (waiting.size === attempts) for (const id of order([...waiting.keys()])) waiting.get(id)?.();
+    });
+    const result = turn.then(next);
+    turn = result.catch(() => undefined);
+    return result;
+  });
+}
+
+describe('of recoveries that claim the database at the same instant', () => {
+  const orders = {
+    'the first to ask moves first': (ids: string[]) => ids,
+    'the last to ask moves first': (ids: string[]) => [...ids].reverse(),
+  };
+  const befores = {
+    'nobody ever had': () => takeOffClaim(),
+    'one had that was stopped': async () => {
+      await takeOffClaim();
+      const stopped = await running('old@example.com');
+      await takeClaim(stopped, lab);
+      await stop(stopped);
+    },
+  };
+  for (const [before, prepare] of Object.entries(befores))
+    for (const [name, order] of Object.entries(orders))
+      test(`one gets what ${before}, and the others name it: ${name}`, async () => {
+        await prepare();
+        const recoveries = [
+          await running('ada@example.com'),
+          await running('bob@example.com'),
+          await running('cy@example.com'),
+        ];
+        const letThrough = atTheSameInstant(3, order);
+        const outcomes = await Promise.allSettled(recoveries.map((recovery) => takeClaim(recovery, lab)));
+        letThrough();
+        const winners = recoveries.filter((_, index) => outcomes[index]?.status === 'fulfilled');
+        expect(winners).toHaveLength(1);
+        const [winner] = winners;
+        expect(await holder()).toBe(winner?.id);
+        const refused = outcomes.flatMap((outcome) =>
+          outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+        );
+        expect(refused).toHaveLength(2);
+        for (const reason of refused) {
+          expect(reason).toMatchObject({
+            name: 'RecoveryAlreadyRunning',
+            message: containing(winner?.requestedBy ?? '?'),
+          });
+          expect(reason).toMatchObject({ message: containing(winner?.execution.startTime ?? '?') });
+          expect(reason).toMatchObject({
+            message: containing(winner?.execution.arn.split(':').at(-1) ?? '?'),
+          });
+        }
+        await Promise.all(recoveries.map(stop));
+      });
+});
+
+test('a claim whose answer was lost is there, once; the current version is not touched', async () => {
+  await takeOffClaim();
+  const before = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  const recovery = await running('ada@example.com');
+  for (const operation of ['secretsmanager:PutSecretValue', 'secretsmanager:UpdateSecretVersionStage']) {
+    lab.sandbox.faults.follow({ faults: [{ fault: 'lost answer', at: { operation } }] });
+    await takeClaim(recovery, lab);
+    expect(lab.sandbox.faults.fired().length).toBeGreaterThan(0);
+    lab.sandbox.faults.follow({});
+    expect(await holder()).toBe(recovery.id);
+    await takeOffClaim();
+  }
+  await takeClaim(recovery, lab);
+  await takeClaim(recovery, lab);
+  await requireClaim(recovery, lab);
+  expect(await currentSecret(lab.secrets, lab.databaseUrlSecretId)).toEqual(before);
+  await stop(recovery);
+});
+
+test('an execution that Step Functions does not know: just started, or long forgotten', async () => {
+  await takeOffClaim();
+  const unknown = await running('ada@example.com');
+  const next = await running('bob@example.com');
+  const arn = `${unknown.execution.arn}-unknown`;
+  await takeClaim({ ...unknown, execution: { ...unknown.execution, arn } }, lab);
+  await expect(takeClaim(next, lab)).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
+  const monthsLater = (): Date => new Date(Date.now() + 100 * 86_400_000);
+  await takeClaim(next, { ...claimDeps(), now: monthsLater });
+  expect(await holder()).toBe(next.id);
+  await Promise.all([unknown, next].map(stop));
+});
+
+test('while one runs a second start is refused by the plan, and a mere plan says so', async () => {
+  await takeOffClaim();
+  const first = await running('ada@example.com');
+  await takeClaim(first, lab);
+  await expect(running('bob@example.com')).rejects.toMatchObject({
+    name: 'RecoveryAlreadyRunning',
+    message: containing('ada@example.com'),
+  });
+  expect((await lab.plan({})).plan.summary[0]).toMatch(/ada@example\.com.* runs/);
+  await stop(first);
+  expect((await lab.plan({})).plan.summary.join()).not.toContain('ada@example.com');
+});
+
+test('what was planned before another recovery ended is not restored', async () => {
+  const recovery = await running('ada@example.com');
+  const stale = { ...recovery, secretVersionId: 'an-earlier-one' };
+  await expect(startRestore({ recovery: stale }, lab)).rejects.toMatchObject({
+    name: 'SecretMovedMeanwhile',
+  });
+  expect(await lab.instance(recovery.recoveryInstanceId)).toBeUndefined();
+  await stop(recovery);
+});
+
+test('redriven before the fence, after another one took over: given up, and the other one goes on', async () => {
+  const first = await running('ada@example.com');
+  let second: Recovery | undefined;
+  const ending = await carryOut(lab, first, {
+    before: async (step) => {
+      if (step !== 'fence') return;
+      // Stopped here; Bob starts his own; then Ada redrives hers.
+      await stop(first);
+      second = await running('bob@example.com');
+      await takeClaim(second, lab);
+    },
+  });
+  expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryAlreadyRunning' });
+  expect(await lab.instance(first.recoveryInstanceId)).toBeUndefined();
+  expect(await canLogIn(readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value))).toBe(
+    true,
+  );
+  if (!second) throw new Error('nobody took over');
+  // Also where it had not come as far as to restore.
+  await expect(startRestore({ recovery: await redriven(first) }, lab)).rejects.toMatchObject({
+    name: 'RecoveryAlreadyRunning',
+    message: containing('bob@example.com'),
+  });
+  expect(await carryOut(lab, second)).toMatchObject({ state: 'Recovered' });
+  await stop(second);
+});
+
+test('redriven between fence and swap: its own fence is lifted, the secret stays', async () => {
+  const first = await running('ada@example.com');
+  const before = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  let second: Recovery | undefined;
+  const ending = await carryOut(lab, first, {
+    before: async (step) => {
+      if (step !== 'swap') return;
+      await stop(first);
+      second = await running('bob@example.com');
+      await takeClaim(second, lab);
+    },
+  });
+  expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryAlreadyRunning' });
+  expect(await currentSecret(lab.secrets, lab.databaseUrlSecretId)).toMatchObject({
+    versionId: before.versionId,
+  });
+  expect(await canLogIn(readLogin(before.value))).toBe(true);
+  if (second) await stop(second);
+});
+
+test('what one has swapped in is not swapped back while another one brings it back', async () => {
+  const first = await running('ada@example.com');
+  let refused: unknown;
+  let second: Recovery | undefined;
+  const ending = await carryOut(lab, first, {
+    before: async (step) => {
+      if (step !== 'prove') return;
+      await stop(first);
+      second = await running('bob@example.com');
+      expect(second.live.instanceId).toBe(first.recoveryInstanceId);
+      await takeClaim(second, lab);
+      refused = await swapBack({ recovery: first }, lab).catch((error: unknown) => error);
+      await expect(fence({ recovery: first }, lab)).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
+      await stop(second);
+    },
+  });
+  expect(refused).toMatchObject({ name: 'RecoveryAlreadyRunning', message: containing('bob@example.com') });
+  // Bob's was stopped before it made anything: Ada's goes on to its end.
+  expect(ending).toMatchObject({ state: 'Recovered' });
+  const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+  expect(live.address.instanceId).toBe(first.recoveryInstanceId);
+});
+
+test('a swap without the claim moves nothing', async () => {
+  const first = await running('ada@example.com');
+  await startRestore({ recovery: first }, lab);
+  const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+  await stop(first);
+  const second = await running('bob@example.com');
+  await takeClaim(second, lab);
+  await expect(swap({ recovery: first, instance: live.address }, lab)).rejects.toMatchObject({
+    name: 'RecoveryAlreadyRunning',
+  });
+  expect(await currentSecret(lab.secrets, lab.databaseUrlSecretId)).toMatchObject({
+    versionId: live.secretVersionId,
+  });
+  await stop(second);
+  // That one ended without having changed anything, so the first one, redriven, may claim again and go on.
+  await startRestore({ recovery: first }, lab);
+  await requireClaim(first, lab);
+});
+
+function claimDeps(): Parameters<typeof takeClaim>[1] {
+  const { secrets, stepFunctions, databaseUrlSecretId, now } = lab;
+  return { secrets, stepFunctions, databaseUrlSecretId, now };
+}
