@@ -157,7 +157,7 @@ describe('the DATABASE_URL secret', () => {
     },
   );
 
-  test('can be written by two functions only: the one that fills it and the one that swaps', () => {
+  test('can be written by three functions only: what fills it, what swaps, and what writes the claim beside it', () => {
     const writers = [...templates.values()].flatMap((template) =>
       resourcesOf(template, 'AWS::IAM::Policy')
         .filter(({ Properties }) => JSON.stringify(Properties).includes('secretsmanager:PutSecretValue'))
@@ -166,7 +166,7 @@ describe('the DATABASE_URL secret', () => {
     const kinds = new Set(
       writers.map((role) => role.replace(/^<(MigrationRollback)?/, '').split('Parts')[0]),
     );
-    expect([...kinds].sort()).toEqual(['ApplicationDatabaseFunction', 'Swap']);
+    expect([...kinds].sort()).toEqual(['ApplicationDatabaseFunction', 'StartRestore', 'Swap']);
   });
 });
 
