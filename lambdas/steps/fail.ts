@@ -9,7 +9,12 @@ class FirstError extends RollbackError {
     cause: string,
     goesOnWith: string,
   ) {
-    super(cause, `Once that is mended, redrive this execution: it goes on with ${goesOnWith}.`);
+    super(
+      cause,
+      goesOnWith === 'Plan'
+        ? 'If the input is at fault, start a new execution. Else mend that and redrive this one: it plans again, with the same input.'
+        : `Once that is mended, redrive this execution: it goes on with ${goesOnWith}.`,
+    );
   }
 }
 

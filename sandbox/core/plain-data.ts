@@ -1,17 +1,28 @@
+import { createHash } from 'node:crypto';
 import { types } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 
-/** Plain data as bytes; objects that occur twice stay one object. @throws Error for functions and the like */
+const CHECKSUM_BYTES = 32;
+
+/** Plain data as bytes, a checksum first; objects that occur twice stay one object. @throws Error for functions and the like */
 export function toBytes(value: unknown): Buffer {
-  return serialize(value);
+  const bytes = serialize(value);
+  return Buffer.concat([checksum(bytes), bytes]);
+}
+
+function checksum(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
 }
 
 /**
  * What `toBytes` was given. V8 makes the objects in the process's first realm; where tests have one of their own,
  * `instanceof Date` would be false of them, so they are made again in this one.
+ * @throws Error when the bytes are not those that were written
  */
 export function fromBytes(bytes: Buffer): unknown {
-  return inThisRealm(deserialize(bytes), new Map());
+  const content = bytes.subarray(CHECKSUM_BYTES);
+  if (!checksum(content).equals(bytes.subarray(0, CHECKSUM_BYTES))) throw new Error('its checksum is wrong');
+  return inThisRealm(deserialize(content), new Map());
 }
 
 function inThisRealm(value: unknown, made: Map<object, object>): unknown {

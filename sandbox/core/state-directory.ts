@@ -7,6 +7,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
@@ -71,8 +72,7 @@ export class StateDirectory {
     private readonly log: (line: string) => void,
   ) {
     // Entered by the user that PostgreSQL runs as; the file itself is for the owner alone, since it holds secrets.
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
-    this.directory = realpathSync(directory);
+    this.directory = makeDirectory(directory);
     this.refuseForeign();
     this.unlock = lockDirectory(this.directory);
     try {
@@ -230,6 +230,19 @@ export class StateDirectory {
 
 /** How long a change that no call made may be missing on disk, in milliseconds. */
 const WRITE_INTERVAL = 100;
+
+/** Its real path. Not with `recursive`, in which Node.js loops for ever where the system refuses a directory, as in /proc. */
+function makeDirectory(directory: string): string {
+  try {
+    mkdirSync(directory, { mode: 0o755 });
+  } catch (error) {
+    if (!existsSync(directory) || !statSync(directory).isDirectory())
+      throw new UnreadableState(
+        `${directory} can't be made a state directory (${String(error)}). HINT: give one whose parent directory is there.`,
+      );
+  }
+  return realpathSync(directory);
+}
 
 /** STS hands out keys, which are kept. */
 function onlyReads({ context: { service, operation } }: ApiCall): boolean {

@@ -1,4 +1,4 @@
-import { NotInSandbox, type Operation } from '../core/api';
+import { ApiError, NotInSandbox, type Operation } from '../core/api';
 
 /**
  * An operation that takes exactly the members it names: any other member of the SDK's model is refused by name, so that
@@ -16,6 +16,9 @@ export function operation<Input extends object>(
         if (value !== undefined && !accepted.has(member)) {
           throw new NotInSandbox(`RDS ${name} member ${member}`);
         }
+        // The SDK's model knows only numbers; all those that are accepted here are integers.
+        if (typeof value === 'number' && !Number.isInteger(value))
+          throw new ApiError('MalformedInput', `${member} must be a whole number.`);
       }
       return run(input);
     },

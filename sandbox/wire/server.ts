@@ -86,7 +86,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
+/**
+ * Who asks need not sign, so a web page that is open in a browser here could ask as well, and run functions of its own. A
+ * browser says so itself (Origin, Sec-Fetch-Site); one that was sent here under another name (DNS rebinding) shows that name.
+ */
+function isOfWebPage({ headers }: IncomingMessage): boolean {
+  return (
+    headers.origin !== undefined ||
+    !['none', undefined].includes(headers['sec-fetch-site']?.toString()) ||
+    !/^(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?$/i.test(headers.host ?? '')
+  );
+}
+
 async function answer(message: IncomingMessage, options: ServerOptions): Promise<WireReply> {
+  if (isOfWebPage(message))
+    return plainText(403, 'The sandbox answers no web pages, and only as 127.0.0.1 or localhost.');
   const body = await bodyOf(message);
   if (!body) return plainText(413, `The request is larger than ${MAX_BODY_BYTES} bytes.`);
   const url = new URL(message.url ?? '/', 'http://sandbox');

@@ -19,3 +19,9 @@ test('lets an execution go on that has been redriven since the error, and fails 
     name: 'StillConnected',
   });
 });
+
+test('a plan that failed of its input is not redriven: the input would be the same', async () => {
+  await expect(fail({ ...event, goesOnWith: 'Plan', redrives: { then: 0, now: 0 } })).rejects.toMatchObject({
+    message: `${event.cause} Hint: If the input is at fault, start a new execution. Else mend that and redrive this one: it plans again, with the same input.`,
+  });
+});

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deserialize, serialize } from 'node:v8';
+import { fromBytes, toBytes } from '../../../sandbox/core/plain-data';
 import { StateDirectory, type Lasting } from '../../../sandbox/core/state-directory';
 
 const root = mkdtempSync(join(tmpdir(), 'state-directory-'));
@@ -256,10 +256,26 @@ describe('a directory that can not be had', () => {
     expect(existsSync(join(directory, 'lock'))).toBe(false);
   });
 
+  test('a byte in the middle of its state has changed', async () => {
+    const directory = await filled();
+    const bytes = readFileSync(join(directory, 'state'));
+    const middle = Math.floor(bytes.length / 2);
+    bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle);
+    writeFileSync(join(directory, 'state'), bytes);
+    expect(() => at(directory)).toThrow('its checksum is wrong');
+  });
+
+  test('it can not be made', () => {
+    const file = newDirectory();
+    writeFileSync(file, 'mine');
+    for (const directory of [file, join(file, 'below'), join(newDirectory(), 'below')])
+      expect(() => at(directory)).toThrow('HINT: give one whose parent directory is there');
+  });
+
   test('another version wrote it', async () => {
     const directory = await filled();
-    const saved = deserialize(readFileSync(join(directory, 'state'))) as object;
-    writeFileSync(join(directory, 'state'), serialize({ ...saved, format: 0 }));
+    const saved = fromBytes(readFileSync(join(directory, 'state'))) as object;
+    writeFileSync(join(directory, 'state'), toBytes({ ...saved, format: 0 }));
     expect(() => at(directory)).toThrow('another version of the sandbox wrote it');
   });
 

@@ -208,6 +208,12 @@ describe('refused', () => {
       /Cannot delete protected DB Instance/,
     ],
     [
+      'a fraction where a whole number is asked for',
+      () => rds.client.send(new ModifyDBInstanceCommand({ ...live, BackupRetentionPeriod: 1.5 })),
+      'MalformedInput',
+      /BackupRetentionPeriod must be a whole number/,
+    ],
+    [
       'an instance that is not there',
       () => rds.client.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'nobody' })),
       'DBInstanceNotFoundFault',

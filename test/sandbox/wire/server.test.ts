@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { InvokeCommand, LambdaClient, ListFunctionsCommand } from '@aws-sdk/client-lambda';
 import { CloudWatchClient, DescribeAlarmsCommand } from '@aws-sdk/client-cloudwatch';
 import { DescribeDBInstancesCommand, DescribeEventsCommand, RDSClient } from '@aws-sdk/client-rds';
@@ -241,6 +242,23 @@ describe('the wire server', () => {
       role.arn,
       'arn:aws:iam::123456789012:user/administrator',
     ]);
+  });
+
+  it.each([
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { 'sec-fetch-site': 'cross-site' },
+    { host: 'evil.example' },
+    { host: 'evil.example:4566' },
+  ])('answers no web page: %j', async (headers) => {
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const asking = request(served.client.endpoint, { method: 'POST', headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      asking.on('error', reject).end('Action=DescribeDBInstances&Version=2014-10-31');
+    });
+    expect(status).toBe(403);
   });
 
   it('finds the service of an unsigned request', async () => {
