@@ -19,7 +19,7 @@ import type {
 import type { SnapshotSchedule } from './environments';
 import { RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
-import { RecoveryMachine } from './recovery-machine';
+import { RecoveryMachine } from './recovery-machine/recovery-machine';
 import { restorePointPermissions } from './restore-point-permissions';
 import { RollbackFunction } from './rollback-function';
 import { SnapshotSchedules } from './snapshot-schedules';

@@ -1,0 +1,274 @@
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { allow } from '../permission';
+import { ERROR_MESSAGE, LIVE, RECOVERY_INSTANCE, REDRIVES, RESULT, jsonata } from './expressions';
+import { RecoveryFailures } from './failures';
+import { MachineStates, type MachineStatesProps } from './states';
+
+export interface RecoveryMachineProps extends MachineStatesProps {
+  /** Named in the text that says how to go back by hand. */
+  readonly databaseUrlSecret: ISecret;
+  /** Days that the machine's log is kept. */
+  readonly logDays: logs.RetentionDays;
+}
+
+/**
+ * A machine-level timeout cannot be caught and would leave a recovery half done, so it is longer than every limit together;
+ * it only ends what would hang for ever.
+ */
+const MACHINE_TIMEOUT = Duration.days(14);
+
+/**
+ * The recovery machine. Its states, their order and its failure paths are described in docs/state-machine.md.
+ *
+ * Written in JSONata with variables: `$recovery` is what Plan decided, `$instance` the recovery instance's address,
+ * `$firstError` the error that ended the way forward. State data holds identifiers only.
+ */
+export class RecoveryMachine extends Construct {
+  readonly machine: sfn.StateMachine;
+  private readonly states: MachineStates;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: RecoveryMachineProps,
+  ) {
+    super(scope, id);
+    this.states = new MachineStates(this, props);
+
+    const failures = new RecoveryFailures(this, this.states, props);
+    const planFailed = failures.planFailed();
+    const discard = failures.discard();
+    const swapBack = failures.swapBack(discard);
+    const oldInstanceKept = failures.oldInstanceKept();
+
+    const drain = this.drain(oldInstanceKept.tell);
+    const retire = this.retire(oldInstanceKept.tell);
+    oldInstanceKept.end.next(
+      new sfn.Choice(this, 'GoOnWithRetire?')
+        .when(sfn.Condition.jsonata(jsonata('$firstError.state = "Retire"')), retire)
+        .otherwise(drain),
+    );
+
+    const recover = this.startRestore(discard)
+      .next(this.checkRestoredInstance(discard))
+      .next(this.recordPosition(discard))
+      .next(this.matchSettings(discard))
+      .next(this.matchCredentials(discard))
+      .next(this.verify(discard))
+      .next(this.fence(swapBack))
+      .next(this.swap(swapBack))
+      .next(this.prove(swapBack))
+      .next(drain)
+      .next(retire)
+      .next(this.recovered());
+
+    const plan = this.plan(planFailed.tell);
+    planFailed.end.next(plan);
+    const runbook = plan.next(
+      new sfn.Choice(this, 'PlanOnly?', { comment: 'mode "plan", the default, changes nothing' })
+        .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "plan"')), this.planned())
+        .otherwise(recover),
+    );
+    this.machine = this.stateMachine(runbook);
+  }
+
+  private plan(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      {
+        name: 'Plan',
+        event: {
+          execution: {
+            arn: jsonata('$states.context.Execution.Id'),
+            name: jsonata('$states.context.Execution.Name'),
+            startTime: jsonata('$states.context.Execution.StartTime'),
+          },
+          input: jsonata('$states.context.Execution.Input'),
+        },
+        assign: { recovery: `${RESULT}.recovery`, plan: `${RESULT}.plan` },
+      },
+      onError,
+    );
+  }
+
+  private planned(): sfn.Succeed {
+    return sfn.Succeed.jsonata(this, 'Planned', {
+      comment: 'Nothing was changed',
+      outputs: { recovery: jsonata('$recovery'), plan: jsonata('$plan') },
+    });
+  }
+
+  private startRestore(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step({ name: 'StartRestore', event: { recovery: jsonata('$recovery') } }, onError);
+  }
+
+  private checkRestoredInstance(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      {
+        name: 'CheckRestoredInstance',
+        event: { recovery: jsonata('$recovery') },
+        assign: { instance: RESULT },
+      },
+      onError,
+    );
+  }
+
+  private recordPosition(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.onRecoveryInstance('RecordPosition', 'position', onError);
+  }
+
+  private matchSettings(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.onRecoveryInstance('MatchSettings', 'settings', onError);
+  }
+
+  private matchCredentials(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.onRecoveryInstance('MatchCredentials', 'credentials', onError);
+  }
+
+  private verify(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.onRecoveryInstance('Verify', 'verification', onError);
+  }
+
+  private fence(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      { name: 'Fence', event: { recovery: jsonata('$recovery') }, assign: { fence: RESULT } },
+      onError,
+    );
+  }
+
+  private swap(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.onRecoveryInstance('Swap', 'swap', onError);
+  }
+
+  private prove(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      {
+        name: 'Prove',
+        event: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          versionId: jsonata('$swap.versionId'),
+        },
+        assign: { proof: RESULT },
+      },
+      onError,
+    );
+  }
+
+  private drain(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step({ name: 'Drain', event: { recovery: jsonata('$recovery') } }, onError);
+  }
+
+  private retire(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      { name: 'Retire', event: { recovery: jsonata('$recovery') }, assign: { retirement: RESULT } },
+      onError,
+    );
+  }
+
+  private recovered(): sfn.IChainable {
+    const untold = this.states.end(
+      'RecoveredButNotTold',
+      `"The recovery is complete: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". Only telling people about it failed: " & $firstError.message`,
+      'NotifyRecovered',
+    );
+    const notify = this.states.notify(
+      'NotifyRecovered',
+      'recovered',
+      `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " now, restored from " & ` +
+        '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time) & ' +
+        `". The old instance " & ${LIVE} & ` +
+        '($retirement.retired = "deleted" ? " was deleted. What was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
+        ': " is kept. What was written since is in it") & ". " & ' +
+        '($verification.migrationsTakenAway = null ? "Which migrations were taken away is not known, the old database could not be read: look before the next deployment." : ' +
+        '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
+        '"Taken away, and pending again: " & $join($verification.migrationsTakenAway, ", ") & ". Mend them before the next deployment.")',
+      untold,
+      {
+        firstError: {
+          state: 'NotifyRecovered',
+          error: 'NotificationFailed',
+          message: jsonata(ERROR_MESSAGE),
+        },
+        redrives: jsonata(REDRIVES),
+      },
+    );
+    untold.next(notify);
+    return notify.next(
+      sfn.Succeed.jsonata(this, 'Recovered', {
+        outputs: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          position: jsonata('$position'),
+          settings: jsonata('$settings.settings'),
+          credentials: jsonata('$credentials'),
+          verification: jsonata('$verification'),
+          swap: jsonata('$swap'),
+          proof: jsonata('$proof.checks'),
+          retirement: jsonata('$retirement'),
+        },
+      }),
+    );
+  }
+
+  private stateMachine(runbook: sfn.IChainable): sfn.StateMachine {
+    const { environment, functions, topic, logDays } = this.props;
+    const name = `${environment}-recovery`;
+    const logGroup = new logs.LogGroup(this, 'Log', {
+      logGroupName: `/aws/vendedlogs/states/${name}`,
+      retention: logDays,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const role = new iam.Role(this, 'Role', {
+      assumedBy: new iam.ServicePrincipal('states.amazonaws.com'),
+      description: `What the machine ${name} may do`,
+    });
+    allow(role, [
+      {
+        sid: 'CallSteps',
+        actions: ['lambda:InvokeFunction'],
+        resources: Object.values(functions).map((step) => step.functionArn),
+      },
+      { sid: 'Notify', actions: ['sns:Publish'], resources: [topic.topicArn] },
+      {
+        sid: 'WriteLog',
+        actions: [
+          'logs:CreateLogDelivery',
+          'logs:GetLogDelivery',
+          'logs:UpdateLogDelivery',
+          'logs:DeleteLogDelivery',
+          'logs:ListLogDeliveries',
+          'logs:PutResourcePolicy',
+          'logs:DescribeResourcePolicies',
+          'logs:DescribeLogGroups',
+        ],
+        resources: ['*'],
+        wildcardReason: 'CloudWatch Logs knows no resources for the delivery of logs.',
+      },
+    ]);
+    const machine = new sfn.StateMachine(this, 'Machine', {
+      stateMachineName: name,
+      comment:
+        'Brings the database back to a restore point. Start it with {} to see a plan; docs/state-machine.md.',
+      definitionBody: sfn.DefinitionBody.fromChainable(runbook),
+      queryLanguage: sfn.QueryLanguage.JSONATA,
+      timeout: MACHINE_TIMEOUT,
+      // The tasks would add themselves with wildcards; the statements above name each function.
+      role: role.withoutPolicyUpdates(),
+      // Without execution data: the history has it, for those who may read executions.
+      logs: { destination: logGroup, level: sfn.LogLevel.ALL, includeExecutionData: false },
+      tracingEnabled: false,
+    });
+    machine.node.addDependency(role);
+    Validations.of(machine).acknowledge({
+      id: 'AwsSolutions-SF2',
+      reason:
+        'A recovery is one execution whose history shows every call with its times; X-Ray would add cost and permissions only.',
+    });
+    return machine;
+  }
+}

@@ -1,0 +1,194 @@
+import { Duration } from 'aws-cdk-lib';
+import type * as sns from 'aws-cdk-lib/aws-sns';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type { Construct } from 'constructs';
+import type { EnvironmentName } from '../../lambdas/contract';
+import type { RollbackFunction } from '../rollback-function';
+import { ERROR_MESSAGE, REDRIVES, RESULT, jsonata } from './expressions';
+import { NO_ANSWER, PASSING, WAITS, isWait, type StepName } from './waits';
+
+export interface MachineStatesProps {
+  readonly environment: EnvironmentName;
+  readonly functions: Readonly<Record<StepName, RollbackFunction>>;
+  /** Where people are told. */
+  readonly topic: sns.ITopic;
+}
+
+/** An end that a redrive goes on from: what leads to it, and the state that is followed by what goes on. */
+export interface RedrivableEnd {
+  readonly tell: sfn.IChainable;
+  readonly end: sfn.TaskStateBase;
+}
+
+export interface Step {
+  /** State name; the function is the same name in kebab case. */
+  readonly name: string;
+  readonly event: Record<string, unknown>;
+  /** The variables that keep the result. */
+  readonly assign?: Record<string, string>;
+}
+
+/** Makes the states of the machine, each of one of a few kinds. */
+export class MachineStates {
+  constructor(
+    private readonly scope: Construct,
+    private readonly props: MachineStatesProps,
+  ) {}
+
+  /** A step that is about the recovery and its new instance; `variable` keeps the result. */
+  onRecoveryInstance(name: string, variable: string, onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.step(
+      {
+        name,
+        event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
+        assign: { [variable]: RESULT },
+      },
+      onError,
+    );
+  }
+
+  /** A call of the function of the same name. A failure, if a way for it is given, is kept as the first error. */
+  step({ name, event, assign }: Step, onError?: sfn.IChainable): sfn.TaskStateBase {
+    const stepName = this.stepName(name);
+    const lambdaFunction = this.props.functions[stepName];
+    const state = tasks.LambdaInvoke.jsonata(this.scope, name, {
+      lambdaFunction,
+      payload: sfn.TaskInput.fromObject(event),
+      outputs: jsonata(RESULT),
+      taskTimeout: sfn.Timeout.duration(lambdaFunction.callTimeout.plus(Duration.seconds(30))),
+      // Said here in full, with jitter, next to the errors that mean "not yet".
+      retryOnServiceExceptions: false,
+      ...(assign && {
+        assign: Object.fromEntries(Object.entries(assign).map(([key, value]) => [key, jsonata(value)])),
+      }),
+    });
+    this.askAgain(state, stepName);
+    if (onError)
+      state.addCatch(onError, {
+        assign: {
+          firstError: {
+            state: name,
+            error: jsonata('$states.errorOutput.Error'),
+            message: jsonata(ERROR_MESSAGE),
+          },
+          redrives: jsonata(REDRIVES),
+        },
+      });
+    return state;
+  }
+
+  private stepName(stateName: string): StepName {
+    const kebab = stateName.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
+    const isStep = (name: string): name is StepName => Object.hasOwn(this.props.functions, name);
+    if (!isStep(kebab)) throw new Error(`The state ${stateName} has no function "${kebab}".`);
+    return kebab;
+  }
+
+  private askAgain(state: sfn.TaskStateBase, stepName: StepName): void {
+    if (isWait(stepName)) {
+      const { error, every, limit } = WAITS[stepName];
+      state.addRetry({
+        errors: [error],
+        interval: every,
+        backoffRate: 1,
+        maxAttempts: limit.toSeconds() / every.toSeconds(),
+      });
+    }
+    state.addRetry({
+      errors: [...PASSING],
+      interval: Duration.seconds(2),
+      backoffRate: 2,
+      maxDelay: Duration.minutes(1),
+      maxAttempts: 8,
+      jitterStrategy: sfn.JitterType.FULL,
+    });
+    this.askAgainWithoutAnswer(state);
+  }
+
+  private askAgainWithoutAnswer(state: sfn.TaskStateBase): void {
+    state.addRetry({
+      errors: NO_ANSWER,
+      interval: Duration.seconds(2),
+      backoffRate: 2,
+      maxDelay: Duration.minutes(1),
+      maxAttempts: 5,
+      jitterStrategy: sfn.JitterType.FULL,
+    });
+  }
+
+  /** Tells people, then ends for good: a redrive only ends the same way again. */
+  tellAndFail(notifyName: string, failName: string, subject: string, cause: string): tasks.SnsPublish {
+    const fail = sfn.Fail.jsonata(this.scope, failName, {
+      error: jsonata('$firstError.error'),
+      cause: jsonata(cause),
+    });
+    const notify = this.notify(notifyName, subject, cause, fail);
+    notify.next(fail);
+    return notify;
+  }
+
+  /** Tells people, then ends in a state that a redrive goes on from. */
+  tellAndStop(
+    notifyName: string,
+    endName: string,
+    subject: string,
+    cause: string,
+    goesOnWith: string,
+  ): RedrivableEnd {
+    const end = this.end(endName, cause, goesOnWith);
+    const tell = this.notify(notifyName, subject, cause, end);
+    tell.next(end);
+    return { tell, end };
+  }
+
+  /**
+   * Ends the execution FAILED with the first error, which the function `fail` throws: uncaught on purpose. Redriven, that
+   * function answers, and the machine goes on with what comes next (docs/decisions/0013-redrive.md).
+   */
+  end(name: string, cause: string, goesOnWith: string): sfn.TaskStateBase {
+    const lambdaFunction = this.props.functions.fail;
+    const state = tasks.LambdaInvoke.jsonata(this.scope, name, {
+      lambdaFunction,
+      payload: sfn.TaskInput.fromObject({
+        error: jsonata('$firstError.error'),
+        cause: jsonata(cause),
+        goesOnWith,
+        redrives: { then: jsonata('$redrives'), now: jsonata(REDRIVES) },
+      }),
+      outputs: jsonata(RESULT),
+      taskTimeout: sfn.Timeout.duration(lambdaFunction.callTimeout.plus(Duration.seconds(30))),
+      retryOnServiceExceptions: false,
+    });
+    this.askAgainWithoutAnswer(state);
+    return state;
+  }
+
+  /** A message to people. Telling must not stand in the way: `onError` is where it goes on when that fails. */
+  notify(
+    name: string,
+    subject: string,
+    message: string,
+    onError: sfn.IChainable,
+    assignOnError?: Record<string, unknown>,
+  ): tasks.SnsPublish {
+    const { environment, topic } = this.props;
+    const publish = tasks.SnsPublish.jsonata(this.scope, name, {
+      topic,
+      subject: `${environment}: ${subject}`,
+      message: sfn.TaskInput.fromText(
+        jsonata(`"Recovery " & $states.context.Execution.Name & " of ${environment}: " & ${message}`),
+      ),
+      taskTimeout: sfn.Timeout.duration(Duration.minutes(1)),
+    });
+    publish.addRetry({
+      errors: ['States.ALL'],
+      interval: Duration.seconds(2),
+      backoffRate: 2,
+      maxAttempts: 4,
+      jitterStrategy: sfn.JitterType.FULL,
+    });
+    publish.addCatch(onError, { ...(assignOnError && { assign: assignOnError }) });
+    return publish;
+  }
+}
