@@ -2,7 +2,7 @@ import type { Check } from '../../lambdas/contract';
 import type { Sandbox } from '../sandbox';
 import type { DrillReport } from './report';
 import type { RecoveryRun } from './recovery';
-import type { Scenario } from './scenarios';
+import type { Scenario } from './scenario';
 import { safeEnd } from './safe-end';
 import { noPasswordIsLeft } from './secrecy';
 import { Stage } from './stage';

@@ -8,7 +8,8 @@ import { durations } from '../rds/durations';
 import { logFromEnvironment, Sandbox } from '../sandbox';
 import { runDrill } from './drill';
 import { summary, type UnfinishedDrill } from './report';
-import { SCENARIOS, type Scenario } from './scenarios';
+import type { Scenario } from './scenario';
+import { SCENARIOS } from './scenarios';
 import { Timeline } from './timeline';
 
 interface Options {

@@ -1,5 +1,5 @@
 import type { Check } from '../../lambdas/contract';
-import type { Outcome } from './scenarios';
+import type { Outcome } from './scenario';
 import type { Stage } from './stage';
 
 /**

@@ -1,0 +1,85 @@
+import type { Check } from '../../lambdas/contract';
+import { badMigration, type BadMigrationName } from '../sample-app/bad-migrations';
+import type { Outcome } from './scenario';
+import type { LiveDatabase, Stage } from './stage';
+
+/** What a recovery that succeeded must have left. */
+export async function recovered(
+  stage: Stage,
+  { before, after, liveBefore, run }: Outcome,
+  bad: BadMigrationName,
+): Promise<Check[]> {
+  const live = await stage.live();
+  const migrations = await stage.recordedMigrations();
+  const application = await stage.applicationOn(live);
+  const oldInstance = await stage.instance(liveBefore.instance.DBInstanceIdentifier ?? '');
+  const finals = (await stage.snapshots()).filter(
+    ({ DbiResourceId, TagList = [] }) =>
+      DbiResourceId === liveBefore.instance.DbiResourceId &&
+      TagList.some(({ Key, Value }) => Key === 'migration-rollback:role' && Value === 'final'),
+  );
+  return [
+    check(
+      'The recovery ended SUCCEEDED',
+      run.status === 'SUCCEEDED',
+      `${run.status}${run.error === undefined ? '' : `: ${run.error}: ${run.cause ?? ''}`}`,
+    ),
+    check(
+      'DATABASE_URL names the restored instance',
+      live.instance.DbiResourceId !== liveBefore.instance.DbiResourceId &&
+        live.instance.DBInstanceStatus === 'available',
+      `${live.instance.DBInstanceIdentifier ?? ''}, ${live.instance.DBInstanceStatus ?? ''}`,
+    ),
+    check(
+      'Every row of every table is back',
+      after.rows === before.rows && after.digest === before.digest,
+      `${after.rows} of ${before.rows} rows; digests ${after.digest === before.digest ? 'equal' : 'differ'}`,
+    ),
+    check(
+      'The bad migration is gone from the database',
+      !migrations.includes(badMigration(bad).migrationName),
+      `newest migration: ${migrations.at(-1) ?? 'none'}`,
+    ),
+    check('The application works on the new instance', application.works, application.detail),
+    check(
+      'The old instance is retired',
+      oldInstance === undefined,
+      oldInstance
+        ? `${oldInstance.DBInstanceIdentifier ?? ''} is ${oldInstance.DBInstanceStatus ?? ''}`
+        : `${liveBefore.instance.DBInstanceIdentifier ?? ''} is gone`,
+    ),
+    check(
+      'A final snapshot of it is available',
+      finals.length === 1 && finals[0]?.Status === 'available',
+      finals
+        .map(({ DBSnapshotIdentifier, Status }) => `${DBSnapshotIdentifier ?? ''} ${Status ?? ''}`)
+        .join(', ') || 'none',
+    ),
+    check(
+      'The new instance is protected and backed up as the old one was',
+      live.instance.DeletionProtection === liveBefore.instance.DeletionProtection &&
+        live.instance.BackupRetentionPeriod === liveBefore.instance.BackupRetentionPeriod,
+      `deletion protection ${live.instance.DeletionProtection === true ? 'on' : 'off'}, ${live.instance.BackupRetentionPeriod ?? 0} days of backups`,
+    ),
+  ];
+}
+
+export async function secretUntouched(stage: Stage, before: LiveDatabase): Promise<Check> {
+  const live = await stage.live();
+  return check(
+    'DATABASE_URL still names the old instance',
+    live.instance.DbiResourceId === before.instance.DbiResourceId && live.versionId === before.versionId,
+    `${live.instance.DBInstanceIdentifier ?? ''} at ${live.host}:${live.port}`,
+  );
+}
+
+/** The bad migration still hurts it, but it has its database. */
+export async function applicationReaches(stage: Stage, live: LiveDatabase): Promise<Check> {
+  const { connected, detail } = await stage.applicationOn(live);
+  return check('The application reaches the old instance', connected, detail);
+}
+
+/** One line of what is true now. */
+export function check(name: string, ok: boolean, detail: string): Check {
+  return { name, ok, detail };
+}

@@ -1,0 +1,36 @@
+import type { Check } from '../../lambdas/contract';
+import type { BadMigrationName } from '../sample-app/bad-migrations';
+import type { DatabaseDigest } from '../sample-app/digest';
+import type { RecoveryRun } from './recovery';
+import type { LiveDatabase, Stage } from './stage';
+import type { Written } from './writers';
+
+/** What a scenario leaves behind for its checks. */
+export interface Played {
+  /** Every row of the app before the bad migration. */
+  readonly before: DatabaseDigest;
+  readonly liveBefore: LiveDatabase;
+  readonly run: RecoveryRun;
+  /** The same execution as it had ended before it was redriven. */
+  readonly failed?: RecoveryRun;
+  readonly writers?: readonly Written[];
+}
+
+/** What a scenario has come to. */
+export interface Outcome extends Played {
+  /** Every row of what DATABASE_URL names now. */
+  readonly after: DatabaseDigest;
+}
+
+/** A rehearsal: what goes wrong, how it is undone, and what must be true afterwards. */
+export interface Scenario {
+  readonly name: string;
+  readonly shows: string;
+  readonly badMigration: BadMigrationName;
+  play(stage: Stage): Promise<Played>;
+  /** Computed from the databases and the APIs, never assumed. */
+  check(stage: Stage, outcome: Outcome): Promise<Check[]>;
+}
+
+/** What the operator of a drill gives as reason and name. */
+export const OPERATOR = { reason: 'drill: the task tracker is broken', requestedBy: 'drill' };
