@@ -1,22 +1,10 @@
-import { ArnFormat, Stack } from 'aws-cdk-lib';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import type { EnvironmentName, FunctionName } from '../lambdas/contract';
+import type { FunctionName } from '../lambdas/contract';
 import type { Permission } from './permission';
-
-/** What the permissions of the functions are about. */
-export interface PermissionScope {
-  readonly environment: EnvironmentName;
-  readonly databaseUrlSecret: ISecret;
-  readonly masterSecret: ISecret;
-  readonly machineName: string;
-}
+import { permissionTerms, type PermissionScope } from './permission-terms';
 
 /** Names that `lambdas/names.ts` makes for recovery instances. */
 const RECOVERY_INSTANCE_NAMES = '*-rec-*';
-
-const ROLE_TAG = 'migration-rollback:role';
-const ENVIRONMENT_TAG = 'migration-rollback:environment';
 
 /**
  * What each function may ask of AWS: no more than its step asks (docs/permissions.md says why).
@@ -26,89 +14,25 @@ const ENVIRONMENT_TAG = 'migration-rollback:environment';
  */
 export function functionPermissions(
   scope: Construct,
-  { environment, databaseUrlSecret, masterSecret, machineName }: PermissionScope,
+  permissions: PermissionScope,
 ): Readonly<Record<FunctionName, readonly Permission[]>> {
-  const stack = Stack.of(scope);
-  const rds = (resource: string, resourceName = '*'): string =>
-    stack.formatArn({
-      service: 'rds',
-      resource,
-      resourceName,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
-  const readSecret = (sid: string, secret: ISecret): Permission => ({
-    sid,
-    actions: ['secretsmanager:GetSecretValue'],
-    resources: [secret.secretArn],
-  });
-  const readUrl = readSecret('ReadDatabaseUrl', databaseUrlSecret);
-  const readMaster = readSecret('ReadMasterUser', masterSecret);
-  /** The resource was made by this system, for this environment, as this. */
-  const tagged = (role: string) => ({
-    StringEquals: {
-      [`aws:ResourceTag/${ROLE_TAG}`]: role,
-      [`aws:ResourceTag/${ENVIRONMENT_TAG}`]: environment,
-    },
-  });
-  /** The request makes the resource, or marks it, as this. */
-  const tagging = (role: string) => ({
-    StringEquals: {
-      [`aws:RequestTag/${ROLE_TAG}`]: role,
-      [`aws:RequestTag/${ENVIRONMENT_TAG}`]: environment,
-    },
-  });
-
-  const describeInstances: Permission = {
-    sid: 'DescribeInstances',
-    actions: ['rds:DescribeDBInstances'],
-    resources: [rds('db')],
-    wildcardReason:
-      'The live instance is found by the host in the secret, among all instances; after a recovery it has a new name.',
-  };
-  const describeSnapshots: Permission = {
-    sid: 'DescribeSnapshots',
-    actions: ['rds:DescribeDBSnapshots'],
-    resources: [rds('db'), rds('snapshot')],
-    wildcardReason:
-      'Snapshots are named after deployments and recoveries to come. Reading them changes nothing.',
-  };
-  const readQuota: Permission = {
-    sid: 'ReadQuota',
-    actions: ['rds:DescribeAccountAttributes'],
-    resources: ['*'],
-    wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
-  };
-  const readBackupWindow: Permission = {
-    sid: 'ReadBackupWindow',
-    actions: ['rds:DescribeDBInstanceAutomatedBackups'],
-    resources: [rds('db'), rds('auto-backup')],
-    wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
-  };
-  const seeRecoveries: Permission = {
-    sid: 'SeeRecoveries',
-    actions: ['states:DescribeExecution'],
-    resources: [
-      stack.formatArn({
-        service: 'states',
-        resource: 'execution',
-        resourceName: `${machineName}:*`,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      }),
-    ],
-    wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',
-  };
-  const changeInstance = (
-    sid: string,
-    role: string,
-    names: string,
-    actions: readonly string[],
-  ): Permission => ({
-    sid,
-    actions,
-    resources: [rds('db', names)],
-    conditions: tagged(role),
-    wildcardReason: `The instance gets its name at run time. The condition keeps away from every instance that is not tagged ${role}.`,
-  });
+  const { databaseUrlSecret } = permissions;
+  const {
+    stack,
+    rds,
+    readUrl,
+    readMaster,
+    tagged,
+    tagging,
+    describeInstances,
+    describeSnapshots,
+    readQuota,
+    readBackupWindow,
+    seeRecoveries,
+    askDatabase,
+    secretVersions,
+    changeInstance,
+  } = permissionTerms(scope, permissions);
 
   return {
     'pre-migration-snapshot': [
@@ -118,30 +42,8 @@ export function functionPermissions(
       readQuota,
       readBackupWindow,
       seeRecoveries,
-      {
-        sid: 'AskDatabase',
-        actions: ['lambda:InvokeFunction'],
-        resources: [
-          stack.formatArn({
-            service: 'lambda',
-            resource: 'function',
-            resourceName: `${environment}-check-migrations`,
-            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-          }),
-        ],
-      },
-      {
-        sid: 'SeeSecretVersions',
-        actions: ['secretsmanager:DescribeSecret'],
-        resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
-      },
-      {
-        sid: 'PinSecretVersions',
-        actions: ['secretsmanager:UpdateSecretVersionStage'],
-        resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
-        // Any other label, AWSCURRENT above all, is out of reach.
-        conditions: { StringLike: { 'secretsmanager:VersionStage': 'migration-rollback-kept-*' } },
-      },
+      askDatabase,
+      ...secretVersions,
       {
         sid: 'CreateSnapshot',
         actions: ['rds:CreateDBSnapshot'],

@@ -1,8 +1,7 @@
-import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { RestorePointFunctionName } from '../lambdas/contract';
 import type { Permission } from './permission';
-import type { PermissionScope } from './permissions';
+import { permissionTerms, type PermissionScope } from './permission-terms';
 
 /** The queue for what nobody waited for and failed. */
 export function deadLettersName(environment: string): string {
@@ -12,54 +11,26 @@ export function deadLettersName(environment: string): string {
 /** What each function around restore points may ask of AWS; in the same way as `functionPermissions`. */
 export function restorePointPermissions(
   scope: Construct,
-  { environment, databaseUrlSecret, masterSecret, machineName }: PermissionScope,
+  permissions: PermissionScope,
 ): Readonly<Record<RestorePointFunctionName, readonly Permission[]>> {
-  const stack = Stack.of(scope);
-  const arn = (service: string, resource: string, resourceName: string): string =>
-    stack.formatArn({ service, resource, resourceName, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
-  const readUrl: Permission = {
-    sid: 'ReadDatabaseUrl',
-    actions: ['secretsmanager:GetSecretValue'],
-    resources: [databaseUrlSecret.secretArn],
-  };
-  const describeInstances: Permission = {
-    sid: 'DescribeInstances',
-    actions: ['rds:DescribeDBInstances'],
-    resources: [arn('rds', 'db', '*')],
-    wildcardReason:
-      'The live instance is found by the host in the secret, among all instances; after a recovery it has a new name.',
-  };
-  const describeSnapshots: Permission = {
-    sid: 'DescribeSnapshots',
-    actions: ['rds:DescribeDBSnapshots'],
-    resources: [arn('rds', 'db', '*'), arn('rds', 'snapshot', '*')],
-    wildcardReason:
-      'Snapshots are named after days, deployments and recoveries. Reading them changes nothing.',
-  };
-  const secretVersions: Permission[] = [
-    {
-      sid: 'SeeSecretVersions',
-      actions: ['secretsmanager:DescribeSecret'],
-      resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
-    },
-    {
-      sid: 'PinSecretVersions',
-      actions: ['secretsmanager:UpdateSecretVersionStage'],
-      resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
-      // Any other label, AWSCURRENT above all, is out of reach.
-      conditions: { StringLike: { 'secretsmanager:VersionStage': 'migration-rollback-kept-*' } },
-    },
-  ];
+  const { environment } = permissions;
+  const {
+    stack,
+    rds,
+    readUrl,
+    tagging,
+    describeInstances,
+    describeSnapshots,
+    readQuota,
+    readBackupWindow,
+    seeRecoveries,
+    askDatabase,
+    secretVersions,
+  } = permissionTerms(scope, permissions);
   const sendFailures: Permission = {
     sid: 'SendFailures',
     actions: ['sqs:SendMessage'],
     resources: [stack.formatArn({ service: 'sqs', resource: deadLettersName(environment) })],
-  };
-  const taggingScheduled = {
-    StringEquals: {
-      'aws:RequestTag/migration-rollback:role': 'scheduled',
-      'aws:RequestTag/migration-rollback:environment': environment,
-    },
   };
   return {
     'check-migrations': [readUrl],
@@ -69,16 +40,12 @@ export function restorePointPermissions(
       describeSnapshots,
       ...secretVersions,
       sendFailures,
-      {
-        sid: 'AskDatabase',
-        actions: ['lambda:InvokeFunction'],
-        resources: [arn('lambda', 'function', `${environment}-check-migrations`)],
-      },
+      askDatabase,
       {
         sid: 'CreateSnapshot',
         actions: ['rds:CreateDBSnapshot'],
-        resources: [arn('rds', 'db', '*'), arn('rds', 'snapshot', '*-scheduled-*')],
-        conditions: taggingScheduled,
+        resources: [rds('db'), rds('snapshot', '*-scheduled-*')],
+        conditions: tagging('scheduled'),
         wildcardReason:
           'The live instance is found out at run time, and the day names the snapshot. The condition allows nothing but ' +
           'snapshots with the tags of this system.',
@@ -86,8 +53,8 @@ export function restorePointPermissions(
       {
         sid: 'TagSnapshot',
         actions: ['rds:AddTagsToResource'],
-        resources: [arn('rds', 'snapshot', '*-scheduled-*')],
-        conditions: taggingScheduled,
+        resources: [rds('snapshot', '*-scheduled-*')],
+        conditions: tagging('scheduled'),
         wildcardReason: 'The day names the snapshot. The condition allows no other marks than its own.',
       },
     ],
@@ -97,22 +64,12 @@ export function restorePointPermissions(
       describeSnapshots,
       ...secretVersions,
       sendFailures,
-      {
-        sid: 'ReadQuota',
-        actions: ['rds:DescribeAccountAttributes'],
-        resources: ['*'],
-        wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
-      },
-      {
-        sid: 'SeeRecoveries',
-        actions: ['states:DescribeExecution'],
-        resources: [arn('states', 'execution', `${machineName}:*`)],
-        wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',
-      },
+      readQuota,
+      seeRecoveries,
       {
         sid: 'DeleteExpired',
         actions: ['rds:DeleteDBSnapshot'],
-        resources: [arn('rds', 'snapshot', '*')],
+        resources: [rds('snapshot')],
         conditions: {
           StringEquals: {
             'aws:ResourceTag/migration-rollback:environment': environment,
@@ -128,16 +85,6 @@ export function restorePointPermissions(
           'did not make and mark with an expiry, and from those on hold.',
       },
     ],
-    'restore-points': [
-      readUrl,
-      describeInstances,
-      describeSnapshots,
-      {
-        sid: 'ReadBackupWindow',
-        actions: ['rds:DescribeDBInstanceAutomatedBackups'],
-        resources: [arn('rds', 'db', '*'), arn('rds', 'auto-backup', '*')],
-        wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
-      },
-    ],
+    'restore-points': [readUrl, describeInstances, describeSnapshots, readBackupWindow],
   };
 }

@@ -1,0 +1,130 @@
+import { ArnFormat, Stack } from 'aws-cdk-lib';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { Construct } from 'constructs';
+import type { EnvironmentName } from '../lambdas/contract';
+import type { Permission } from './permission';
+
+/** What the permissions of the functions are about. */
+export interface PermissionScope {
+  readonly environment: EnvironmentName;
+  readonly databaseUrlSecret: ISecret;
+  readonly masterSecret: ISecret;
+  readonly machineName: string;
+}
+
+const ROLE_TAG = 'migration-rollback:role';
+const ENVIRONMENT_TAG = 'migration-rollback:environment';
+
+/** What several functions may ask, and the conditions that keep them to what this system made. */
+export function permissionTerms(
+  scope: Construct,
+  { environment, databaseUrlSecret, masterSecret, machineName }: PermissionScope,
+) {
+  const stack = Stack.of(scope);
+  const arn = (service: string, resource: string, resourceName: string): string =>
+    stack.formatArn({ service, resource, resourceName, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
+  const rds = (resource: string, resourceName = '*'): string => arn('rds', resource, resourceName);
+  const readSecret = (sid: string, secret: ISecret): Permission => ({
+    sid,
+    actions: ['secretsmanager:GetSecretValue'],
+    resources: [secret.secretArn],
+  });
+  const readUrl = readSecret('ReadDatabaseUrl', databaseUrlSecret);
+  const readMaster = readSecret('ReadMasterUser', masterSecret);
+  /** The resource was made by this system, for this environment, as this. */
+  const tagged = (role: string) => ({
+    StringEquals: {
+      [`aws:ResourceTag/${ROLE_TAG}`]: role,
+      [`aws:ResourceTag/${ENVIRONMENT_TAG}`]: environment,
+    },
+  });
+  /** The request makes the resource, or marks it, as this. */
+  const tagging = (role: string) => ({
+    StringEquals: {
+      [`aws:RequestTag/${ROLE_TAG}`]: role,
+      [`aws:RequestTag/${ENVIRONMENT_TAG}`]: environment,
+    },
+  });
+
+  const describeInstances: Permission = {
+    sid: 'DescribeInstances',
+    actions: ['rds:DescribeDBInstances'],
+    resources: [rds('db')],
+    wildcardReason:
+      'The live instance is found by the host in the secret, among all instances; after a recovery it has a new name.',
+  };
+  const describeSnapshots: Permission = {
+    sid: 'DescribeSnapshots',
+    actions: ['rds:DescribeDBSnapshots'],
+    resources: [rds('db'), rds('snapshot')],
+    wildcardReason:
+      'Snapshots are named after deployments and recoveries to come. Reading them changes nothing.',
+  };
+  const readQuota: Permission = {
+    sid: 'ReadQuota',
+    actions: ['rds:DescribeAccountAttributes'],
+    resources: ['*'],
+    wildcardReason: 'The quota belongs to the account: RDS knows no resource for this action.',
+  };
+  const readBackupWindow: Permission = {
+    sid: 'ReadBackupWindow',
+    actions: ['rds:DescribeDBInstanceAutomatedBackups'],
+    resources: [rds('db'), rds('auto-backup')],
+    wildcardReason: 'Automated backups have ids that RDS makes up. Reading them changes nothing.',
+  };
+  const seeRecoveries: Permission = {
+    sid: 'SeeRecoveries',
+    actions: ['states:DescribeExecution'],
+    resources: [arn('states', 'execution', `${machineName}:*`)],
+    wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',
+  };
+  const changeInstance = (
+    sid: string,
+    role: string,
+    names: string,
+    actions: readonly string[],
+  ): Permission => ({
+    sid,
+    actions,
+    resources: [rds('db', names)],
+    conditions: tagged(role),
+    wildcardReason: `The instance gets its name at run time. The condition keeps away from every instance that is not tagged ${role}.`,
+  });
+
+  const secretVersions: Permission[] = [
+    {
+      sid: 'SeeSecretVersions',
+      actions: ['secretsmanager:DescribeSecret'],
+      resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
+    },
+    {
+      sid: 'PinSecretVersions',
+      actions: ['secretsmanager:UpdateSecretVersionStage'],
+      resources: [databaseUrlSecret.secretArn, masterSecret.secretArn],
+      // Any other label, AWSCURRENT above all, is out of reach.
+      conditions: { StringLike: { 'secretsmanager:VersionStage': 'migration-rollback-kept-*' } },
+    },
+  ];
+  const askDatabase: Permission = {
+    sid: 'AskDatabase',
+    actions: ['lambda:InvokeFunction'],
+    resources: [arn('lambda', 'function', `${environment}-check-migrations`)],
+  };
+  return {
+    stack,
+    arn,
+    rds,
+    readUrl,
+    readMaster,
+    tagged,
+    tagging,
+    describeInstances,
+    describeSnapshots,
+    readQuota,
+    readBackupWindow,
+    seeRecoveries,
+    secretVersions,
+    askDatabase,
+    changeInstance,
+  };
+}
