@@ -26,6 +26,7 @@ import type { Postgres } from './postgres/contract';
 import { startPostgres } from './postgres/postgres';
 import type { Durations } from './rds/durations';
 import { RdsService } from './rds/service';
+import { S3Service } from './s3/service';
 import { SchedulerService } from './scheduler/service';
 import { SecretsManagerService } from './secrets-manager/service';
 import { SnsService } from './sns/service';
@@ -154,7 +155,7 @@ export class Sandbox {
       const cloudWatch = new CloudWatchService(context);
       const ecs = new EcsServiceApi(context);
       collect(context, cloudWatch, { lambda, stepFunctions, events, scheduler, sqs });
-      const others = [SecretsManagerService, StsService].map((Other) => new Other(context));
+      const others = [SecretsManagerService, StsService, S3Service].map((Other) => new Other(context));
       for (const service of [
         rds,
         stepFunctions,

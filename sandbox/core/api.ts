@@ -12,7 +12,8 @@ export type ServiceName =
   | 'scheduler'
   | 'monitoring'
   | 'ecs'
-  | 'sqs';
+  | 'sqs'
+  | 's3';
 
 /** Who makes a call: a role (of a function, of the machine, of CI), the account's administrator or a service of AWS. */
 export interface Caller {

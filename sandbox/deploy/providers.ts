@@ -7,6 +7,7 @@ import { LAMBDA_PROVIDERS } from './providers/lambda';
 import { NETWORK_PROVIDERS } from './providers/network';
 import { OTHER_PROVIDERS } from './providers/others';
 import { RDS_PROVIDERS } from './providers/rds';
+import { S3_PROVIDERS } from './providers/s3';
 import { SCHEDULER_PROVIDERS } from './providers/scheduler';
 import { SECRETS_MANAGER_PROVIDERS } from './providers/secrets-manager';
 import { SNS_PROVIDERS } from './providers/sns';
@@ -24,6 +25,7 @@ const PROVIDERS: Readonly<Record<string, Provider>> = {
   ...SNS_PROVIDERS,
   ...SQS_PROVIDERS,
   ...EVENTS_PROVIDERS,
+  ...S3_PROVIDERS,
   ...SCHEDULER_PROVIDERS,
   ...CLOUDWATCH_PROVIDERS,
   ...OTHER_PROVIDERS,

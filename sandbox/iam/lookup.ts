@@ -58,6 +58,11 @@ export class Lookup {
     return Topic.parse(answer ?? {}).Attributes.Policy;
   }
 
+  async bucketPolicy(name: string): Promise<Json | undefined> {
+    const answer = await this.ask('s3', 'GetBucketPolicy', { Bucket: name });
+    return z.object({ Policy: json.optional() }).parse(answer ?? {}).Policy;
+  }
+
   async functionPolicy(name: string): Promise<Json | undefined> {
     const answer = await this.ask('lambda', 'GetPolicy', { FunctionName: name });
     return z.object({ Policy: json.optional() }).parse(answer ?? {}).Policy;

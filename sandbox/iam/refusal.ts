@@ -14,6 +14,7 @@ const REFUSALS: Readonly<Record<ServiceName, { readonly code: string; readonly s
   states: { code: 'AccessDeniedException', status: 400 },
   events: { code: 'AccessDeniedException', status: 400 },
   ecs: { code: 'AccessDeniedException', status: 400 },
+  s3: { code: 'AccessDenied', status: 403 },
   sqs: { code: 'AccessDenied', status: 403 },
 };
 

@@ -35,6 +35,8 @@ export async function requestsOf(
       return monitoringRequests(operation, input);
     case 'sqs':
       return sqsRequests(operation, input, account, lookup);
+    case 's3':
+      return s3Requests(operation, input, account, lookup);
     case 'ecs':
       return ecsRequests(operation, input, account);
   }
@@ -183,6 +185,27 @@ async function sqsRequests(
   return [
     { action, resource: arn(account, 'sqs', name), ...(resourcePolicy !== undefined && { resourcePolicy }) },
   ];
+}
+
+const S3Input = z.object({ Bucket: z.string(), Key: text, VersionId: text });
+/** Some operations are allowed by the action of another one. */
+const S3_ACTIONS: Readonly<Record<string, string>> = {
+  HeadObject: 'GetObject',
+  ListObjectsV2: 'ListBucket',
+  ListObjectVersions: 'ListBucketVersions',
+};
+
+async function s3Requests(
+  operation: string,
+  given: unknown,
+  { partition }: Account,
+  lookup: Lookup,
+): Promise<PermissionRequest[]> {
+  const { Bucket: bucket, Key: key, VersionId } = S3Input.parse(given);
+  const action = `s3:${S3_ACTIONS[operation] ?? operation}${VersionId === undefined ? '' : 'Version'}`;
+  const resource = `arn:${partition}:s3:::${bucket}${key === undefined ? '' : `/${key}`}`;
+  const resourcePolicy = await lookup.bucketPolicy(bucket);
+  return [{ action, resource, ...(resourcePolicy !== undefined && { resourcePolicy }) }];
 }
 
 const EcsInput = z.object({

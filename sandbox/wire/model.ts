@@ -11,11 +11,12 @@ import * as sts from '@aws-sdk/client-sts';
 import { NormalizedSchema } from '@smithy/core/schema';
 import type { StaticErrorSchema, StaticOperationSchema } from '@smithy/types';
 import type { ServiceName } from '../core/api';
+import { S3_MODEL } from '../s3/model';
 import { SQS_MODEL } from '../sqs/model';
 import { shapeOf, type Shape } from './shapes';
 
 /** How a service's messages look on the wire. CloudWatch speaks several, as each SDK has its own favourite. */
-export type ProtocolName = 'query' | 'json' | 'rest' | 'cbor';
+export type ProtocolName = 'query' | 'json' | 'rest' | 'rest-xml' | 'cbor';
 
 export interface OperationModel {
   readonly name: string;
@@ -101,6 +102,7 @@ const FACTS: readonly Facts[] = [
     target: 'AmazonSQS',
   },
   { service: 'lambda', sdk: lambda, protocols: ['rest'], target: 'AWSLambda' },
+  { service: 's3', sdk: S3_MODEL, protocols: ['rest-xml'], target: 'AmazonS3' },
   { service: 'scheduler', sdk: scheduler, protocols: ['rest'], target: 'AWSChronosService' },
 ];
 

@@ -140,7 +140,8 @@ function readInput(
     } else if (text !== undefined) input[member.name] = readText(member.shape, text, member.name);
   }
   for (const name of request.query.keys())
-    if (!queryNames.has(name) && !/^X-Amz-/i.test(name))
+    // Clients of S3 name the operation in x-id as well.
+    if (!queryNames.has(name) && !/^(X-Amz-|x-id$)/i.test(name))
       throw unknownMember('ValidationException', name, `the query of ${shape.name}`, queryNames);
   if (payload) {
     if (request.body.length > 0)

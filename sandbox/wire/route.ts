@@ -5,6 +5,7 @@ import { MODELLED_SERVICES, serviceModel, type ProtocolName, type ServiceModel }
 import type { Protocol, WireRequest } from './protocol';
 import { formOf, queryProtocol } from './query-protocol';
 import { restProtocol } from './rest-protocol';
+import { restXmlProtocol } from './rest-xml-protocol';
 
 export interface Destination {
   readonly model: ServiceModel;
@@ -15,6 +16,7 @@ const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
   query: queryProtocol,
   json: jsonProtocol,
   rest: restProtocol,
+  'rest-xml': restXmlProtocol,
   cbor: cborProtocol,
 };
 
@@ -79,7 +81,9 @@ function isFor(request: WireRequest, model: ServiceModel): boolean {
 }
 
 function protocolOf(request: WireRequest, model: ServiceModel): ProtocolName {
-  const wanted = model.protocols.includes('rest') ? 'rest' : protocolByLook(request);
+  const wanted =
+    model.protocols.find((protocol) => protocol === 'rest' || protocol === 'rest-xml') ??
+    protocolByLook(request);
   if (model.protocols.includes(wanted)) return wanted;
   throw new ApiError(
     'UnknownOperationException',
