@@ -379,6 +379,22 @@ export const RestorePointsResult = z.object({
 });
 export type RestorePointsResult = z.infer<typeof RestorePointsResult>;
 
+/** A person lets a migration that a recovery took away pass the gate unchanged. */
+export const LiftQuarantineEvent = z.strictObject({
+  migration: text(255),
+  requestedBy: text(200),
+  reason: text(1000),
+});
+export interface LiftQuarantineResult {
+  migration: string;
+  instanceId: string;
+  /** The recovery that took it away. */
+  recoveryId: string;
+  /** Of the first who asked, as far as a tag holds it. */
+  lift: { by: string; at: string; reason: string };
+  stillInQuarantine: string[];
+}
+
 /** What the schedule sends; a person may leave all of it out. */
 export const ReapSnapshotsEvent = z.strictObject({
   /** Says what would be deleted, and deletes nothing. */
@@ -433,6 +449,7 @@ export const RESTORE_POINT_FUNCTIONS = [
   'scheduled-snapshot',
   'reap-snapshots',
   'restore-points',
+  'lift-quarantine',
 ] as const;
 export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
 

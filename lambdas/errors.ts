@@ -182,6 +182,11 @@ export class MigrationQuarantined extends RollbackError {
   override readonly name = 'MigrationQuarantined';
 }
 
+/** The quarantine cannot be lifted: the migration is not in it, or the instance has no room for the tag that says so. */
+export class QuarantineNotLifted extends RollbackError {
+  override readonly name = 'QuarantineNotLifted';
+}
+
 /** The database has a migration that failed and was not resolved. */
 export class MigrationFailed extends RollbackError {
   override readonly name = 'MigrationFailed';

@@ -7,7 +7,16 @@ import {
   type Tag,
 } from '@aws-sdk/client-rds';
 import { digestOf } from './names';
-import { decode, decodeEntry, encode, encodeEntry, readEntries, writeEntries, type Migration } from './tags';
+import {
+  cut,
+  decode,
+  decodeEntry,
+  encode,
+  encodeEntry,
+  readEntries,
+  writeEntries,
+  type Migration,
+} from './tags';
 
 /**
  * A restore point that is a time inside the automated backups: a marker among the tags of the live instance,
@@ -85,8 +94,7 @@ export async function writeMarker(
   const words = [
     time,
     request.outcome ?? NONE,
-    // Cut before it is encoded: half of an encoded character would not be readable.
-    encode(request.deploymentId.slice(0, 40)),
+    encode(cut(request.deploymentId, 60)),
     ...[...request.migrations].reverse().map(encodeEntry),
   ];
   const tags = writeEntries(name, words, 1);

@@ -1,38 +1,68 @@
 import type { Tag } from '@aws-sdk/client-rds';
-import { decode, encode, entryKeys, readEntries, shortChecksum, writeEntries, type Migration } from './tags';
+import { digestOf } from './names';
+import {
+  allowed,
+  cut,
+  decode,
+  encode,
+  entryKeys,
+  heldName,
+  readEntries,
+  shortChecksum,
+  writeEntries,
+  type Migration,
+} from './tags';
 
 /**
  * The quarantine: migrations that recoveries took away. It is in the tags of the live instance, where the gate sees it without
  * a further call: `quarantine`, `quarantine-2`, … hold `name:first digits of the checksum:id of the recovery`, newest first, and
  * `quarantine-reason` says why the newest recovery was done. A recovery gives its recovery instance these tags before it becomes
  * the live one, those of the instance before it included.
+ *
+ * A person lifts it for one migration by a tag beside it, `lifted-<digest of the name>` = `time recovery who reason`. The entry
+ * stays, so two persons who lift two migrations at the same moment do not undo each other; the next recovery leaves both out.
  */
 export interface Quarantined {
+  /** As `heldName` writes it. */
   readonly name: string;
   /** First digits of the SHA-256 of its migration.sql; undefined: not known, and no content of that name passes. */
   readonly checksum: string | undefined;
   /** The recovery that took it away. */
   readonly recoveryId: string;
+  /** Who let it pass again; only for the recovery that it was taken away by. */
+  readonly lift?: Lift;
+}
+
+export interface Lift {
+  readonly by: string;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly reason: string;
 }
 
 const NAME = 'quarantine';
 /** Each holds three to five migrations. */
 const MAX_QUARANTINE_TAGS = 8;
 
-/** Newest first. */
+/** Newest first, the lifted ones among them. */
 export function readQuarantine(tags: readonly Tag[] | undefined): Quarantined[] {
   return readEntries(tags, NAME).map((entry) => {
-    const [name = '', checksum = '', recoveryId = ''] = entry.split(':');
-    return { name: decode(name), checksum: checksum === '' ? undefined : checksum, recoveryId };
+    const [encoded = '', checksum = '', recoveryId = ''] = entry.split(':');
+    const name = decode(encoded);
+    const lift = readLift(tags, { name, recoveryId });
+    return { name, checksum: checksum === '' ? undefined : checksum, recoveryId, ...(lift && { lift }) };
   });
 }
 
 /** The tags for a quarantine; where they do not hold all, the oldest are let go. */
-export function writeQuarantine(quarantine: readonly Quarantined[]): Tag[] {
+export function writeQuarantine(
+  quarantine: readonly Quarantined[],
+  maxTags: number = MAX_QUARANTINE_TAGS,
+): Tag[] {
   const entries = quarantine.map(
     ({ name, checksum = '', recoveryId }) => `${encode(name)}:${checksum}:${recoveryId}`,
   );
-  return writeEntries(NAME, entries, MAX_QUARANTINE_TAGS);
+  return writeEntries(NAME, entries, Math.min(maxTags, MAX_QUARANTINE_TAGS));
 }
 
 /** Those that a recovery takes away, before those that are in quarantine already; a name is in it once. */
@@ -42,11 +72,14 @@ export function addToQuarantine(
   recoveryId: string,
 ): Quarantined[] {
   const added = [...takenAway].reverse().map(({ name, checksum }) => ({
-    name,
+    name: heldName(name),
     checksum: checksum === undefined ? undefined : shortChecksum(checksum),
     recoveryId,
   }));
-  return [...added, ...quarantine.filter(({ name }) => !takenAway.some((one) => one.name === name))];
+  const left = quarantine.filter(
+    ({ name, lift }) => lift === undefined && !added.some((one) => one.name === name),
+  );
+  return [...added, ...left];
 }
 
 /** Keys of all tags of the quarantine, for RemoveTagsFromResource. */
@@ -54,19 +87,42 @@ export function quarantineKeys(tags: readonly Tag[] | undefined): string[] {
   return entryKeys(tags, NAME);
 }
 
-/** Of the pending migrations those in quarantine that are unchanged, and those that were changed since. */
+/** The tag that lifts the quarantine for one migration. */
+export function writeLift(held: Pick<Quarantined, 'name' | 'recoveryId'>, { by, at, reason }: Lift): Tag[] {
+  const who = encode(cut(by, 80));
+  return writeEntries(liftName(held.name), [allowed(`${at} ${held.recoveryId} ${who} ${reason}`)], 1);
+}
+
+function readLift(
+  tags: readonly Tag[] | undefined,
+  held: Pick<Quarantined, 'name' | 'recoveryId'>,
+): Lift | undefined {
+  const [at, recoveryId, who, ...reason] = readEntries(tags, liftName(held.name));
+  if (at === undefined || who === undefined || recoveryId !== held.recoveryId) return undefined;
+  return { at, by: decode(who), reason: reason.join(' ') };
+}
+
+function liftName(name: string): string {
+  return `lifted-${digestOf(name)}`;
+}
+
+/**
+ * Of the pending migrations those in quarantine: unchanged, changed since, and those that somebody lifted it for.
+ */
 export function judge(
   pending: readonly Migration[],
   quarantine: readonly Quarantined[],
-): { refused: Quarantined[]; changed: Quarantined[] } {
+): { refused: Quarantined[]; changed: Quarantined[]; lifted: (Quarantined & { lift: Lift })[] } {
   const refused: Quarantined[] = [];
   const changed: Quarantined[] = [];
+  const lifted: (Quarantined & { lift: Lift })[] = [];
   for (const { name, checksum } of pending) {
-    const held = quarantine.find((one) => one.name === name);
+    const held = quarantine.find((one) => one.name === heldName(name));
     if (!held) continue;
     const isChanged =
       checksum !== undefined && held.checksum !== undefined && !checksum.startsWith(held.checksum);
-    (isChanged ? changed : refused).push(held);
+    if (held.lift) lifted.push({ ...held, lift: held.lift });
+    else (isChanged ? changed : refused).push(held);
   }
-  return { refused, changed };
+  return { refused, changed, lifted };
 }

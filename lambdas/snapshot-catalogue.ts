@@ -29,7 +29,9 @@ export async function listOwnSnapshots(
   environment: EnvironmentName,
   live: DBInstance,
 ): Promise<OwnSnapshot[]> {
-  const quarantined = new Set(readQuarantine(live.TagList).map(({ name }) => name));
+  const quarantined = new Set(
+    readQuarantine(live.TagList).flatMap(({ name, lift }) => (lift === undefined ? [name] : [])),
+  );
   const found: OwnSnapshot[] = [];
   const copied = new Set<string>();
   const pages = paginateDescribeDBSnapshots({ client: rds, pageSize: 100 }, { SnapshotType: 'manual' });

@@ -1,6 +1,7 @@
 import type { Tag } from '@aws-sdk/client-rds';
 import { createHash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { digestOf } from './names';
 
 /**
  * The state of this system: tags on the RDS resources themselves. Everything that reads or writes them is here.
@@ -141,13 +142,12 @@ export function shortChecksum(checksum: string): string {
 }
 
 /**
- * As many of the entries, from the first on, as fit: `name`, `name-2`, … hold them separated by spaces. An entry has none and
- * no character that a tag must not have.
+ * As many of the entries, from the first on, as fit: `name`, `name-2`, … hold them separated by spaces. An entry has none,
+ * no character that a tag must not have, and fits into one tag.
  */
 export function writeEntries(name: string, entries: readonly string[], maxTags: number): Tag[] {
   const chunks: string[] = [];
   for (const entry of entries) {
-    if (entry.length > MAX_VALUE) break;
     const last = chunks.at(-1);
     if (last !== undefined && last.length + 1 + entry.length <= MAX_VALUE)
       chunks[chunks.length - 1] = `${last} ${entry}`;
@@ -205,7 +205,30 @@ export function migrationsDigest(migrations: readonly Migration[]): string {
 
 /** A migration as `name:first digits of the checksum`. */
 export function encodeEntry({ name, checksum }: Migration): string {
-  return checksum === undefined ? encode(name) : `${encode(name)}:${shortChecksum(checksum)}`;
+  const held = encode(heldName(name));
+  return checksum === undefined ? held : `${held}:${shortChecksum(checksum)}`;
+}
+
+/** An entry has room for a name as long as this beside a checksum and the id of a recovery. */
+const MAX_NAME = MAX_VALUE - CHECKSUM_DIGITS - 12;
+
+/**
+ * A migration's name as tags hold it: the name itself, or of one that is too long its beginning and a digest that tells it
+ * from others. Names out of tags are compared with this.
+ */
+export function heldName(name: string): string {
+  const end = `~${digestOf(name)}`;
+  return encode(name).length <= MAX_NAME ? name : `${cut(name, MAX_NAME - encode(end).length)}${end}`;
+}
+
+/** As many characters of a text as are, encoded, at most `length` long. */
+export function cut(text: string, length: number): string {
+  let beginning = '';
+  for (const character of text) {
+    if (encode(beginning + character).length > length) break;
+    beginning += character;
+  }
+  return beginning;
 }
 
 /** What `encodeEntry` wrote. */
@@ -233,7 +256,7 @@ export function decode(text: string): string {
 }
 
 /** Characters that RDS refuses become `_`, and what is too long is cut. */
-function allowed(value: string): string {
+export function allowed(value: string): string {
   return Array.from(value.replace(/[^\p{L}\p{Z}\p{N}_.:/=+\-@]/gu, '_'))
     .slice(0, MAX_VALUE)
     .join('')

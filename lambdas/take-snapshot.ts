@@ -10,6 +10,7 @@ import type { CheckMigrationsResult, EnvironmentName, InstanceAddress } from './
 import { InstanceBusy, LiveInstanceUnclear, SnapshotQuotaExceeded, isAwsError } from './errors';
 import { findSnapshot, isTerminal } from './rds';
 import { pinCurrentVersion } from './secret-pins';
+import { noSnapshotLeft, QUOTA_HINT, snapshotQuota } from './snapshot-quota';
 import { writeSettings } from './stored-settings';
 import { MAX_TAGS, writeMarks, writeMigrations, type Marks, type Migration } from './tags';
 
@@ -48,6 +49,8 @@ export async function takeSnapshot(request: SnapshotRequest, deps: TakeSnapshotD
   const { instance, address, snapshotId } = request;
   const { rds, secrets } = deps;
   refuseStatus(address.instanceId, instance.DBInstanceStatus ?? 'unknown');
+  const quota = await snapshotQuota(rds);
+  if (quota.free === 0) throw new SnapshotQuotaExceeded(noSnapshotLeft(quota), QUOTA_HINT);
   const [databaseUrlVersion, masterVersion] = await Promise.all([
     pinCurrentVersion(secrets, deps.databaseUrlSecretId),
     pinCurrentVersion(secrets, deps.masterSecretId),
@@ -87,8 +90,6 @@ export async function takeSnapshot(request: SnapshotRequest, deps: TakeSnapshotD
 }
 
 const BUSY_HINT = 'Ask again in a few minutes, for instance when an automated backup is done.';
-export const QUOTA_HINT =
-  'Delete snapshots that nobody needs, ask AWS for a higher quota, or deploy with restorePoint "point-in-time".';
 
 function refuseStatus(instanceId: string, status: string): void {
   if (SNAPSHOTTABLE.includes(status)) return;

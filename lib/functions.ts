@@ -29,6 +29,7 @@ export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePoin
   'scheduled-snapshot': false,
   'reap-snapshots': false,
   'restore-points': false,
+  'lift-quarantine': false,
 };
 
 /** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */

@@ -203,6 +203,7 @@ export class MigrationRollback extends Construct {
       'scheduled-snapshot': make('scheduled-snapshot'),
       'reap-snapshots': make('reap-snapshots'),
       'restore-points': make('restore-points'),
+      'lift-quarantine': make('lift-quarantine'),
     };
     return { functions, restorePointFunctions };
   }

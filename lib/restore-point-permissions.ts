@@ -38,6 +38,7 @@ export function restorePointPermissions(
       readUrl,
       describeInstances,
       describeSnapshots,
+      readQuota,
       ...secretVersions,
       sendFailures,
       askDatabase,
@@ -86,5 +87,18 @@ export function restorePointPermissions(
       },
     ],
     'restore-points': [readUrl, describeInstances, describeSnapshots, readBackupWindow],
+    'lift-quarantine': [
+      readUrl,
+      describeInstances,
+      seeRecoveries,
+      {
+        sid: 'LiftQuarantine',
+        actions: ['rds:AddTagsToResource'],
+        resources: [rds('db')],
+        conditions: { 'ForAllValues:StringLike': { 'aws:TagKeys': 'migration-rollback:lifted-*' } },
+        wildcardReason:
+          'The live instance is found out at run time. The condition allows no other tags than those that lift a quarantine.',
+      },
+    ],
   };
 }

@@ -17,7 +17,6 @@ import {
   MigrationRunning,
   RecoveryAlreadyRunning,
   RollbackError,
-  SnapshotQuotaExceeded,
   SnapshotUnusable,
 } from '../errors';
 import { findLiveInstance, type LiveInstance } from '../live-instance';
@@ -29,7 +28,7 @@ import { findSnapshot } from '../rds';
 import { findRunningRecovery } from '../recovery-claim';
 import { required } from '../secrets';
 import { snapshotQuota } from '../snapshot-quota';
-import { QUOTA_HINT, takeSnapshot } from '../take-snapshot';
+import { takeSnapshot } from '../take-snapshot';
 import { readMarks, writeMarks, type Migration } from '../tags';
 
 export interface PreMigrationSnapshotDeps {
@@ -82,7 +81,10 @@ async function restorePoint(
 
   const { database, pending, notes } = await examine(event, live, deps);
   if (marker) return ofTime(marker.time, instanceId, notes);
-  if (existing) return ofSnapshot(existing, notes);
+  if (existing) {
+    const { warning } = await snapshotQuota(deps.rds);
+    return ofSnapshot(existing, warning === undefined ? notes : [...notes, warning]);
+  }
   if (pending?.length === 0)
     return {
       status: 'skipped',
@@ -129,11 +131,11 @@ async function examine(
       lockHint(database),
     );
   const pending = event.migrations?.filter(({ name }) => database.pending?.includes(name));
-  const { refused, changed } = judge(pending ?? [], readQuarantine(instance.TagList));
+  const { refused, changed, lifted } = judge(pending ?? [], readQuarantine(instance.TagList));
   if (refused.length > 0)
     throw new MigrationQuarantined(
       `Taken away by a recovery and not changed since: ${refused.map(({ name, recoveryId }) => `${name} (recovery ${recoveryId})`).join(', ')}. Reason of the recovery: ${readMarks(instance.TagList)['quarantine-reason'] ?? 'not known'}.`,
-      'Mend the migration: another content passes. If it was not at fault, lift the quarantine (docs/pipeline.md).',
+      'Mend the migration: another content passes. If it was not at fault, lift its quarantine (docs/runbook.md).',
     );
   return {
     database,
@@ -141,6 +143,10 @@ async function examine(
     notes: [
       ...changed.map(
         ({ name, recoveryId }) => `${name} was taken away by recovery ${recoveryId} and changed since.`,
+      ),
+      ...lifted.map(
+        ({ name, recoveryId, lift }) =>
+          `${name} was taken away by recovery ${recoveryId}; ${lift.by} lifted its quarantine at ${lift.at}: ${lift.reason}`,
       ),
       ...database.changed.map(
         (name) => `${name} is in the database with another content; Prisma does not apply it again.`,
@@ -167,12 +173,6 @@ async function begin(
     pending,
   }: { snapshotId: string; database: CheckMigrationsResult; pending: Migration[] | undefined },
 ): Promise<PreMigrationSnapshotResult> {
-  const { used, quota } = await snapshotQuota(deps.rds);
-  if (used >= quota)
-    throw new SnapshotQuotaExceeded(
-      `${used} of ${quota} manual snapshots of this account and Region are used.`,
-      QUOTA_HINT,
-    );
   const days = deps.snapshotRetentionDays;
   try {
     const snapshot = await takeSnapshot(

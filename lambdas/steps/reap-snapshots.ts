@@ -22,8 +22,6 @@ export interface ReapSnapshotsDeps {
   readonly now: () => Date;
 }
 
-/** So many are left free: a day of deployments, and what a recovery takes. */
-const QUOTA_MARGIN = 10;
 /** One call deletes at most as many, so that it ends in time; the next one goes on. */
 const MAX_DELETIONS = 200;
 
@@ -60,7 +58,11 @@ export async function reapSnapshots(
   const gone = new Set(deleted.map(({ id }) => id));
   const left = candidates.filter(({ id }) => !gone.has(id));
   const released = event.dryRun ? [] : await releaseSecrets(left, deps);
-  const warnings = [...newestWarning(left, rules, now), ...(await quotaWarning(rds))];
+  const { warning: quotaWarning } = await snapshotQuota(rds);
+  const warnings = [
+    ...newestWarning(left, rules, now),
+    ...(quotaWarning === undefined ? [] : [quotaWarning]),
+  ];
   const result: ReapSnapshotsResult = {
     dryRun: event.dryRun,
     deleted: deleted.map(({ id, why }) => ({ snapshotId: id, why })),
@@ -108,14 +110,5 @@ function newestWarning(left: readonly OwnSnapshot[], rules: RetentionRules, now:
     ? []
     : [
         `The newest good snapshot, ${newest.id}, is ${Math.floor(hours)} hours old; at most ${rules.newestAtMostHours} are allowed.`,
-      ];
-}
-
-async function quotaWarning(rds: RDSClient): Promise<string[]> {
-  const { used, quota } = await snapshotQuota(rds);
-  return used + QUOTA_MARGIN <= quota
-    ? []
-    : [
-        `${used} of ${quota} manual snapshots of this account and Region are used: delete some, ask AWS for a higher quota, or deploy with restorePoint "point-in-time".`,
       ];
 }

@@ -6,6 +6,7 @@ import { findLiveInstance } from '../live-instance';
 import { backupWindow, readMarkers } from '../point-in-time';
 import { decide } from '../retention';
 import { listOwnSnapshots } from '../snapshot-catalogue';
+import { heldName } from '../tags';
 
 type Point = RestorePointsResult['points'][number];
 
@@ -74,7 +75,9 @@ export async function restorePoints(
     window: window ? { from: window.from.toISOString(), to: window.to.toISOString() } : null,
     points: points
       .filter(({ kind }) => event.kind === undefined || kind === event.kind)
-      .filter(({ migrations }) => event.migration === undefined || migrations.includes(event.migration))
+      .filter(
+        ({ migrations }) => event.migration === undefined || migrations.includes(heldName(event.migration)),
+      )
       .filter(({ time }) => event.since === undefined || Date.parse(time) >= Date.parse(event.since))
       .sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
       .slice(0, event.limit),

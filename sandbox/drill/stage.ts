@@ -10,6 +10,7 @@ import {
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { Client } from 'pg';
 import { z } from 'zod';
+import { readQuarantine } from '../../lambdas/quarantine';
 import { arn } from '../core/account';
 import { ApiError } from '../core/api';
 import { prisma } from '../prisma/cli';
@@ -215,6 +216,16 @@ export class Stage {
         z.object({ points: z.array(z.unknown()) }).parse(await this.invoke('restore-points', {})).points,
       (points) => String(points.length),
     );
+    const { instance } = await this.live();
+    const [taken] = readQuarantine(instance.TagList);
+    if (taken)
+      await timeline.step(`Lift the quarantine of ${taken.name}`, () =>
+        this.invoke('lift-quarantine', {
+          migration: taken.name,
+          requestedBy: 'drill',
+          reason: 'it was not at fault',
+        }),
+      );
   }
 
   private async invokeGate(event: object): Promise<z.infer<typeof GateAnswer>> {

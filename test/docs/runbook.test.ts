@@ -3,6 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import {
+  AddTagsToResourceCommand,
   DescribeDBInstancesCommand,
   paginateDescribeDBInstances,
   paginateDescribeDBSnapshots,
@@ -15,6 +16,7 @@ import {
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { z } from 'zod';
+import { addToQuarantine, writeQuarantine } from '../../lambdas/quarantine';
 import type { Api } from '../../sandbox/core/api';
 import { VirtualClock } from '../../sandbox/core/clock';
 import { durations } from '../../sandbox/rds/durations';
@@ -268,6 +270,24 @@ describe('an operator who follows it', () => {
     expect(Object.keys(await operator.snapshots())).toEqual(
       expect.arrayContaining([FINAL, `${second}-by-hand`]),
     );
+  });
+
+  test('lets a migration pass that was taken away and was not at fault', async () => {
+    const { rds } = operator.sandbox.clients();
+    const { DBInstances } = await rds.send(new DescribeDBInstancesCommand({}));
+    const quarantined = addToQuarantine([], [{ name: '20251208120000_add_index' }], '0123456789');
+    await rds.send(
+      new AddTagsToResourceCommand({
+        ResourceName: DBInstances?.[0]?.DBInstanceArn,
+        Tags: writeQuarantine(quarantined),
+      }),
+    );
+    await operator.sets('MIGRATION', '20251208120000_add_index');
+    const lifted = await operator.does('Lift a quarantine');
+    expect(lifted).toContain('"by":"ada@example.com"');
+    expect(await operator.does('Lift a quarantine')).toBe(lifted);
+    await operator.sets('MIGRATION', 'none-such');
+    expect(await operator.does('Lift a quarantine')).toContain('QuarantineNotLifted');
   });
 
   test('redrives an execution that failed, and it goes on with the step that had failed', async () => {

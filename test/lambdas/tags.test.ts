@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import {
   customerTags,
+  encode,
+  heldName,
   migrationsDigest,
   readMarks,
   readMigrations,
@@ -48,7 +50,7 @@ test('migrations come back in order, names with odd characters too', () => {
   fc.assert(
     fc.property(fc.array(migration, { maxLength: 20 }), (migrations) => {
       const read = readMigrations(writeMigrations(migrations));
-      const names = migrations.map(({ name }) => name);
+      const names = migrations.map(({ name }) => heldName(name));
       expect(read?.count).toBe(names.length);
       expect(names.slice(names.length - (read?.names.length ?? 0))).toEqual(read?.names);
       expect(read?.complete).toBe(read?.names.length === names.length);
@@ -70,6 +72,24 @@ test('of 500 migrations with long names the newest are stored, with the count an
   expect(tags.find(({ Key }) => Key === 'migration-rollback:migrations-digest')?.Value).toBe(
     migrationsDigest(migrations),
   );
+});
+
+test('a name that no tag holds is shortened, and still told from others', () => {
+  const long = fc.string({ minLength: 1, maxLength: 300, unit: 'grapheme' });
+  fc.assert(
+    fc.property(long, long, (one, other) => {
+      expect(encode(heldName(one)).length).toBeLessThanOrEqual(228);
+      expect(heldName(heldName(one))).toBe(heldName(one));
+      expect(heldName(`${other}${one}`) === heldName(`${other}${other}`)).toBe(one === other);
+    }),
+  );
+  expect(heldName('20261121120000_short')).toBe('20261121120000_short');
+  const [first, second] = ['a', 'b'].map((end) => ({ name: `${'ü'.repeat(200)}${end}` }));
+  if (!first || !second) throw new Error('unreachable');
+  expect(readMigrations(writeMigrations([first, second]))?.names).toEqual([
+    heldName(first.name),
+    heldName(second.name),
+  ]);
 });
 
 test('a snapshot without our tags says nothing about migrations', () => {

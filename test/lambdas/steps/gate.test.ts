@@ -15,6 +15,7 @@ import { addToQuarantine, quarantineKeys, writeQuarantine } from '../../../lambd
 import { takeClaim } from '../../../lambdas/recovery-claim';
 import { currentSecret } from '../../../lambdas/secrets';
 import { checkMigrations } from '../../../lambdas/steps/check-migrations';
+import { liftQuarantine } from '../../../lambdas/steps/lift-quarantine';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
 import { readSettings } from '../../../lambdas/stored-settings';
 import { readMarks, readMigrations } from '../../../lambdas/tags';
@@ -353,6 +354,70 @@ describe('what else stands in the way', () => {
     );
   });
 
+  test('a quarantine that a person lifts: who and why is kept, and the gate says so', async () => {
+    const instance = await live();
+    const bad = { name: '2_bad', checksum: sum('b') };
+    const long = { name: `3_${'ü'.repeat(120)}`, checksum: sum('c') };
+    const quarantine = (recoveryId: string) =>
+      lab.rds.send(
+        new AddTagsToResourceCommand({
+          ResourceName: instance.DBInstanceArn,
+          Tags: writeQuarantine(addToQuarantine([], [bad, long], recoveryId)),
+        }),
+      );
+    await quarantine('0123456789');
+    const lift = (migration: string, requestedBy: string, reason = 'not at fault: adds an index (only)') =>
+      liftQuarantine({ migration, requestedBy, reason }, lab);
+
+    await expect(lift('2_good', 'ada')).rejects.toMatchObject({
+      name: 'QuarantineNotLifted',
+      message: containing('In it: 3_'),
+    });
+    const lifted = await lift('2_bad', 'ada@example.com');
+    expect(lifted).toMatchObject({
+      migration: '2_bad',
+      recoveryId: '0123456789',
+      lift: { by: 'ada@example.com', reason: 'not at fault: adds an index _only_' },
+    });
+    // The first one's name and reason stay.
+    expect(await lift('2_bad', 'bob', 'me, too')).toEqual(lifted);
+    expect(await ask({ deploymentId: 'long', migrations: [bad, long] })).toMatchObject({
+      status: 'refused',
+      error: 'MigrationQuarantined',
+      reason: expect.not.stringContaining('2_bad') as string,
+    });
+    expect((await lift(long.name, 'ada')).stillInQuarantine).toEqual([]);
+    expect(await final({ deploymentId: 'lifted', migrations: [bad, long] })).toMatchObject({
+      status: 'available',
+      notes: [
+        `2_bad was taken away by recovery 0123456789; ada@example.com lifted its quarantine at ${lifted.lift.at}: not at fault: adds an index _only_`,
+        containing('ada lifted its quarantine'),
+      ],
+    });
+
+    // Taken away once more, by another recovery: it is in quarantine again.
+    await quarantine('9876543210');
+    expect(await ask({ deploymentId: 'again', migrations: [bad] })).toMatchObject({ status: 'refused' });
+
+    const untag = (keys: (string | undefined)[]) =>
+      lab.rds.send(
+        new RemoveTagsFromResourceCommand({
+          ResourceName: instance.DBInstanceArn,
+          TagKeys: keys.flatMap((key) => key ?? []),
+        }),
+      );
+    const own = (await live()).TagList ?? [];
+    await untag(own.map(({ Key }) => Key).filter((key) => key?.includes('lifted-')));
+    const room = 50 - ((await live()).TagList ?? []).length;
+    const full = Array.from({ length: room }, (_, index) => ({ Key: `team-${index}`, Value: 'x' }));
+    await lab.rds.send(new AddTagsToResourceCommand({ ResourceName: instance.DBInstanceArn, Tags: full }));
+    await expect(lift('2_bad', 'ada')).rejects.toMatchObject({
+      name: 'QuarantineNotLifted',
+      message: containing('50 tags'),
+    });
+    await untag([...quarantineKeys((await live()).TagList), ...full.map(({ Key }) => Key)]);
+  });
+
   test('a recovery that runs, not a plan, not one that was stopped', async () => {
     const available = { status: 'available' };
     expect(await final({ deploymentId: 'recovering' })).toMatchObject(available);
@@ -366,6 +431,9 @@ describe('what else stands in the way', () => {
     const answer = await ask({ deploymentId: 'recovering' });
     expect(answer).toMatchObject({ ...refused, reason: containing('night') });
     expect(answer).toMatchObject({ ...refused, reason: containing('ada@example.com') });
+    await expect(
+      liftQuarantine({ migration: '2_bad', requestedBy: 'ada', reason: 'x' }, lab),
+    ).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
     await lab.stepFunctions.send(new StopExecutionCommand({ executionArn }));
     expect(await ask({ deploymentId: 'recovering' })).toMatchObject({
       status: 'available',
@@ -428,19 +496,30 @@ test('how the migration ended is recorded with the snapshot', async () => {
   expect(await ask({ deploymentId: 'never', outcome: 'succeeded' })).toMatchObject({ status: 'skipped' });
 });
 
-test('a quota that is used up refuses, with the numbers', async () => {
+/** The account has used so many of its 100 manual snapshots. */
+async function withUsed<T>(used: number, work: () => Promise<T>): Promise<T> {
   const end = lab.sandbox.context.api.intercept(({ context }, next) =>
     context.operation === 'DescribeAccountAttributes'
-      ? Promise.resolve({ AccountQuotas: [{ AccountQuotaName: 'ManualSnapshots', Used: 100, Max: 100 }] })
+      ? Promise.resolve({ AccountQuotas: [{ AccountQuotaName: 'ManualSnapshots', Used: used, Max: 100 }] })
       : next(),
   );
   try {
-    expect(await ask({ deploymentId: 'too many' })).toMatchObject({
-      status: 'refused',
-      error: 'SnapshotQuotaExceeded',
-      reason: containing('100 of 100'),
-    });
+    return await work();
   } finally {
     end();
   }
+}
+
+test('the last two of the quota are kept for a recovery, with the numbers; before that there is a note', async () => {
+  expect(await withUsed(98, () => ask({ deploymentId: 'too many' }))).toMatchObject({
+    status: 'refused',
+    error: 'SnapshotQuotaExceeded',
+    reason: containing('98 of 100'),
+  });
+  expect(await snapshotsOf('too many')).toEqual([]);
+  expect(await withUsed(97, () => final({ deploymentId: 'nearly' }))).toMatchObject({
+    status: 'available',
+    notes: [containing('97 of 100')],
+  });
+  expect(await withUsed(90, () => ask({ deploymentId: 'nearly' }))).toMatchObject({ notes: [] });
 });

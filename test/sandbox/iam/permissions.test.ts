@@ -164,6 +164,7 @@ const CASES: readonly Case[] = [
       'scheduled-snapshot',
       'reap-snapshots',
       'restore-points',
+      'lift-quarantine',
       'plan',
       'start-restore',
       'check-restored-instance',
@@ -190,6 +191,7 @@ const CASES: readonly Case[] = [
       'scheduled-snapshot',
       'reap-snapshots',
       'restore-points',
+      'lift-quarantine',
       'plan',
       'record-position',
       'match-credentials',
@@ -236,7 +238,7 @@ const CASES: readonly Case[] = [
       },
     },
   })),
-  ...(['pre-migration-snapshot', 'reap-snapshots'] as const).flatMap((name): Case[] => [
+  ...(['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots'] as const).flatMap((name): Case[] => [
     rdsCall(
       name,
       'DescribeAccountAttributes',
@@ -246,14 +248,27 @@ const CASES: readonly Case[] = [
       },
     ),
   ]),
-  ...(['pre-migration-snapshot', 'reap-snapshots', 'plan', 'start-restore', 'swap-back'] as const).map(
-    (name): Case => ({
-      function: name,
-      service: 'states',
-      operation: 'DescribeExecution',
-      input: () => ({ executionArn: EXECUTION }),
-      needs: { SeeRecoveries: { action: 'states:DescribeExecution', resource: EXECUTION } },
-    }),
+  ...(
+    [
+      'pre-migration-snapshot',
+      'reap-snapshots',
+      'lift-quarantine',
+      'plan',
+      'start-restore',
+      'swap-back',
+    ] as const
+  ).map((name): Case => ({
+    function: name,
+    service: 'states',
+    operation: 'DescribeExecution',
+    input: () => ({ executionArn: EXECUTION }),
+    needs: { SeeRecoveries: { action: 'states:DescribeExecution', resource: EXECUTION } },
+  })),
+  rdsCall(
+    'lift-quarantine',
+    'AddTagsToResource',
+    { ResourceName: arn('db:live'), Tags: [{ Key: 'migration-rollback:lifted-0123456789', Value: 'x' }] },
+    { LiftQuarantine: { action: 'rds:AddTagsToResource', resource: arn('db:live') } },
   ),
   ...(['pre-migration-snapshot', 'restore-points'] as const).map((name) =>
     rdsCall(
@@ -502,6 +517,12 @@ const NEVER: readonly (readonly [FunctionName, string, object])[] = [
     'AddTagsToResource',
     { ResourceName: arn('db:live'), Tags: marks('pre-migration') },
   ],
+  [
+    'pre-migration-snapshot',
+    'AddTagsToResource',
+    { ResourceName: arn('db:live'), Tags: [{ Key: 'migration-rollback:lifted-0123456789', Value: 'x' }] },
+  ],
+  ['lift-quarantine', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('live') }],
   [
     'pre-migration-snapshot',
     'CreateDBSnapshot',
