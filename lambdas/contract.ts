@@ -129,7 +129,10 @@ export type CheckRestoredInstanceResult = InstanceAddress;
 
 /** The first thing done on a recovery instance, before anything writes to it: what exactly does the copy hold? */
 export const RecordPositionEvent = OnRecoveryInstance;
-export type RecordPositionResult =
+export type RecordPositionResult = {
+  /** Whether the master user gets in with a password that is known. If not, RDS has to set one before anything else. */
+  masterUserKnown: boolean;
+} & (
   | {
       recorded: true;
       snapshotXmax: string;
@@ -137,13 +140,25 @@ export type RecordPositionResult =
       currentLsn: string;
       timeline: number;
     }
-  | { recorded: false; reason: string };
+  | { recorded: false; reason: string }
+);
 
-/** Asks for what differs and throws SettingsNotMatched until nothing does; the machine asks again. */
-export const MatchSettingsEvent = OnRecoveryInstance;
+/**
+ * What serving needs: asks for what differs and throws SettingsNotMatched until nothing does; the machine asks again. RDS
+ * takes no change during a first backup, so where there is nothing to change that backup is not waited for.
+ */
+export const MatchSettingsEvent = z.object({
+  recovery: Recovery,
+  instance: InstanceAddress,
+  masterUserKnown: z.boolean(),
+});
 export interface MatchSettingsResult {
   settings: { name: string; live: string; recovery: string; equal: boolean; note?: string }[];
 }
+
+/** After the cutover the rest, once RDS takes changes. Throws SettingsNotMatched likewise. */
+export const FinishSettingsEvent = OnRecoveryInstance;
+export type FinishSettingsResult = MatchSettingsResult;
 
 export const MatchCredentialsEvent = OnRecoveryInstance;
 export interface MatchCredentialsResult {
@@ -434,6 +449,7 @@ export const FUNCTIONS = [
   'fence',
   'swap',
   'prove',
+  'finish-settings',
   'swap-back',
   'lift-fence',
   'drain',
@@ -459,6 +475,7 @@ export const NOT_YET_ERRORS = {
   'match-settings': 'SettingsNotMatched',
   'match-credentials': 'CredentialsNotReady',
   fence: 'SessionsNotEnded',
+  'finish-settings': 'SettingsNotMatched',
   drain: 'StillConnected',
   retire: 'RetirementNotFinished',
   discard: 'DiscardNotFinished',

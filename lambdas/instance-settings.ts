@@ -19,7 +19,7 @@ const GP3_TUNABLE_FROM_GIB = 400;
 
 /**
  * What both restore calls take, as the live instance has it. Deletion protection is left out: the recovery must be able to
- * discard what it made; MatchSettings turns it on.
+ * discard what it made; FinishSettings turns it on.
  */
 export function restoreSettings(live: DBInstance, minimumStorageGib = 0): RestoreSettings {
   const tunable =
@@ -71,6 +71,32 @@ interface Setting {
 }
 
 /**
+ * What an application does not notice, and RDS changes without interrupting anybody: set after the cutover, since RDS takes
+ * no change of an instance during its first backup, which lasts for hours on a big database.
+ */
+const SERVES_WITHOUT = new Set([
+  'MaxAllocatedStorage',
+  'AutoMinorVersionUpgrade',
+  'CopyTagsToSnapshot',
+  'PreferredBackupWindow',
+  'PreferredMaintenanceWindow',
+  'MonitoringInterval',
+  'MonitoringRoleArn',
+  'DatabaseInsightsMode',
+  'PerformanceInsightsEnabled',
+  'PerformanceInsightsRetentionPeriod',
+  'PerformanceInsightsKMSKeyId',
+  'EnabledCloudwatchLogsExports',
+  'DeletionProtection',
+]);
+
+/** The settings without which the recovery instance must not serve, and the others. */
+export type SettingsPart = 'to serve' | 'the rest';
+
+const isOf = (part: SettingsPart, { name }: Setting): boolean =>
+  SERVES_WITHOUT.has(name) === (part === 'the rest');
+
+/**
  * What RDS may write in its own way or refuse to take over, without the database being less safe or less reachable. When
  * asking for it has not helped for a while, a difference is reported and the recovery goes on.
  */
@@ -95,6 +121,7 @@ const NOT_WORTH_FAILING = new Set([
   'DedicatedLogVolume',
 ]);
 const NOT_TAKEN = 'RDS did not take the value of the live instance; set it by hand';
+const FOR_LATER = 'set after the cutover';
 
 const SETTINGS: readonly Setting[] = [
   same('DBInstanceClass', (live) => ({ DBInstanceClass: live.DBInstanceClass })),
@@ -209,8 +236,13 @@ export interface ComparedSetting {
   readonly note?: string;
 }
 
-/** Every setting of the live instance beside that of the recovery instance. */
-export function compareSettings(live: DBInstance, recovery: DBInstance): ComparedSetting[] {
+/** Every setting of the live instance beside that of the recovery instance; `done` is what was asked for so far. */
+export function compareSettings(
+  live: DBInstance,
+  recovery: DBInstance,
+  done: 'to serve' | 'all',
+): ComparedSetting[] {
+  const isLater = (setting: Setting): boolean => done === 'to serve' && isOf('the rest', setting);
   return SETTINGS.map((setting) => {
     const [ofLive, ofRecovery] = [show(setting.read(live)), show(setting.read(recovery))];
     const equal = ofLive === ofRecovery;
@@ -219,7 +251,7 @@ export function compareSettings(live: DBInstance, recovery: DBInstance): Compare
       live: ofLive,
       recovery: ofRecovery,
       equal,
-      ...(equal ? {} : { note: setting.mayDiffer ?? NOT_TAKEN }),
+      ...(equal ? {} : { note: setting.mayDiffer ?? (isLater(setting) ? FOR_LATER : NOT_TAKEN) }),
     };
   });
 }
@@ -231,10 +263,12 @@ export function compareSettings(live: DBInstance, recovery: DBInstance): Compare
 export function settingsToModify(
   live: DBInstance,
   recovery: DBInstance,
+  part: SettingsPart,
   asked: 'not long' | 'long enough',
 ): { changes: Partial<ModifyDBInstanceMessage>; impossible: string[] } {
   const differing = SETTINGS.filter(
     (setting) =>
+      isOf(part, setting) &&
       !setting.mayDiffer &&
       !(asked === 'long enough' && NOT_WORTH_FAILING.has(setting.name)) &&
       show(setting.read(live)) !== show(setting.read(recovery)),

@@ -33,8 +33,9 @@ const TEXTS = [
   'expires-at',
   /** The secret version last set. */
   'master-password-version',
-  /** ISO 8601: when settings were first changed. */
+  /** ISO 8601: when MatchSettings, and FinishSettings, first asked for a change. */
   'settings-asked-at',
+  'rest-asked-at',
   /** On a snapshot: versions of the two secrets when it was begun, each pinned by a label. */
   'database-url-version',
   'master-version',

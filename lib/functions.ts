@@ -15,6 +15,7 @@ export const RUNS_IN_VPC: {
   fence: true,
   swap: true,
   prove: true,
+  'finish-settings': false,
   'swap-back': false,
   'lift-fence': true,
   drain: true,

@@ -191,6 +191,7 @@ export class MigrationRollback extends Construct {
       fence: make('fence'),
       swap: make('swap'),
       prove: make('prove'),
+      'finish-settings': make('finish-settings'),
       'swap-back': make('swap-back'),
       'lift-fence': make('lift-fence'),
       drain: make('drain'),

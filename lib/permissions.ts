@@ -34,6 +34,14 @@ export function functionPermissions(
     changeInstance,
   } = permissionTerms(scope, permissions);
 
+  const markRecoveryInstance = (sid: string, ...marks: readonly string[]): Permission => ({
+    ...changeInstance(sid, 'recovery-instance', RECOVERY_INSTANCE_NAMES, ['rds:AddTagsToResource']),
+    conditions: {
+      ...tagged('recovery-instance'),
+      'ForAllValues:StringEquals': { 'aws:TagKeys': marks.map((name) => `migration-rollback:${name}`) },
+    },
+  });
+
   return {
     'pre-migration-snapshot': [
       readUrl,
@@ -122,20 +130,7 @@ export function functionPermissions(
         'rds:ModifyDBInstance',
         'rds:RebootDBInstance',
       ]),
-      {
-        ...changeInstance('MarkPasswordVersion', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
-          'rds:AddTagsToResource',
-        ]),
-        conditions: {
-          ...tagged('recovery-instance'),
-          'ForAllValues:StringEquals': {
-            'aws:TagKeys': [
-              'migration-rollback:master-password-version',
-              'migration-rollback:settings-asked-at',
-            ],
-          },
-        },
-      },
+      markRecoveryInstance('MarkProgress', 'master-password-version', 'settings-asked-at'),
       {
         sid: 'UseGroups',
         actions: ['rds:ModifyDBInstance'],
@@ -143,15 +138,6 @@ export function functionPermissions(
         wildcardReason:
           'The recovery instance gets the parameter and option group that the live one has at that moment. This lets them be ' +
           'used, not changed.',
-      },
-      {
-        sid: 'UseMonitoringRole',
-        actions: ['iam:PassRole'],
-        resources: [stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: '*' })],
-        conditions: { StringEquals: { 'iam:PassedToService': 'monitoring.rds.amazonaws.com' } },
-        wildcardReason:
-          'A live instance with Enhanced Monitoring has a role for it that the recovery instance gets, too. The condition ' +
-          'allows roles to be handed to that monitoring and to nothing else.',
       },
     ],
     'match-credentials': [readUrl, readMaster],
@@ -170,6 +156,22 @@ export function functionPermissions(
       },
     ],
     prove: [readUrl],
+    'finish-settings': [
+      describeInstances,
+      changeInstance('FinishInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
+        'rds:ModifyDBInstance',
+      ]),
+      markRecoveryInstance('MarkProgress', 'rest-asked-at'),
+      {
+        sid: 'UseMonitoringRole',
+        actions: ['iam:PassRole'],
+        resources: [stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: '*' })],
+        conditions: { StringEquals: { 'iam:PassedToService': 'monitoring.rds.amazonaws.com' } },
+        wildcardReason:
+          'A live instance with Enhanced Monitoring has a role for it that the recovery instance gets, too. The condition ' +
+          'allows roles to be handed to that monitoring and to nothing else.',
+      },
+    ],
     'swap-back': [
       {
         sid: 'MoveDatabaseUrlBack',

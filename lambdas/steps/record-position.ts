@@ -22,15 +22,16 @@ const Position = z.object({
 
 /**
  * What the copy holds, asked before anything writes to it. Only the passwords of the backup's moment can be in it, so the
- * current and previous ones of both users are tried. Never throws: a recovery must not fail for want of this record.
+ * current and previous ones of both users are tried, the master user's first. Never throws: a recovery must not fail for
+ * want of this record.
  */
 export async function recordPosition(
   { instance }: { recovery: Recovery; instance: InstanceAddress },
   deps: RecordPositionDeps,
 ): Promise<RecordPositionResult> {
   try {
-    const logins = await possibleLogins(deps, instance);
-    for (const login of logins) {
+    const { masters, applications } = await possibleLogins(deps, instance);
+    for (const login of [...masters, ...applications]) {
       try {
         return await withConnection(login, async (connection) => {
           const [row] = await connection.query(
@@ -41,6 +42,7 @@ export async function recordPosition(
           );
           const position = Position.parse(row);
           return {
+            masterUserKnown: masters.includes(login),
             recorded: true,
             snapshotXmax: position.snapshot_xmax,
             lastReplayLsn: position.last_replay_lsn,
@@ -53,20 +55,31 @@ export async function recordPosition(
         if (!(error instanceof LoginRefused)) throw error;
       }
     }
-    return { recorded: false, reason: `None of ${logins.length} known passwords is that of the backup.` };
+    return {
+      masterUserKnown: false,
+      recorded: false,
+      reason: `None of ${masters.length + applications.length} known passwords is that of the backup.`,
+    };
   } catch (error) {
-    return { recorded: false, reason: error instanceof Error ? error.message : String(error) };
+    return {
+      masterUserKnown: false,
+      recorded: false,
+      reason: error instanceof Error ? error.message : String(error),
+    };
   }
 }
 
-async function possibleLogins(deps: RecordPositionDeps, { host, port }: InstanceAddress): Promise<Login[]> {
+async function possibleLogins(
+  deps: RecordPositionDeps,
+  { host, port }: InstanceAddress,
+): Promise<{ masters: Login[]; applications: Login[] }> {
   const { secrets, masterSecretId, databaseUrlSecretId } = deps;
   const versions = await Promise.all(
     ['AWSCURRENT', 'AWSPREVIOUS'].map((stage) => findSecretVersion(secrets, databaseUrlSecretId, { stage })),
   );
   const applications = versions.flatMap((version) => (version ? [readLogin(version.value)] : []));
-  return [
-    ...(await masterLogins(secrets, masterSecretId, { host, port, database: MAINTENANCE_DATABASE })),
-    ...applications.map((login) => ({ ...login, host, port })),
-  ];
+  return {
+    masters: await masterLogins(secrets, masterSecretId, { host, port, database: MAINTENANCE_DATABASE }),
+    applications: applications.map((login) => ({ ...login, host, port })),
+  };
 }

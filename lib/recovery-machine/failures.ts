@@ -116,14 +116,16 @@ export class RecoveryFailures {
     );
   }
 
-  /** After the proof: the cutover stands, whatever becomes of the old instance. */
+  /** After the proof: the cutover stands, whatever becomes of the old instance and of the settings that serving does not need. */
   oldInstanceKept(): RedrivableEnd {
     return this.states.tellAndStop(
       'NotifyOldInstanceKept',
       'OldInstanceKept',
       'recovered, but the old instance is kept',
       `${FIRST_ERROR} & "\\nThe cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". The old instance " & ${LIVE} & ` +
-        `" was not retired: once nothing uses it, delete it by hand with a final snapshot, as docs/runbook.md says."`,
+        `" was not retired: " & ` +
+        `($firstError.state = "FinishSettings" ? "set by hand on the new one what is missing there, deletion protection above all, and redrive" : ` +
+        `"once nothing uses it, delete it by hand with a final snapshot, as docs/runbook.md says") & "."`,
       jsonata('$firstError.state'),
     );
   }

@@ -46,12 +46,14 @@ export class RecoveryMachine extends Construct {
     const swapBack = failures.swapBack(discard);
     const oldInstanceKept = failures.oldInstanceKept();
 
+    const finishSettings = this.states.onRecoveryInstance('FinishSettings', 'settings', oldInstanceKept.tell);
     const drain = this.drain(oldInstanceKept.tell);
     const retire = this.retire(oldInstanceKept.tell);
     oldInstanceKept.end.next(
-      new sfn.Choice(this, 'GoOnWithRetire?')
+      new sfn.Choice(this, 'GoOnWith?', { comment: 'redriven: the state that failed' })
         .when(sfn.Condition.jsonata(jsonata('$firstError.state = "Retire"')), retire)
-        .otherwise(drain),
+        .when(sfn.Condition.jsonata(jsonata('$firstError.state = "Drain"')), drain)
+        .otherwise(finishSettings),
     );
 
     const recover = this.startRestore(discard)
@@ -63,6 +65,7 @@ export class RecoveryMachine extends Construct {
       .next(this.fence(swapBack))
       .next(this.swap(swapBack))
       .next(this.prove(swapBack))
+      .next(finishSettings)
       .next(drain)
       .next(retire)
       .next(this.recovered());
@@ -122,7 +125,18 @@ export class RecoveryMachine extends Construct {
   }
 
   private matchSettings(onError: sfn.IChainable): sfn.TaskStateBase {
-    return this.states.onRecoveryInstance('MatchSettings', 'settings', onError);
+    return this.states.step(
+      {
+        name: 'MatchSettings',
+        event: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          masterUserKnown: jsonata('$position.masterUserKnown'),
+        },
+        assign: { settings: RESULT },
+      },
+      onError,
+    );
   }
 
   private matchCredentials(onError: sfn.IChainable): sfn.TaskStateBase {

@@ -6,7 +6,7 @@ import type { Construct } from 'constructs';
 import type { EnvironmentName } from '../../lambdas/contract';
 import type { RollbackFunction } from '../rollback-function';
 import { ERROR_MESSAGE, REDRIVES, RESULT, jsonata } from './expressions';
-import { NO_ANSWER, PASSING, WAITS, isWait, type StepName } from './waits';
+import { NO_ANSWER, PASSING, WAITS, attempts, isWait, type StepName } from './waits';
 
 export interface MachineStatesProps {
   readonly environment: EnvironmentName;
@@ -87,12 +87,12 @@ export class MachineStates {
 
   private askAgain(state: sfn.TaskStateBase, stepName: StepName): void {
     if (isWait(stepName)) {
-      const { error, every, limit } = WAITS[stepName];
+      const wait = WAITS[stepName];
       state.addRetry({
-        errors: [error],
-        interval: every,
-        backoffRate: 1,
-        maxAttempts: limit.toSeconds() / every.toSeconds(),
+        errors: [wait.error],
+        interval: wait.first,
+        backoffRate: 1 + wait.share,
+        maxAttempts: attempts(wait),
       });
     }
     state.addRetry({

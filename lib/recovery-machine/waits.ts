@@ -6,35 +6,53 @@ export type StepName = Exclude<FunctionName, 'pre-migration-snapshot'>;
 
 type NotYet = typeof NOT_YET_ERRORS;
 
+export interface Wait<Name extends string = string> {
+  readonly error: Name;
+  /** The first pause. Step Functions takes whole seconds. */
+  readonly first: Duration;
+  /** So much of the time waited so far the next pause is longer; 0: every pause is as long as the first one. */
+  readonly share: number;
+  readonly limit: Duration;
+}
+
+/**
+ * Of what has taken a while it is known that it may take as long again, so the pause grows with the time waited: what is late is
+ * noticed at most this share late, and six hours take some 300 questions instead of 1,440.
+ */
+const SHARE = 0.015;
+
 /** How long a step that says "not yet" is asked again, and how often. */
-export const WAITS: {
-  readonly [Step in keyof NotYet]: {
-    readonly error: NotYet[Step];
-    readonly every: Duration;
-    readonly limit: Duration;
-  };
-} = {
-  // A restore copies nothing, yet takes from minutes to hours; Multi-AZ and the first backup come on top.
-  'check-restored-instance': {
-    error: 'InstanceNotReady',
-    every: Duration.seconds(15),
-    limit: Duration.hours(6),
-  },
-  // RDS takes no change during the first backup, which lasts for hours on a big database.
-  'match-settings': { error: 'SettingsNotMatched', every: Duration.seconds(15), limit: Duration.hours(6) },
-  'match-credentials': {
-    error: 'CredentialsNotReady',
-    every: Duration.seconds(10),
-    limit: Duration.minutes(30),
-  },
+export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
+  // A restore copies nothing, yet takes from minutes to hours; Multi-AZ comes on top.
+  'check-restored-instance': growing('InstanceNotReady', Duration.hours(6)),
+  // Mostly there is nothing to wait for. If there is, RDS takes no change during the first backup, which lasts for hours on a big
+  // database.
+  'match-settings': growing('SettingsNotMatched', Duration.hours(6)),
+  'match-credentials': growing('CredentialsNotReady', Duration.minutes(30)),
   // A session ends as soon as its server process sees that it must; one that waits for its disk does not.
-  fence: { error: 'SessionsNotEnded', every: Duration.seconds(1), limit: Duration.minutes(5) },
+  fence: steady('SessionsNotEnded', Duration.seconds(1), Duration.minutes(5)),
+  // The first backup.
+  'finish-settings': growing('SettingsNotMatched', Duration.hours(12)),
   // Connection pools of old tasks hold on until the tasks are replaced.
-  drain: { error: 'StillConnected', every: Duration.seconds(10), limit: Duration.minutes(30) },
+  drain: steady('StillConnected', Duration.seconds(10), Duration.minutes(30)),
   // The final snapshot of a big database is incremental, but not quick.
-  retire: { error: 'RetirementNotFinished', every: Duration.seconds(15), limit: Duration.hours(4) },
-  discard: { error: 'DiscardNotFinished', every: Duration.seconds(15), limit: Duration.hours(6) },
+  retire: growing('RetirementNotFinished', Duration.hours(4)),
+  discard: growing('DiscardNotFinished', Duration.hours(6)),
 };
+
+function growing<Name extends string>(error: Name, limit: Duration): Wait<Name> {
+  return { error, first: Duration.seconds(3), share: SHARE, limit };
+}
+
+function steady<Name extends string>(error: Name, first: Duration, limit: Duration): Wait<Name> {
+  return { error, first, share: 0, limit };
+}
+
+/** How often a step is asked again until its limit is reached: the pauses are a geometric series. */
+export function attempts({ first, share, limit }: Wait): number {
+  const pauses = limit.toSeconds() / first.toSeconds();
+  return Math.ceil(share === 0 ? pauses : Math.log1p(share * pauses) / Math.log1p(share));
+}
 
 export function isWait(stepName: StepName): stepName is keyof NotYet {
   return Object.hasOwn(WAITS, stepName);

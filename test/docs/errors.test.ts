@@ -25,7 +25,8 @@ test('the page has every error, once, and no other', () => {
 
 test('the page knows which errors mean "not yet", and which pass by themselves', () => {
   const names = (heading: string) => rowsOf(heading).map(([name]) => name);
-  expect(names('Not yet').sort()).toEqual(Object.values(NOT_YET_ERRORS).sort());
+  // Two steps may mean the same.
+  expect(names('Not yet').sort()).toEqual([...new Set(Object.values(NOT_YET_ERRORS))].sort());
   expect(names('Passing').sort()).toEqual([...PASSING_ERRORS].sort());
 });
 

@@ -233,6 +233,7 @@ describe('an operator who follows it', () => {
     expect(await operator.databaseAddress()).toBe(await operator.address(NEW));
     expect(await operator.instances()).toEqual({ [NEW]: 'available' });
     expect((await operator.snapshots())[FINAL]).toMatchObject({ role: 'final' });
+    expect((await operator.does('Finish the settings')).trim()).toMatch(/^true$/i);
   });
 
   test('goes back to the final snapshot, then by hand to the instance before, and deletes what was kept', async () => {

@@ -119,8 +119,28 @@ const FORWARD = [
 
 /** The states that each scenario runs through, in order. */
 const WAYS: Record<string, readonly string[]> = {
-  'bad-migration': [...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
-  'point-in-time': [...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
+  'bad-migration': [
+    ...FORWARD,
+    'Fence',
+    'Swap',
+    'Prove',
+    'FinishSettings',
+    'Drain',
+    'Retire',
+    'NotifyRecovered',
+    'Recovered',
+  ],
+  'point-in-time': [
+    ...FORWARD,
+    'Fence',
+    'Swap',
+    'Prove',
+    'FinishSettings',
+    'Drain',
+    'Retire',
+    'NotifyRecovered',
+    'Recovered',
+  ],
   'failed-verification': [...FORWARD, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,
@@ -133,10 +153,30 @@ const WAYS: Record<string, readonly string[]> = {
     'NotifySwappedBack',
     'SwappedBack',
   ],
-  'one-writer': [...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyRecovered', 'Recovered'],
+  'one-writer': [
+    ...FORWARD,
+    'Fence',
+    'Swap',
+    'Prove',
+    'FinishSettings',
+    'Drain',
+    'Retire',
+    'NotifyRecovered',
+    'Recovered',
+  ],
   redrive: [
-    ...[...FORWARD, 'Fence', 'Swap', 'Prove', 'Drain', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
-    ...['GoOnWithRetire?', 'Retire', 'NotifyRecovered', 'Recovered'],
+    ...[
+      ...FORWARD,
+      'Fence',
+      'Swap',
+      'Prove',
+      'FinishSettings',
+      'Drain',
+      'Retire',
+      'NotifyOldInstanceKept',
+      'OldInstanceKept',
+    ],
+    ...['GoOnWith?', 'Retire', 'NotifyRecovered', 'Recovered'],
   ],
 };
 

@@ -1,8 +1,11 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
 import { compareSettings, settingsToModify } from '../../lambdas/instance-settings';
 
-const changes = (live: DBInstance, recovery: DBInstance, asked: 'not long' | 'long enough' = 'not long') =>
-  settingsToModify(live, recovery, asked).changes;
+/** Of both parts. */
+const changes = (live: DBInstance, recovery: DBInstance, asked: 'not long' | 'long enough' = 'not long') => ({
+  ...settingsToModify(live, recovery, 'to serve', asked).changes,
+  ...settingsToModify(live, recovery, 'the rest', asked).changes,
+});
 
 test('the role of monitoring that is switched off is not asked for: RDS would not take it', () => {
   const live = { MonitoringInterval: 0, MonitoringRoleArn: 'arn:aws:iam::123456789012:role/monitoring' };
@@ -14,7 +17,7 @@ test('what RDS does not take is asked for again only for a while, and then repor
   const recovery = { PreferredMaintenanceWindow: 'sun:03:00-sun:04:00' };
   expect(changes(live, recovery)).toEqual(live);
   expect(changes(live, recovery, 'long enough')).toEqual({});
-  expect(compareSettings(live, recovery).filter(({ equal }) => !equal)).toEqual([
+  expect(compareSettings(live, recovery, 'all').filter(({ equal }) => !equal)).toEqual([
     {
       name: 'PreferredMaintenanceWindow',
       live: 'sun:03:00-sun:03:30',
@@ -44,4 +47,34 @@ test('what keeps the database safe is asked for however long it takes', () => {
     VpcSecurityGroupIds: ['sg-1'],
     BackupRetentionPeriod: 30,
   });
+});
+
+test('before the cutover only what serving needs is asked for, and after it nothing that interrupts the application', () => {
+  const live: DBInstance = {
+    DBInstanceClass: 'db.r8g.large',
+    DeletionProtection: true,
+    MaxAllocatedStorage: 500,
+    PreferredMaintenanceWindow: 'sun:03:00-sun:03:30',
+    MonitoringInterval: 60,
+    MonitoringRoleArn: 'arn:aws:iam::123456789012:role/monitoring',
+    PerformanceInsightsEnabled: true,
+  };
+  const recovery: DBInstance = { DBInstanceClass: 'db.r8g.xlarge', AllocatedStorage: 100 };
+  expect(settingsToModify(live, recovery, 'to serve', 'not long').changes).toEqual({
+    DBInstanceClass: 'db.r8g.large',
+  });
+  expect(settingsToModify(live, recovery, 'the rest', 'not long').changes).toMatchObject({
+    DeletionProtection: true,
+    MaxAllocatedStorage: 500,
+    PreferredMaintenanceWindow: 'sun:03:00-sun:03:30',
+    MonitoringInterval: 60,
+    EnablePerformanceInsights: true,
+  });
+  expect(settingsToModify(live, recovery, 'the rest', 'not long').changes).not.toHaveProperty(
+    'DBInstanceClass',
+  );
+  const noteOf = (done: 'to serve' | 'all', wanted: string): string | undefined =>
+    compareSettings(live, recovery, done).find(({ name }) => name === wanted)?.note;
+  expect(noteOf('to serve', 'DeletionProtection')).toBe('set after the cutover');
+  expect(noteOf('all', 'DeletionProtection')).toContain('set it by hand');
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
 import { ENVIRONMENTS } from '../../lib/environments';
+import { WAITS, type Wait } from '../../lib/recovery-machine/waits';
 import { onlyOf, readable, synthesise, templateOf } from './synthesis';
 
 const State = z.object({
@@ -165,6 +166,7 @@ test('runs the steps of a recovery in order', () => {
     'Fence',
     'Swap',
     'Prove',
+    'FinishSettings',
     'Drain',
     'Retire',
     'NotifyRecovered',
@@ -190,7 +192,7 @@ test.each([
   [['LiftFence'], 'NotifyLiftFenceFailed', 'LiftFenceFailed'],
   [['SwapBack'], 'NotifySwapBackFailed', 'SwapBackFailed'],
   [['Discard'], 'NotifyDiscardFailed', 'DiscardFailed'],
-  [['Drain', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
+  [['FinishSettings', 'Drain', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
 ])('when %s fails, goes by %s to %s', (failing, handler, end) => {
   for (const name of failing) expect(state(name).Catch.map(({ Next }) => Next)).toEqual([handler]);
   expect(reachableFrom(handler)).toContain(end);
@@ -201,7 +203,7 @@ test.each([
   ['DiscardFailed', ['Discard']],
   ['SwapBackFailed', ['SwapBack']],
   ['LiftFenceFailed', ['LiftFence']],
-  ['OldInstanceKept', ['Drain', 'Retire']],
+  ['OldInstanceKept', ['Drain', 'FinishSettings', 'Retire']],
   ['RecoveredButNotTold', ['NotifyRecovered']],
 ])('after %s a redrive goes on with %j', (end, going) => {
   const next = following(end).flatMap((name) => (state(name).Type === 'Choice' ? following(name) : [name]));
@@ -220,7 +222,7 @@ test('whatever fails behind the fence, the old database is opened again, once th
 });
 
 test('nothing is discarded once the swap has been proved', () => {
-  for (const name of ['Drain', 'Retire', 'NotifyRecovered'])
+  for (const name of ['FinishSettings', 'Drain', 'Retire', 'NotifyRecovered'])
     expect([...reachableFrom(name)]).not.toEqual(expect.arrayContaining(['Discard']));
 });
 
@@ -240,24 +242,57 @@ test('a failure keeps the first error', () => {
   }
 });
 
-test('"not yet" is asked again first, steadily, for a limited time', () => {
+/** Seconds of all the pauses of a retrier together. */
+function waited({
+  IntervalSeconds,
+  BackoffRate,
+  MaxAttempts,
+}: z.infer<typeof State>['Retry'][number]): number {
+  let seconds = 0;
+  for (let attempt = 0; attempt < MaxAttempts; attempt++) seconds += IntervalSeconds * BackoffRate ** attempt;
+  return seconds;
+}
+
+test('"not yet" is asked again first, for as long as the table says', () => {
+  const notYet: Readonly<Record<string, string>> = NOT_YET_ERRORS;
+  const waits: Readonly<Record<string, Wait>> = WAITS;
   for (const [name, { Retry }] of steps) {
-    const notYet = Object.entries(NOT_YET_ERRORS).find(([step]) => step === kebab(name))?.[1];
-    const waiting = Retry.find(({ BackoffRate }) => BackoffRate === 1);
-    if (notYet === undefined) expect({ name, waiting }).toEqual({ name, waiting: undefined });
-    else {
-      expect({ name, first: Retry[0] }).toMatchObject({
+    const error = notYet[kebab(name)];
+    const wait = waits[kebab(name)];
+    const [first] = Retry;
+    if (error === undefined || !wait || !first)
+      expect({ name, retried: Retry.filter(({ MaxAttempts }) => MaxAttempts > 8) }).toEqual({
         name,
-        first: { ErrorEquals: [notYet], BackoffRate: 1 },
+        retried: [],
       });
-      expect(Retry[0]?.MaxAttempts).toBeGreaterThan(1);
+    else {
+      expect({ name, errors: first.ErrorEquals }).toEqual({ name, errors: [error] });
+      const limit = wait.limit.toSeconds();
+      expect(waited(first)).toBeGreaterThanOrEqual(limit);
+      expect(waited(first)).toBeLessThan(limit * 1.05);
+    }
+  }
+});
+
+test('whenever it is done, "not yet" is seen to be over within 3 % of the time waited, or 15 seconds', () => {
+  const waiting = steps.filter(([name]) => kebab(name) in NOT_YET_ERRORS);
+  expect(waiting.length).toBeGreaterThan(5);
+  for (const [name, { Retry }] of waiting) {
+    const [
+      { IntervalSeconds, BackoffRate, MaxAttempts } = { IntervalSeconds: 0, BackoffRate: 0, MaxAttempts: 0 },
+    ] = Retry;
+    let seconds = 0;
+    for (let attempt = 0; attempt < MaxAttempts; attempt++) {
+      const pause = IntervalSeconds * BackoffRate ** attempt;
+      expect({ name, late: pause > Math.max(0.03 * seconds, 15) }).toEqual({ name, late: false });
+      seconds += pause;
     }
   }
 });
 
 test('what passes by itself is asked again, with backoff', () => {
   for (const [name, { Retry }] of steps) {
-    const retried = Retry.filter(({ BackoffRate }) => BackoffRate > 1).flatMap(
+    const retried = Retry.filter(({ BackoffRate }) => BackoffRate >= 2).flatMap(
       ({ ErrorEquals }) => ErrorEquals,
     );
     expect({ name, missing: PASSING_ERRORS.filter((error) => !retried.includes(error)) }).toEqual({
@@ -283,9 +318,11 @@ test('the longest possible recovery stays below 25,000 events and the timeout of
   let seconds = 0;
   for (const [, { Retry, TimeoutSeconds = 0 }] of tasks) {
     events += 5;
-    for (const { MaxAttempts, IntervalSeconds, BackoffRate, MaxDelaySeconds } of Retry) {
+    for (const retrier of Retry) {
+      const { MaxAttempts, BackoffRate, MaxDelaySeconds } = retrier;
       events += 3 * MaxAttempts;
-      seconds += MaxAttempts * (TimeoutSeconds + (BackoffRate === 1 ? IntervalSeconds : MaxDelaySeconds));
+      seconds += MaxAttempts * TimeoutSeconds;
+      seconds += BackoffRate >= 2 ? MaxAttempts * MaxDelaySeconds : waited(retrier);
     }
   }
   expect(events).toBeLessThan(25_000);

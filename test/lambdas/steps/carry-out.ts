@@ -10,6 +10,7 @@ import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-ins
 import { discard } from '../../../lambdas/steps/discard';
 import { drain } from '../../../lambdas/steps/drain';
 import { fence } from '../../../lambdas/steps/fence';
+import { finishSettings } from '../../../lambdas/steps/finish-settings';
 import { liftFence } from '../../../lambdas/steps/lift-fence';
 import { matchCredentials } from '../../../lambdas/steps/match-credentials';
 import { matchSettings } from '../../../lambdas/steps/match-settings';
@@ -105,8 +106,12 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
     );
     instance = restored;
     const event = { instance: restored };
-    await ask('record-position', (recovery, deps) => recordPosition({ recovery, ...event }, deps));
-    await ask('match-settings', (recovery, deps) => matchSettings({ recovery, ...event }, deps));
+    const { masterUserKnown } = await ask('record-position', (recovery, deps) =>
+      recordPosition({ recovery, ...event }, deps),
+    );
+    await ask('match-settings', (recovery, deps) =>
+      matchSettings({ recovery, ...event, masterUserKnown }, deps),
+    );
     await ask('match-credentials', (recovery, deps) => matchCredentials({ recovery, ...event }, deps));
     await ask('verify', (recovery, deps) => verify({ recovery, ...event }, deps));
   } catch (error) {
@@ -131,6 +136,7 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
     return wasSwapped ? end('SwappedBack', first) : giveUp(first);
   }
   try {
+    await ask('finish-settings', (recovery, deps) => finishSettings({ recovery, instance: restored }, deps));
     await ask('drain', (recovery, deps) => drain({ recovery }, deps));
     await ask('retire', (recovery, deps) => retire({ recovery }, deps));
   } catch (error) {

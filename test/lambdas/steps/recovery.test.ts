@@ -1,12 +1,13 @@
 import { ModifyDBInstanceCommand, RemoveTagsFromResourceCommand } from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress, Recovery } from '../../../lambdas/contract';
+import type { InstanceAddress, MatchSettingsResult, Recovery } from '../../../lambdas/contract';
 import { readLogin } from '../../../lambdas/database-url';
 import { currentSecret } from '../../../lambdas/secrets';
 import { applicationDatabase } from '../../../lambdas/steps/application-database';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
 import { discard } from '../../../lambdas/steps/discard';
 import { drain } from '../../../lambdas/steps/drain';
+import { finishSettings } from '../../../lambdas/steps/finish-settings';
 import { matchCredentials } from '../../../lambdas/steps/match-credentials';
 import { matchSettings } from '../../../lambdas/steps/match-settings';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
@@ -48,9 +49,14 @@ async function restored(recovery: Recovery): Promise<InstanceAddress> {
   return again('InstanceNotReady', () => checkRestoredInstance({ recovery }, lab));
 }
 
+async function settle(recovery: Recovery, instance: InstanceAddress): Promise<MatchSettingsResult> {
+  const { masterUserKnown } = await recordPosition({ recovery, instance }, lab);
+  return again('SettingsNotMatched', () => matchSettings({ recovery, instance, masterUserKnown }, lab));
+}
+
 async function matched(recovery: Recovery): Promise<InstanceAddress> {
   const instance = await restored(recovery);
-  await again('SettingsNotMatched', () => matchSettings({ recovery, instance }, lab));
+  await settle(recovery, instance);
   await again('CredentialsNotReady', () => matchCredentials({ recovery, instance }, lab));
   return instance;
 }
@@ -66,10 +72,13 @@ test('a whole recovery, every step twice', async () => {
   const instance = await again('InstanceNotReady', () => checkRestoredInstance({ recovery }, lab));
   expect(await recordPosition({ recovery, instance }, lab)).toMatchObject({ recorded: true });
 
-  const { settings } = await again('SettingsNotMatched', () => matchSettings({ recovery, instance }, lab));
-  expect(settings.filter(({ note }) => note?.startsWith('RDS did not take'))).toEqual([]);
-  expect(settings.find(({ name }) => name === 'DeletionProtection')?.recovery).toBe('true');
-  await matchSettings({ recovery, instance }, lab);
+  const before = await settle(recovery, instance);
+  expect(before.settings.filter(({ note }) => note?.startsWith('RDS did not take'))).toEqual([]);
+  expect(before.settings.find(({ name }) => name === 'DeletionProtection')).toMatchObject({
+    recovery: 'false',
+    note: 'set after the cutover',
+  });
+  await settle(recovery, instance);
   expect((await lab.instance(instance.instanceId))?.TagList).toEqual(
     expect.arrayContaining([{ Key: 'team', Value: 'orders' }]),
   );
@@ -89,6 +98,11 @@ test('a whole recovery, every step twice', async () => {
   expect(await currentHost()).toBe(instance.host);
   expect(await lab.sql('select id from task order by id')).toEqual([{ id: 1 }, { id: 2 }]);
   await prove({ recovery, instance, versionId: swapped.versionId }, lab);
+
+  const { settings } = await again('SettingsNotMatched', () => finishSettings({ recovery, instance }, lab));
+  expect(settings.filter(({ note }) => note !== undefined)).toEqual([]);
+  expect(settings.find(({ name }) => name === 'DeletionProtection')?.recovery).toBe('true');
+  expect(await finishSettings({ recovery, instance }, lab)).toEqual({ settings });
 
   expect(await drain({ recovery }, lab)).toEqual({ sessions: 0 });
   const retired = await again('RetirementNotFinished', () => retire({ recovery }, lab));
@@ -119,7 +133,7 @@ test('a password rotated after the snapshot works on the recovery instance', asy
   );
   const recovery = await lab.planned();
   const instance = await restored(recovery);
-  await again('SettingsNotMatched', () => matchSettings({ recovery, instance }, lab));
+  await settle(recovery, instance);
   const first = await again('CredentialsNotReady', () => matchCredentials({ recovery, instance }, lab));
   expect(first.applicationPassword).toBe('set to the current one');
   expect((await matchCredentials({ recovery, instance }, lab)).applicationPassword).toBe('already current');

@@ -17,6 +17,12 @@ export const NEVER_USED: readonly Explanation[] = [
   },
   {
     sid: 'MatchInstance',
+    actions: ['rds:ModifyDBInstance'],
+    reason:
+      'Only when the restore was not told something that serving needs, or no known password of the master user works.',
+  },
+  {
+    sid: 'MatchInstance',
     actions: ['rds:RebootDBInstance'],
     reason:
       'Only when a parameter group waits for a restart on the recovery instance, which RDS does not promise to do by itself.',

@@ -169,6 +169,7 @@ const CASES: readonly Case[] = [
       'start-restore',
       'check-restored-instance',
       'match-settings',
+      'finish-settings',
       'retire',
       'discard',
     ] as const
@@ -379,13 +380,33 @@ const CASES: readonly Case[] = [
       DBInstanceIdentifier: 'live-rec-1',
       DBParameterGroupName: 'own',
       OptionGroupName: 'default:postgres-17',
-      MonitoringRoleArn: 'arn:aws:iam::123456789012:role/monitoring',
     },
     {
       MatchInstance: { action: 'rds:ModifyDBInstance', resource: arn('db:live-rec-1') },
       UseGroups: { action: 'rds:ModifyDBInstance', resource: arn('pg:own') },
+    },
+  ),
+  rdsCall(
+    'finish-settings',
+    'ModifyDBInstance',
+    {
+      DBInstanceIdentifier: 'live-rec-1',
+      DeletionProtection: true,
+      MonitoringRoleArn: 'arn:aws:iam::123456789012:role/monitoring',
+    },
+    {
+      FinishInstance: { action: 'rds:ModifyDBInstance', resource: arn('db:live-rec-1') },
       UseMonitoringRole: { action: 'iam:PassRole', resource: 'arn:aws:iam::123456789012:role/monitoring' },
     },
+  ),
+  rdsCall(
+    'finish-settings',
+    'AddTagsToResource',
+    {
+      ResourceName: arn('db:live-rec-1'),
+      Tags: [{ Key: 'migration-rollback:rest-asked-at', Value: '2026-01-01T00:00:00Z' }],
+    },
+    { MarkProgress: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
   ),
   rdsCall(
     'match-settings',
@@ -402,7 +423,7 @@ const CASES: readonly Case[] = [
       ResourceName: arn('db:live-rec-1'),
       Tags: [{ Key: 'migration-rollback:master-password-version', Value: 'v1' }],
     },
-    { MarkPasswordVersion: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
+    { MarkProgress: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
   ),
   secretCall('start-restore', 'ReadDatabaseUrl', 'GetSecretValue', {}),
   secretCall('start-restore', 'WriteClaim', 'PutSecretValue', {
@@ -501,6 +522,7 @@ const NEVER: readonly (readonly [FunctionName, string, object])[] = [
   ['retire', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('recovery-instance') }],
   ['retire', 'AddTagsToResource', { ResourceName: arn('db:old'), Tags: marks('live') }],
   ['match-settings', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', MasterUserPassword: 'x' }],
+  ['finish-settings', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', DeletionProtection: false }],
   ['match-settings', 'AddTagsToResource', { ResourceName: arn('db:live-rec-1'), Tags: marks('retired') }],
   [
     'start-restore',

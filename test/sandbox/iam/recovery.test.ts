@@ -91,15 +91,15 @@ async function recover(name: string): Promise<DescribeExecutionOutput> {
   );
 }
 
-test('without leave to change the recovery instance a recovery fails there, says why, and discards the instance', async () => {
-  const giveBack = takeAway('MatchSettings', 'MatchInstance');
+test('without leave to look at the recovery instance a recovery fails there, says why, and discards the instance', async () => {
+  const giveBack = takeAway('MatchSettings', 'DescribeInstances');
 
   const { status, cause } = await recover('no-modify');
 
   giveBack();
   expect(status).toBe('FAILED');
   expect(cause).toMatch(
-    /MatchSettings failed with .*User: arn:aws:sts::123456789012:assumed-role\/[\w-]+\/production-match-settings is not authorized to perform: rds:ModifyDBInstance on resource: arn:aws:rds:eu-central-1:123456789012:db:production-database-rec-\w+ because no identity-based policy allows the rds:ModifyDBInstance action/,
+    /MatchSettings failed with .*User: arn:aws:sts::123456789012:assumed-role\/[\w-]+\/production-match-settings is not authorized to perform: rds:DescribeDBInstances on resource: arn:aws:rds:eu-central-1:123456789012:db:production-database because no identity-based policy allows the rds:DescribeDBInstances action/,
   );
   const { DBInstances } = await sandbox.clients().rds.send(new DescribeDBInstancesCommand({}));
   expect(DBInstances?.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier)).toEqual([

@@ -1,0 +1,25 @@
+import type { RDSClient } from '@aws-sdk/client-rds';
+import type { FinishSettingsResult, InstanceAddress, Recovery } from '../contract';
+import { compareSettings, settingsToModify } from '../instance-settings';
+import { askedFor, change, instanceToMatch, settledInstance } from '../settings-change';
+import { readMarks } from '../tags';
+
+/**
+ * After the cutover: gives the instance that is live now the settings that serving did not need, deletion protection among
+ * them. It asks for nothing that interrupts the application. Throws SettingsNotMatched until nothing differs, which may take as
+ * long as the first backup: the message says what is missing.
+ */
+export async function finishSettings(
+  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
+  deps: { rds: RDSClient; now: () => Date },
+): Promise<FinishSettingsResult> {
+  const { rds } = deps;
+  const old = await instanceToMatch(rds, recovery);
+  const own = await settledInstance(rds, recovery, instance);
+  const since = readMarks(own.TagList)['rest-asked-at'];
+  const now = deps.now();
+  const { changes } = settingsToModify(old, own, 'the rest', askedFor(since, now));
+  if (Object.keys(changes).length > 0)
+    await change(rds, own, changes, { 'rest-asked-at': since ?? now.toISOString() });
+  return { settings: compareSettings(old, own, 'all') };
+}
