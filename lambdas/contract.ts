@@ -24,6 +24,14 @@ export const RestoreRequest = z.discriminatedUnion('to', [
 ]);
 export type RestoreRequest = z.infer<typeof RestoreRequest>;
 
+/** How the operator wants the restored database looked at and made ready (`verify` and `warm` of the input). */
+export const VerifyRequest = z.strictObject({
+  /** Reads every B-tree index in full, where the extension amcheck is there. */
+  amcheck: z._default(z.boolean(), false),
+  /** Names of checks whose failure is only reported. */
+  accept: z._default(z.array(text(200)).check(z.maxLength(50)), []),
+});
+
 /** What the operator types into the console; `{}` plans and changes nothing. */
 export const RecoveryInput = z
   .strictObject({
@@ -32,6 +40,7 @@ export const RecoveryInput = z
     reason: z.optional(text(1000)),
     requestedBy: z.optional(text(200)),
     retire: z._default(z.enum(['delete', 'keep']), 'delete'),
+    verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
   })
   .check((context) => {
     if (context.value.mode !== 'recover') return;
@@ -47,6 +56,18 @@ export const RecoveryInput = z
   });
 export type RecoveryInput = z.infer<typeof RecoveryInput>;
 
+/** What was written down with a snapshot about the database, for Verify to compare with; absent is what was not. */
+export const RecordedState = z.object({
+  schemaFingerprint: z.optional(z.string()),
+  /** A digest for each kind of object. */
+  schemaKinds: z.optional(z.record(z.string(), z.string())),
+  /** A digest over the migrations that were applied, how many, and the newest. */
+  applied: z.optional(z.object({ count: z.int(), last: z.nullable(z.string()), digest: z.string() })),
+  /** Rows of the biggest tables: exact up to a thousand, estimated above. */
+  rows: z.optional(z.record(z.string(), z.int())),
+});
+export type RecordedState = z.infer<typeof RecordedState>;
+
 /** A restore point that was found to exist. */
 export const RestorePoint = z.discriminatedUnion('kind', [
   z.object({
@@ -56,8 +77,14 @@ export const RestorePoint = z.discriminatedUnion('kind', [
     databaseTime: z.string(),
     /** Migrations that were pending when it was taken and so must not be in it; null where its tags do not say. */
     pendingMigrations: z.nullable(z.array(z.string())),
+    recorded: z.optional(RecordedState),
   }),
-  z.object({ kind: z.literal('time'), time: z.string() }),
+  z.object({
+    kind: z.literal('time'),
+    time: z.string(),
+    /** Migrations that a marker says were still pending then. */
+    pendingMigrations: z.optional(z.nullable(z.array(z.string()))),
+  }),
 ]);
 export type RestorePoint = z.infer<typeof RestorePoint>;
 
@@ -80,6 +107,7 @@ export const Recovery = z.object({
   reason: z.nullable(z.string()),
   requestedBy: z.nullable(z.string()),
   retire: z.enum(['delete', 'keep']),
+  verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
   /** The live instance, found from the secret. */
   live: InstanceAddress,
   /** The version of the DATABASE_URL secret that named it: the swap is refused if another is current by then. */
@@ -166,9 +194,14 @@ export interface MatchCredentialsResult {
   applicationPassword: 'already current' | 'set to the current one';
 }
 
+/** A check of Verify. A failed one of severity `error` blocks the cutover, of severity `warning` it is only reported. */
+export interface VerificationCheck extends Check {
+  severity: 'error' | 'warning';
+}
+
 export const VerifyEvent = OnRecoveryInstance;
 export interface VerifyResult {
-  checks: Check[];
+  checks: VerificationCheck[];
   /** Newest last, as recorded in the recovery instance. */
   migrations: string[];
   /** In the live database but not in the recovery instance; null where the live database could not be read. */
@@ -333,6 +366,9 @@ export const CheckMigrationsResult = z.object({
   /** Sessions that hold Prisma's migration lock, in words, and whether nobody seems to be behind them. */
   lockHolders: z.array(z.object({ session: z.string(), pid: z.int(), stale: z.boolean() })),
   schemaFingerprint: z.string(),
+  schemaKinds: z._default(z.record(z.string(), z.string()), {}),
+  /** Rows of the biggest tables, see RecordedState. */
+  rows: z._default(z.record(z.string(), z.int()), {}),
 });
 export type CheckMigrationsResult = z.infer<typeof CheckMigrationsResult>;
 

@@ -1,6 +1,5 @@
-import type { Check, RestorePoint } from './contract';
+import type { Check } from './contract';
 import { DatabaseUnreachable, RollbackError } from './errors';
-import { readMigrationTable } from './migrations';
 import type { Connection } from './postgres';
 
 /**
@@ -30,41 +29,4 @@ export async function isWritable(connection: Connection): Promise<{ ok: boolean;
     return { ok: false, detail: 'The server is still replaying WAL (in recovery).' };
   if (row?.read_only === true) return { ok: false, detail: 'Transactions are read-only.' };
   return { ok: true, detail: 'Not in recovery, and transactions may write.' };
-}
-
-/** The migrations that were pending when the snapshot was taken must not be in the restored database. */
-export async function pendingAreAbsent(
-  connection: Connection,
-  point: RestorePoint,
-): Promise<{ ok: boolean; detail: string }> {
-  if (point.kind === 'time')
-    return { ok: true, detail: 'Restored to a time: no migration is known to be absent.' };
-  if (point.pendingMigrations === null)
-    return { ok: true, detail: 'The snapshot does not say which migrations were pending.' };
-  const { applied, failed } = await readMigrationTable(connection);
-  const present = point.pendingMigrations.filter((name) => applied.includes(name) || failed.includes(name));
-  if (present.length > 0)
-    return { ok: false, detail: `In the restored database although taken away: ${present.join(', ')}.` };
-  return {
-    ok: true,
-    detail: `Absent, as they must be: ${point.pendingMigrations.join(', ') || 'none were pending'}.`,
-  };
-}
-
-export async function noFailedMigration(connection: Connection): Promise<{ ok: boolean; detail: string }> {
-  const { applied, failed } = await readMigrationTable(connection);
-  return failed.length > 0
-    ? { ok: false, detail: `Failed and not resolved: ${failed.join(', ')}.` }
-    : { ok: true, detail: `${applied.length} migrations applied, none failed.` };
-}
-
-export async function noInvalidIndex(connection: Connection): Promise<{ ok: boolean; detail: string }> {
-  const rows = await connection.query(
-    `select i.indexrelid::regclass::text as name from pg_catalog.pg_index i
-      where not (i.indisvalid and i.indisready and i.indislive) order by 1`,
-  );
-  const names = rows.map((row) => String(row.name));
-  return names.length > 0
-    ? { ok: false, detail: `Invalid: ${names.join(', ')}.` }
-    : { ok: true, detail: 'Every index is valid.' };
 }

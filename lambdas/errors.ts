@@ -123,6 +123,15 @@ export class LoginRefused extends RollbackError {
 /** A query was refused by a database that let us in. */
 export class QueryFailed extends RollbackError {
   override readonly name = 'QueryFailed';
+
+  constructor(
+    fact: string,
+    hint: string,
+    /** PostgreSQL's code of what went wrong. */
+    readonly sqlState?: string,
+  ) {
+    super(fact, hint);
+  }
 }
 
 /** At least one check of the recovery instance says no. */

@@ -7,6 +7,9 @@ const Row = z.object({
   /** SHA-256 of migration.sql; of Prisma 8 the hash of the migration. */
   checksum: z.string(),
   state: z.enum(['applied', 'failed', 'rolled back']),
+  /** ISO 8601; null where the table does not say. */
+  startedAt: z.nullable(z.string()),
+  finishedAt: z.nullable(z.string()),
 });
 export type MigrationRow = z.infer<typeof Row>;
 
@@ -64,11 +67,28 @@ export function recorded(table: MigrationTable | undefined): RecordedMigrations 
   return { applied: named('applied'), failed: named('failed') };
 }
 
+/**
+ * The migrations of one project that the database has: those of its own table and, since a project that went from Prisma 7 to
+ * 8 has both, of the ledger.
+ */
+export function appliedRows(
+  own: MigrationTable | undefined,
+  tables: readonly MigrationTable[],
+): MigrationRow[] {
+  const ledger = tables.find(({ table }) => table === LEDGER);
+  return [...(own?.rows ?? []), ...(ledger?.rows ?? [])].filter(({ state }) => state === 'applied');
+}
+
+function isoOf(column: string): string {
+  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
 function rowsUpTo7(table: string): string {
   return `select migration_name as name, coalesce(checksum, '') as checksum,
                  case when rolled_back_at is not null then 'rolled back'
                       when finished_at is not null then 'applied'
-                      else 'failed' end as state
+                      else 'failed' end as state,
+                 ${isoOf('started_at')} as "startedAt", ${isoOf('finished_at')} as "finishedAt"
             from ${table}
            order by started_at, migration_name`;
 }
@@ -77,7 +97,7 @@ function rowsUpTo7(table: string): string {
 function rowsSince8(table: string): string {
   return `select coalesce(row ->> 'migration_name', row ->> 'destination_core_hash', '') as name,
                  coalesce(row ->> 'migration_hash', row ->> 'destination_core_hash', '') as checksum,
-                 'applied' as state
+                 'applied' as state, null as "startedAt", null as "finishedAt"
             from (select id, pg_catalog.to_jsonb(l) as row from ${table} l) as ledger
            order by id`;
 }

@@ -22,6 +22,7 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 export async function withConnection<T>(
   login: Login,
   work: (connection: Connection) => Promise<T>,
+  { statementTimeoutMs = STATEMENT_TIMEOUT_MS }: { statementTimeoutMs?: number } = {},
 ): Promise<T> {
   const client = new Client({
     host: login.host,
@@ -32,8 +33,8 @@ export async function withConnection<T>(
     ssl: { rejectUnauthorized: true },
     application_name: APPLICATION_NAME,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    query_timeout: STATEMENT_TIMEOUT_MS + 5000,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + 5000,
     lock_timeout: CONNECT_TIMEOUT_MS,
   });
   // A connection that breaks while nobody waits for an answer must not end the process; the next query reports it.
@@ -67,6 +68,11 @@ export async function firstAccepted(logins: readonly Login[]): Promise<Login | u
   return undefined;
 }
 
+export interface ReadRows {
+  readonly columns: readonly { readonly name: string; /** OID of the type. */ readonly type: number }[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
 /** What a step may do with a connection. */
 export class Connection {
   constructor(
@@ -76,14 +82,35 @@ export class Connection {
 
   /** Rows of one statement. The statement must not hold a password: PostgreSQL and errors repeat it. */
   async query(sql: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    const { rows } = await this.sent(() => this.client.query<Record<string, unknown>>(sql, [...values]));
+    return rows;
+  }
+
+  /**
+   * The first rows of a query that somebody else wrote. PostgreSQL itself refuses everything but one query, and one that writes.
+   */
+  async readOnly(sql: string, most: number): Promise<ReadRows> {
+    await this.query('begin read only');
+    // A prepared statement, as one with a name is, is one statement or refused; so is a cursor for anything but a query.
+    await this.sent(() =>
+      this.client.query({ name: 'declare', text: `declare asked no scroll cursor for ${sql}` }),
+    );
+    const { fields, rows } = await this.sent(() =>
+      this.client.query<unknown[], []>({ text: `fetch ${most} from asked`, rowMode: 'array' }),
+    );
+    await this.query('rollback');
+    return { columns: fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })), rows };
+  }
+
+  private async sent<T>(send: () => Promise<T>): Promise<T> {
     try {
-      const result = await this.client.query<Record<string, unknown>>(sql, [...values]);
-      return result.rows;
+      return await send();
     } catch (error) {
       if (error instanceof DatabaseError && !isShutdown(error))
         throw new QueryFailed(
           `PostgreSQL on ${this.login.host} refused a query: ${error.message} (SQLSTATE ${error.code ?? 'unknown'}).`,
           'See the log of the instance.',
+          error.code,
         );
       throw unreachable(error, this.login);
     }

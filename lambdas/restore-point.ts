@@ -6,6 +6,7 @@ import {
 import type { EnvironmentName, InstanceAddress, RestorePoint, RestoreRequest } from './contract';
 import { RestorePointNotFound } from './errors';
 import { findSnapshot, listSnapshots } from './rds';
+import { readRecordedState } from './recorded-state';
 import { readMarks, readMigrations } from './tags';
 
 export interface FoundRestorePoint {
@@ -101,6 +102,7 @@ function ofSnapshot(snapshot: DBSnapshot, why: string): FoundRestorePoint {
       snapshotId: snapshot.DBSnapshotIdentifier ?? '',
       databaseTime: time.toISOString(),
       pendingMigrations: pendingIn(snapshot),
+      recorded: readRecordedState(snapshot.TagList),
     },
     time,
     why,

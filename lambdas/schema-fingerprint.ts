@@ -69,15 +69,61 @@ select concat_ws(' ', 'domain', pg_catalog.format_type(t.oid, null), pg_catalog.
  where t.typtype = 'd'`;
 
 /**
- * SHA-256 over everything that makes up the schema of a database, none of its data: tables, columns, types, constraints,
- * indexes, views, functions, triggers, policies, extensions, enum values. The same for a database and its restored copy.
+ * Two fingerprints can be compared only where this is the same in both: raise it with every change of OBJECTS, so that the
+ * older snapshots do not all look wrong.
  */
-export async function schemaFingerprint(connection: Connection): Promise<string> {
+const FORMAT = 1;
+const KIND_DIGITS = 8;
+
+/** Everything that makes up the schema of a database, and none of its data. */
+export interface Schema {
+  /** Of this query and of the server, whose words the lines are. */
+  readonly version: string;
+  /** One line per object, sorted; the first word is its kind. */
+  readonly lines: readonly string[];
+}
+
+/** Tables, columns, types, constraints, indexes, views, functions, triggers, policies, extensions, enum values. */
+export async function describeSchema(connection: Connection): Promise<Schema> {
   // With an empty search path PostgreSQL writes every name with its schema, whatever the role's own path is.
   await connection.query(`select pg_catalog.set_config('search_path', '', false)`);
+  const [row] = await connection.query(`select pg_catalog.current_setting('server_version_num') as version`);
   const rows = z.array(z.object({ line: z.string() })).parse(await connection.query(OBJECTS));
+  return {
+    version: `${FORMAT}.${String(row?.version)}`,
+    // Sorted here: the order of a server depends on its collation.
+    lines: rows.map(({ line }) => line).sort(),
+  };
+}
+
+/** `<version>.<SHA-256 over all lines>`: the same for a database and its restored copy. */
+export function schemaFingerprint({ version, lines }: Schema): string {
+  return `${version}.${digest(lines)}`;
+}
+
+/** What a fingerprint can be compared with. */
+export function fingerprintVersion(fingerprint: string): string {
+  return fingerprint.slice(0, Math.max(0, fingerprint.lastIndexOf('.')));
+}
+
+/** A short digest of every kind of object, so that a difference can be put down to a kind. */
+export function schemaKinds({ lines }: Schema): Record<string, string> {
+  const kinds = new Map<string, string[]>();
+  for (const line of lines) {
+    const own = kinds.get(kindOf(line));
+    if (own) own.push(line);
+    else kinds.set(kindOf(line), [line]);
+  }
+  return Object.fromEntries([...kinds].map(([kind, own]) => [kind, digest(own).slice(0, KIND_DIGITS)]));
+}
+
+/** `relation`, `column`, …: the first word of a line. */
+export function kindOf(line: string): string {
+  return line.slice(0, line.indexOf(' '));
+}
+
+function digest(lines: readonly string[]): string {
   const hash = createHash('sha256');
-  // Sorted here: the order of a server depends on its collation.
-  for (const line of rows.map((row) => row.line).sort()) hash.update(`${line}\n`);
+  for (const line of lines) hash.update(`${line}\n`);
   return hash.digest('hex');
 }

@@ -9,6 +9,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { CheckMigrationsResult, EnvironmentName, InstanceAddress } from './contract';
 import { InstanceBusy, LiveInstanceUnclear, SnapshotQuotaExceeded, isAwsError } from './errors';
 import { findSnapshot, isTerminal } from './rds';
+import { recordedDetails, recordedMarks } from './recorded-state';
 import { pinCurrentVersion } from './secret-pins';
 import { noSnapshotLeft, QUOTA_HINT, snapshotQuota } from './snapshot-quota';
 import { writeSettings } from './stored-settings';
@@ -100,30 +101,31 @@ function refuseStatus(instanceId: string, status: string): void {
 }
 
 /**
- * What does not fit into the 50 tags of a resource is left out: first the oldest of the pending migrations, then the settings.
+ * What does not fit into the 50 tags of a resource is left out: first the oldest of the pending migrations, then
+ * details of the database, then the settings.
  * RDS may copy the tags of the instance to the snapshot, so they count.
  */
 function snapshotTags({ instance, marks, migrations, database }: SnapshotRequest, more: Marks): Tag[] {
   const own = writeMarks({
     ...marks,
     ...more,
-    ...(database && {
-      'schema-fingerprint': database.schemaFingerprint,
-      'applied-count': String(database.applied.count),
-      'applied-digest': database.applied.digest,
-      ...(database.applied.last !== null && { 'applied-last': database.applied.last }),
-    }),
+    ...(database && recordedMarks(database)),
   });
   const keys = new Set(own.map(({ Key }) => Key));
   const copied = (instance.TagList ?? []).filter(({ Key }) => !keys.has(Key)).length;
   // How the migration ended is recorded later.
   const room = MAX_TAGS - own.length - copied - LATER_TAGS;
   const settings = writeSettings(instance, Math.min(MAX_SETTINGS_TAGS, room - 2));
+  const details = database ? recordedDetails(database, room - settings.length - LEAST_MIGRATION_TAGS) : [];
+  const left = room - settings.length - details.length;
   return [
     ...own,
     ...settings,
-    ...(migrations ? writeMigrations(migrations, Math.max(2, room - settings.length)) : []),
+    ...details,
+    ...(migrations ? writeMigrations(migrations, Math.max(2, left)) : []),
   ];
 }
 
 const LATER_TAGS = 2;
+/** Before details of the database take room: the newest of the pending migrations, with their count and digest. */
+const LEAST_MIGRATION_TAGS = 4;

@@ -3,6 +3,7 @@ import { VerifyEvent } from './contract';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { verify } from './steps/verify';
+import { bundledTeamChecks } from './team-checks';
 
 export const handler = defineHandler({
   name: 'verify',
@@ -11,5 +12,6 @@ export const handler = defineHandler({
   deps: (settings) => ({
     secrets: secretsManagerClient(),
     databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+    teamChecks: bundledTeamChecks(),
   }),
 });

@@ -19,9 +19,12 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import { buildSync, version, type BuildOptions } from 'esbuild';
 import { HANDLERS } from './functions';
+import { readTeamChecks } from './team-checks';
 
 const ROOT = join(__dirname, '..');
 const SOURCES = join(ROOT, 'lambdas');
+/** The team's own checks stand beside the bundle of `verify`. */
+const TEAM_CHECKS = join(ROOT, 'checks');
 
 /** How every function is bundled (docs/decisions/0003-bundling.md). */
 export const BUNDLING = {
@@ -83,7 +86,9 @@ function cachedBundles(): string | undefined {
 }
 
 function bundlesHash(): string {
-  const hash = createHash('sha256').update(JSON.stringify([BUNDLING, HANDLERS, version]));
+  const hash = createHash('sha256').update(
+    JSON.stringify([BUNDLING, HANDLERS, version, readTeamChecks(TEAM_CHECKS)]),
+  );
   const sources = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),
   );
@@ -110,6 +115,7 @@ function temporaryBundles(): string {
 }
 
 function bundleInto(directory: string): void {
+  const teamChecks = readTeamChecks(TEAM_CHECKS);
   const { outputFiles } = buildSync({
     ...BUNDLING,
     absWorkingDir: ROOT,
@@ -122,4 +128,5 @@ function bundleInto(directory: string): void {
     mkdirSync(dirname(file.path), { recursive: true });
     writeFileSync(file.path, file.contents);
   }
+  writeFileSync(join(directory, 'verify', 'checks.json'), JSON.stringify(teamChecks));
 }

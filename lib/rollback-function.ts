@@ -22,6 +22,12 @@ const RUNTIME = lambda.Runtime.NODEJS_24_X;
  */
 const AMAZON_CERTIFICATES = '/var/runtime/ca-cert.pem';
 
+/** Functions that take longer than the others; Lambda allows a quarter of an hour. */
+const LONG_CALLS: Partial<Record<RollbackFunctionProps['functionName'], Duration>> = {
+  // Everything it asks has a limit of its own (lambdas/steps/verify.ts), and all of them fit into this.
+  verify: Duration.minutes(15),
+};
+
 /** Network of a function that talks to PostgreSQL. */
 export interface DatabaseAccess {
   readonly vpc: ec2.IVpc;
@@ -66,7 +72,7 @@ export class RollbackFunction extends lambda.Function {
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const role = functionRole(parts, name, logGroup, props);
-    const callTimeout = database ? Duration.minutes(5) : Duration.minutes(2);
+    const callTimeout = LONG_CALLS[props.functionName] ?? Duration.minutes(database ? 5 : 2);
 
     super(scope, id, {
       functionName: name,

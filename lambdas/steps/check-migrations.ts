@@ -1,13 +1,18 @@
 import type * as z from 'zod/mini';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { CheckMigrationsEvent, CheckMigrationsResult } from '../contract';
+import { fact } from '../database-facts';
 import { readLogin, readSchema } from '../database-url';
 import { lockHolders } from '../migration-lock';
-import { LEDGER, readMigrationTables, recorded } from '../migrations';
+import { LEDGER, appliedRows, readMigrationTables, recorded } from '../migrations';
 import { withConnection } from '../postgres';
-import { schemaFingerprint } from '../schema-fingerprint';
+import { countRows } from '../row-counts';
+import { describeSchema, schemaFingerprint, schemaKinds } from '../schema-fingerprint';
 import { currentSecret } from '../secrets';
 import { migrationsDigest } from '../tags';
+
+/** The pipeline waits for the answer: what is not counted by then is not written down. */
+const COUNTING = { perTableMs: 1000, altogetherMs: 5000 };
 
 /** What only the live database itself can say before a migration. Reads; changes nothing. */
 export async function checkMigrations(
@@ -19,10 +24,10 @@ export async function checkMigrations(
   return withConnection(readLogin(value), async (connection) => {
     const tables = await readMigrationTables(connection);
     const own = tables.find((table) => table.schema === schema && table.table !== LEDGER);
-    // A project that went from Prisma 7 to 8 has both, the older ones in its table and the newer ones in the ledger.
-    const ledger = tables.find(({ table }) => table === LEDGER);
-    const rows = [...(own?.rows ?? []), ...(ledger?.rows ?? [])].filter(({ state }) => state === 'applied');
+    const rows = appliedRows(own, tables);
     const applied = new Set(rows.map(({ name }) => name));
+    const described = await describeSchema(connection);
+    const counted = await fact(() => countRows(connection, COUNTING));
     return {
       pending: event.migrations?.filter(({ name }) => !applied.has(name)).map(({ name }) => name) ?? null,
       changed: (event.migrations ?? [])
@@ -40,7 +45,9 @@ export async function checkMigrations(
         .flatMap((table) => recorded(table).failed.map((name) => `${table.schema}.${name}`)),
       applied: { count: rows.length, last: rows.at(-1)?.name ?? null, digest: migrationsDigest(rows) },
       lockHolders: await lockHolders(connection),
-      schemaFingerprint: await schemaFingerprint(connection),
+      schemaFingerprint: schemaFingerprint(described),
+      schemaKinds: schemaKinds(described),
+      rows: 'value' in counted ? counted.value.rows : {},
     };
   });
 }

@@ -67,6 +67,7 @@ export async function plan(
     reason: input.reason ?? null,
     requestedBy: input.requestedBy ?? null,
     retire: input.retire,
+    verify: input.verify,
     live,
     secretVersionId,
     restorePoint: found.point,
@@ -90,6 +91,7 @@ export async function plan(
         reason: input.reason ?? 'why the database goes back',
         requestedBy: input.requestedBy ?? 'your name',
         retire: input.retire,
+        ...(input.verify.amcheck || input.verify.accept.length > 0 ? { verify: input.verify } : {}),
       },
     },
   };

@@ -1,11 +1,13 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
 import type { Check, InstanceAddress, ProveResult, Recovery } from '../contract';
-import { check, isWritable, noFailedMigration, pendingAreAbsent } from '../database-checks';
+import { check, isWritable } from '../database-checks';
 import { readLogin } from '../database-url';
 import { DatabaseUnreachable, ProofFailed, RollbackError } from '../errors';
+import { readMigrationTables, type MigrationTable } from '../migrations';
 import { withConnection, type Connection, type Login } from '../postgres';
 import { currentSecret } from '../secrets';
+import { noFailedMigration, pendingAreAbsent } from '../verification';
 
 interface Swapped {
   readonly recovery: Recovery;
@@ -43,6 +45,15 @@ async function proofs(
   secret: { value: string; versionId: string },
 ): Promise<Check[]> {
   const login = readLogin(secret.value);
+  /** What was accepted for the verification is no reason to swap back. */
+  const ofMigrations = (
+    name: string,
+    look: (tables: readonly MigrationTable[]) => { ok: boolean; detail: string },
+  ): Promise<Check> =>
+    check(name, async () => {
+      const { ok, detail } = look(await withConnection(login, readMigrationTables));
+      return { ok: ok || recovery.verify.accept.includes(name), detail };
+    });
   return [
     await check('the secret names the recovery instance', async () => ({
       ok: login.host.toLowerCase() === instance.host.toLowerCase() && login.port === instance.port,
@@ -56,9 +67,9 @@ async function proofs(
       }),
     ),
     await check('writable', () => withConnection(login, isWritable)),
-    await check('no failed migration', () => withConnection(login, noFailedMigration)),
-    await check('pending migrations are absent', () =>
-      withConnection(login, (connection) => pendingAreAbsent(connection, recovery.restorePoint)),
+    await ofMigrations('no failed migration', noFailedMigration),
+    await ofMigrations('pending migrations are absent', (tables) =>
+      pendingAreAbsent(tables, recovery.restorePoint),
     ),
     await check('it is the restored server, not the old one', () => isAnotherServer(login, recovery.live)),
   ];

@@ -211,6 +211,13 @@ describe('an operator who follows it', () => {
     expect(await operator.instances()).toEqual({ 'production-database': 'available' });
   });
 
+  test('plans with a check that is accepted', async () => {
+    await operator.does('Accept a check');
+    expect(await operator.does('Wait for the end')).toContain(
+      '"verify":{"amcheck":true,"accept":["rows as recorded"]}',
+    );
+  });
+
   test('stops a recovery while it restores, redrives it, and watches it recover', async () => {
     // Stopped and redriven while the function that asked for the restore still waits for the answer.
     const restore = holdAnswer(operator.sandbox.context.api, 'RestoreDBInstanceFromDBSnapshot');
@@ -222,6 +229,7 @@ describe('an operator who follows it', () => {
     restore.release();
     await operator.does('Wait for the end');
     expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await operator.does('What is verified')).toBe('every check passed\n');
     const watched = await operator.does('Watch it');
     expect(statesIn(watched)).toEqual(
       expect.arrayContaining(['Plan', 'StartRestore', 'Swap', 'Prove', 'Drain', 'Retire', 'Recovered']),

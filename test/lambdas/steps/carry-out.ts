@@ -113,7 +113,7 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
       matchSettings({ recovery, ...event, masterUserKnown }, deps),
     );
     await ask('match-credentials', (recovery, deps) => matchCredentials({ recovery, ...event }, deps));
-    await ask('verify', (recovery, deps) => verify({ recovery, ...event }, deps));
+    await ask('verify', (recovery, deps) => verify({ recovery, ...event }, { ...deps, teamChecks: lab.teamChecks }));
   } catch (error) {
     return giveUp(error);
   }

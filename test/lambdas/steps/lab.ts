@@ -24,6 +24,7 @@ import {
   preMigrationSnapshot,
   type PreMigrationSnapshotDeps,
 } from '../../../lambdas/steps/pre-migration-snapshot';
+import type { TeamCheck } from '../../../lambdas/team-checks';
 import { RealClock, type Clock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
@@ -34,6 +35,8 @@ const MASTER = { username: 'master', password: 'first-Password1' };
 export class Lab {
   readonly environment = 'production' as const;
   readonly snapshotRetentionDays = 90;
+  /** Of the team; none but where a test has some. */
+  readonly teamChecks: TeamCheck[] = [];
   readonly now = (): Date => this.sandbox.context.clock.now();
   /** What the gate asks by way of a function in the VPC. */
   readonly checkMigrations = (event: Parameters<typeof checkMigrations>[0]): Promise<CheckMigrationsResult> =>

@@ -1,0 +1,187 @@
+import { DescribeDBSnapshotsCommand } from '@aws-sdk/client-rds';
+import type { InstanceAddress, Recovery, VerificationCheck } from '../../../lambdas/contract';
+import { countRows } from '../../../lambdas/row-counts';
+import { readLogin } from '../../../lambdas/database-url';
+import { withConnection } from '../../../lambdas/postgres';
+import { readRecordedState } from '../../../lambdas/recorded-state';
+import { currentSecret } from '../../../lambdas/secrets';
+import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
+import { matchCredentials } from '../../../lambdas/steps/match-credentials';
+import { startRestore } from '../../../lambdas/steps/start-restore';
+import { verify } from '../../../lambdas/steps/verify';
+import type { TeamCheck } from '../../../lambdas/team-checks';
+import { Lab, again, migrationTable } from './lab';
+
+/** One restored copy, damaged in different ways. */
+jest.setTimeout(180_000);
+
+let lab: Lab;
+let recovery: Recovery;
+let instance: InstanceAddress;
+beforeAll(async () => {
+  lab = await Lab.start();
+  const admin = lab.sandbox.rds.server('orders');
+  await lab.sql(migrationTable);
+  await migrate('1_start');
+  await lab.sql('create table task (id serial primary key, title text not null)');
+  await lab.sql(`insert into task (title) select 'task ' || i from generate_series(1, 3000) i`);
+  await lab.sql('create table label (id serial primary key, "of" text)');
+  await lab.sql(`insert into label ("of") select 'ada@example.com' from generate_series(1, 200)`);
+  await lab.sql('create unlogged table "Session" (id int)');
+  await lab.sql('insert into "Session" values (1)');
+  await lab.sql('create index "task title" on task (title)');
+  await lab.sql('analyze');
+  await admin?.admin('create extension amcheck', [], 'orders');
+  await admin?.admin('grant execute on function bt_index_check(regclass) to orders_app', [], 'orders');
+  await lab.snapshot('run-1', '2_bad');
+  await lab.sql('drop table label');
+  await migrate('2_bad');
+  recovery = await lab.planned({ verify: { amcheck: true } });
+  await startRestore({ recovery }, lab);
+  instance = await again('InstanceNotReady', () => checkRestoredInstance({ recovery }, lab));
+  await again('CredentialsNotReady', () => matchCredentials({ recovery, instance }, lab));
+});
+afterAll(() => lab.stop());
+
+const migrate = (name: string): Promise<unknown> =>
+  lab.sql(
+    `insert into _prisma_migrations (id, checksum, finished_at, migration_name) values ('${name}', 'x', now(), '${name}')`,
+  );
+
+/** Runs SQL on the copy, as the application. */
+async function onCopy(text: string): Promise<Record<string, unknown>[]> {
+  const login = readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value);
+  return withConnection({ ...login, host: instance.host, port: instance.port }, (connection) =>
+    connection.query(text),
+  );
+}
+
+async function found(accept: string[], ...teamChecks: TeamCheck[]): Promise<VerificationCheck[]> {
+  const accepting = { ...recovery, verify: { amcheck: false, accept } };
+  const { secrets, databaseUrlSecretId } = lab;
+  const deps = { secrets, databaseUrlSecretId, teamChecks };
+  const { checks } = await verify({ recovery: accepting, instance }, deps);
+  return checks.filter(({ ok }) => !ok);
+}
+
+const team = (sql: string, more: Partial<TeamCheck> = {}): TeamCheck => ({
+  name: 'team.sql',
+  severity: 'error',
+  timeoutSeconds: 20,
+  sql,
+  ...more,
+});
+/** jest's matchers are typed `any`. */
+const containing = (text: string): unknown => expect.stringContaining(text);
+
+test('the gate writes down what the snapshot must hold, and the sound copy passes every check', async () => {
+  const { DBSnapshots } = await lab.rds.send(new DescribeDBSnapshotsCommand({}));
+  const state = readRecordedState(DBSnapshots?.[0]?.TagList);
+  expect(recovery.restorePoint).toMatchObject({ recorded: state });
+  expect(state.applied).toMatchObject({ count: 1, last: '1_start' });
+  expect(state.rows).toEqual({
+    'public.task': 3000,
+    'public.label': 200,
+    'public._prisma_migrations': 1,
+  });
+  const result = await verify({ recovery, instance }, lab);
+  expect(result).toMatchObject({ migrations: ['1_start'], migrationsTakenAway: ['2_bad'] });
+  expect(result.checks.map(({ name, ok }) => [name, ok])).toEqual([
+    ['application login over verified TLS', true],
+    ['writable', true],
+    ['no failed migration', true],
+    ['migrations as recorded', true],
+    ['pending migrations are absent', true],
+    ['migrations of their time', true],
+    ['schema as recorded', true],
+    ['no invalid index', true],
+    ['sequences ahead of their columns', true],
+    ['rows as recorded', true],
+    ['rows as in the live database', true],
+    ['unlogged tables', false],
+    ['amcheck', true],
+  ]);
+  const detail = (name: string): string | undefined => result.checks.find((one) => one.name === name)?.detail;
+  expect(detail('unlogged tables')).toContain('public."Session"');
+  expect(detail('sequences ahead of their columns')).toContain('2 sequences');
+  expect(detail('rows as recorded')).toContain('3 tables');
+  expect(detail('amcheck')).toMatch(/^(\d+) of \1 B-tree indexes are sound\.$/);
+});
+
+test('what the copy lacks is found and named; what the operator accepts is only reported', async () => {
+  const names = ['schema as recorded', 'rows as recorded', 'sequences ahead of their columns'];
+  await onCopy('drop index "task title"');
+  await onCopy('truncate task');
+  await onCopy(`select setval('label_id_seq', 7)`);
+  const refused = verify({ recovery, instance }, lab);
+  await expect(refused).rejects.toMatchObject({ name: 'VerificationFailed' });
+  await expect(refused).rejects.toThrow(/^3 of 13 checks/);
+  await expect(refused).rejects.toThrow('only live: index CREATE INDEX "task title" ON public.task');
+  await expect(refused).rejects.toThrow('public.task has 0, recorded were 3000');
+  await expect(refused).rejects.toThrow('public.label_id_seq (public.label.id)');
+  const reported = await found([...names, 'no such check']);
+  expect(reported).toEqual(
+    expect.arrayContaining([
+      ...names.map((name) => ({
+        name,
+        ok: false,
+        severity: 'warning',
+        detail: containing('Accepted by who started the recovery.'),
+      })),
+      { name: 'accepted checks', ok: false, severity: 'warning', detail: containing('no such check') },
+      {
+        name: 'rows as in the live database',
+        ok: false,
+        severity: 'warning',
+        detail: containing('public.task (3000)'),
+      },
+    ]),
+  );
+  await onCopy(`insert into task (title) select 'task ' || i from generate_series(1, 3000) i`);
+  await onCopy('create index "task title" on task (title)');
+  await onCopy(`select setval('label_id_seq', 200)`);
+  expect(await found([])).toEqual([expect.objectContaining({ name: 'unlogged tables' })]);
+});
+
+test("the team's checks: rows block or are reported, and no value leaves but keys", async () => {
+  expect(await found([], team('select id from label where id > 200;'))).toHaveLength(1);
+  const people = team('select id, "of" from label where id <= 7 order by id');
+  await expect(found([], people)).rejects.toThrow('team.sql (7 rows (id, of). id: 1, 2, 3, 4, 5, …)');
+  const [, warning] = await found([], team('select "of", id from label', { severity: 'warning' }));
+  expect(warning).toEqual({
+    name: 'team.sql',
+    severity: 'warning',
+    ok: false,
+    detail: 'More than 100 rows (of, id).',
+  });
+  const [, accepted] = await found(['team.sql'], team('table label'));
+  expect(accepted).toMatchObject({ severity: 'warning', detail: containing('Accepted') });
+});
+
+test.each([
+  ['select * from later_table', 'relation \\"later_table\\" does not exist'],
+  [`select setval('label_id_seq', 1)`, 'cannot execute setval() in a read-only transaction'],
+  ['with gone as (delete from label returning *) select * from gone', '0A000'],
+  ['select 1; drop table label', 'cannot insert multiple commands'],
+  [`select set_config('transaction_read_only', 'off', true)`, 'read-write mode'],
+  ['select pg_sleep(10)', 'it took longer than its 1 seconds'],
+  [`select "of"::int from label`, 'SQLSTATE 22P02; the log of the instance'],
+])("a team's check that cannot be run is reported: %s", async (sql, detail) => {
+  const [, reported] = await found([], team(sql, { timeoutSeconds: 1 }));
+  expect(reported).toMatchObject({ severity: 'warning', ok: false });
+  expect(reported?.detail.replaceAll('"', '\\"')).toContain(detail);
+  expect(reported?.detail).not.toContain('ada@example.com');
+  expect(await onCopy('select count(*)::int as left from label')).toEqual([{ left: 200 }]);
+});
+
+test('a table that nobody lets go of is not counted, and does not hold the others up', async () => {
+  const login = readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value);
+  const counted = await withConnection(login, async (holder) => {
+    await holder.query('begin');
+    await holder.query('lock table task in access exclusive mode');
+    return withConnection(login, (connection) =>
+      countRows(connection, { perTableMs: 300, altogetherMs: 5000 }),
+    );
+  });
+  expect(counted).toEqual({ rows: { 'public._prisma_migrations': 2 }, notCounted: ['public.task'] });
+});
