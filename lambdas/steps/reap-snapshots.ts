@@ -1,4 +1,4 @@
-import { DeleteDBSnapshotCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { DeleteDBSnapshotCommand, type DBInstance, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
@@ -60,7 +60,7 @@ export async function reapSnapshots(
   const released = event.dryRun ? [] : await releaseSecrets(left, deps);
   const { warning: quotaWarning } = await snapshotQuota(rds);
   const warnings = [
-    ...newestWarning(left, rules, now),
+    ...newestWarning(left, instance, rules, now),
     ...(quotaWarning === undefined ? [] : [quotaWarning]),
   ];
   const result: ReapSnapshotsResult = {
@@ -102,13 +102,18 @@ async function releaseSecrets(left: readonly OwnSnapshot[], deps: ReapSnapshotsD
   ];
 }
 
-function newestWarning(left: readonly OwnSnapshot[], rules: RetentionRules, now: Date): string[] {
+function newestWarning(
+  left: readonly OwnSnapshot[],
+  { InstanceCreateTime: made }: DBInstance,
+  rules: RetentionRules,
+  now: Date,
+): string[] {
   const [newest] = good(left);
-  if (!newest) return ['There is no good snapshot at all.'];
-  const hours = (now.getTime() - newest.takenAt.getTime()) / 3_600_000;
-  return hours <= rules.newestAtMostHours
-    ? []
-    : [
+  const hours = (now.getTime() - (newest?.takenAt ?? made ?? new Date(0)).getTime()) / 3_600_000;
+  if (hours <= rules.newestAtMostHours) return [];
+  return newest
+    ? [
         `The newest good snapshot, ${newest.id}, is ${Math.floor(hours)} hours old; at most ${rules.newestAtMostHours} are allowed.`,
-      ];
+      ]
+    : ['There is no good snapshot at all.'];
 }
