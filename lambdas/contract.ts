@@ -15,6 +15,36 @@ const snapshotName = text(255).check(z.regex(/^(?:rds:)?[A-Za-z][A-Za-z0-9-]*$/)
 export const ENVIRONMENTS = ['production', 'staging', 'development'] as const;
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 
+/** How the recoveries of an environment are carried out; from the table of environments, handed to a function as JSON. */
+const RecoveryRules = z.object({
+  /** A person approves before the secret is moved. */
+  approveCutover: z.boolean(),
+  /** A person approves before the old instance is deleted. */
+  approveRetirement: z.boolean(),
+});
+export type RecoveryRules = z.infer<typeof RecoveryRules>;
+
+/** @param json of the function's setting RECOVERY_RULES */
+export function readRecoveryRules(json: string): RecoveryRules {
+  return RecoveryRules.parse(JSON.parse(json));
+}
+
+/** What a person is asked while a recovery runs. */
+export const QUESTIONS = ['cutover', 'retirement'] as const;
+export type Question = (typeof QUESTIONS)[number];
+
+/** How a question was answered; what a recovery keeps of it. */
+export const Decision = z.object({
+  question: z.enum(QUESTIONS),
+  decision: z.enum(['approved', 'rejected', 'no answer']),
+  /** Null where nobody answered. */
+  by: z.nullable(z.string()),
+  reason: z.nullable(z.string()),
+  /** ISO 8601. */
+  at: z.string(),
+});
+export type Decision = z.infer<typeof Decision>;
+
 /** Where to go back to, as the operator says it. */
 export const RestoreRequest = z.discriminatedUnion('to', [
   z.strictObject({ to: z.literal('latest-pre-migration-snapshot') }),
@@ -41,6 +71,9 @@ export const RecoveryInput = z
     requestedBy: z.optional(text(200)),
     retire: z._default(z.enum(['delete', 'keep']), 'delete'),
     verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
+    /** Whether a person has to approve. What the environment asks for can be added to, not waived. */
+    approveCutover: z.optional(z.boolean()),
+    approveRetirement: z.optional(z.boolean()),
   })
   .check((context) => {
     if (context.value.mode !== 'recover') return;
@@ -108,6 +141,8 @@ export const Recovery = z.object({
   requestedBy: z.nullable(z.string()),
   retire: z.enum(['delete', 'keep']),
   verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
+  approveCutover: z.boolean(),
+  approveRetirement: z.boolean(),
   /** The live instance, found from the secret. */
   live: InstanceAddress,
   /** The version of the DATABASE_URL secret that named it: the swap is refused if another is current by then. */
@@ -287,6 +322,23 @@ export interface DiscardResult {
   /** It is not there (any more): whether it was deleted or never made cannot be told from its absence. */
   discarded: 'gone';
   instanceId: string;
+}
+
+/** What a person answers to a question of a recovery. */
+export const DecideEvent = z.strictObject({
+  /** Name or ARN. Left out: the one recovery that asks this. */
+  execution: z.optional(text(300)),
+  question: z.enum(QUESTIONS),
+  decision: z.enum(['approve', 'reject']),
+  by: text(200),
+  reason: text(1000),
+});
+export interface DecideResult {
+  /** Name of the execution. */
+  execution: string;
+  recorded: Decision;
+  /** False where the same decision had been made before: by whom, `recorded` says. */
+  isNew: boolean;
 }
 
 const Migration = z.strictObject({
@@ -492,6 +544,7 @@ export const FUNCTIONS = [
   'retire',
   'discard',
   'fail',
+  'decide',
 ] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
@@ -546,6 +599,10 @@ export const FunctionSettings = z.object({
   SNAPSHOT_RETENTION_DAYS: z.coerce.number().check(z.int(), z.minimum(0)),
   /** JSON, see readRetentionRules (functions around snapshots only). */
   RETENTION_RULES: z.optional(z.string()),
+  /** JSON, see readRecoveryRules (only where a recovery is planned). */
+  RECOVERY_RULES: z.optional(z.string()),
+  /** ARN (`decide` only). */
+  RECOVERY_MACHINE_ARN: z.optional(z.string()),
 });
 export type FunctionSettings = z.infer<typeof FunctionSettings>;
 

@@ -164,6 +164,21 @@ export class RetirementRefused extends RollbackError {
   override readonly name = 'RetirementRefused';
 }
 
+/** No recovery waits for an answer to this question (any more), or more than one does. */
+export class NothingToDecide extends RollbackError {
+  override readonly name = 'NothingToDecide';
+}
+
+/** Somebody has answered this question before, and otherwise. */
+export class DecidedOtherwise extends RollbackError {
+  override readonly name = 'DecidedOtherwise';
+}
+
+/** A person said no, or nobody said anything in time. */
+export class NotApproved extends RollbackError {
+  override readonly name = 'NotApproved';
+}
+
 /** One of the proofs that must come before deleting the recovery instance is missing. */
 export class DiscardRefused extends RollbackError {
   override readonly name = 'DiscardRefused';

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { PlanEvent } from './contract';
+import { PlanEvent, readRecoveryRules } from './contract';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { plan } from './steps/plan';
@@ -14,6 +14,7 @@ export const handler = defineHandler({
     stepFunctions: stepFunctionsClient(),
     environment: settings.ENVIRONMENT,
     databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+    recoveryRules: readRecoveryRules(required(settings.RECOVERY_RULES, 'RECOVERY_RULES')),
     now: () => new Date(),
   }),
 });

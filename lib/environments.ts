@@ -63,6 +63,14 @@ export interface SnapshotSchedule {
   readonly newestAtMostHours: number;
 }
 
+/** How recoveries are carried out. */
+export interface RecoverySettings {
+  /** Whether a person has to approve before the application gets the restored database. */
+  readonly approveCutover: boolean;
+  /** Whether a person has to approve before the old instance is deleted. */
+  readonly approveRetirement: boolean;
+}
+
 export interface EnvironmentSettings {
   readonly name: EnvironmentName;
   /** Prefix of the names of the stacks. */
@@ -78,8 +86,8 @@ export interface EnvironmentSettings {
    * @default - no role is made: those who may invoke the function may ask
    */
   readonly ci?: CiRepository;
-  /** Whether the environment has the recovery machine. */
-  readonly recovery: boolean;
+  /** How recoveries are carried out; null: the environment has no recovery machine. */
+  readonly recovery: RecoverySettings | null;
   /** Days that logs are kept. */
   readonly logDays: RetentionDays;
   /** Who is told by mail how recoveries end; each address has to confirm once. Put your own here. */
@@ -109,7 +117,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       keepNewest: 3,
       newestAtMostHours: 36,
     },
-    recovery: true,
+    recovery: { approveCutover: false, approveRetirement: true },
     logDays: RetentionDays.ONE_YEAR,
     notify: [],
     database: {
@@ -135,7 +143,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       keepNewest: 2,
       newestAtMostHours: 36,
     },
-    recovery: true,
+    recovery: { approveCutover: false, approveRetirement: false },
     logDays: RetentionDays.ONE_MONTH,
     notify: [],
     database: {
@@ -154,7 +162,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     automatedBackupDays: 0,
     preMigrationSnapshotDays: 0,
     scheduledSnapshots: null,
-    recovery: false,
+    recovery: null,
     logDays: RetentionDays.ONE_WEEK,
     notify: [],
     database: {
@@ -210,7 +218,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
     refuse(
       'preMigrationSnapshotDays',
       preMigrationSnapshotDays,
-      'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to false.',
+      'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to null.',
     );
   checkSchedule(settings, refuse);
   if (settings.ci && !/^[\w.-]+(\/[\w.-]+)+$/.test(settings.ci.repository))
@@ -249,7 +257,7 @@ function checkSchedule(
   { recovery, scheduledSnapshots: schedule }: EnvironmentSettings,
   refuse: (field: string, value: unknown, hint: string) => never,
 ): void {
-  if ((schedule !== null) !== recovery)
+  if ((schedule !== null) !== (recovery !== null))
     refuse(
       'scheduledSnapshots',
       schedule,

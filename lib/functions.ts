@@ -22,6 +22,7 @@ export const RUNS_IN_VPC: {
   retire: false,
   discard: false,
   fail: false,
+  decide: false,
 };
 
 /** The same for the functions around restore points. */

@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -13,10 +13,11 @@ import { Construct } from 'constructs';
 import type {
   EnvironmentName,
   FunctionName,
+  RecoveryRules,
   RestorePointFunctionName,
   RetentionRules,
 } from '../lambdas/contract';
-import type { SnapshotSchedule } from './environments';
+import type { RecoverySettings, SnapshotSchedule } from './environments';
 import { RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
 import { RecoveryMachine } from './recovery-machine/recovery-machine';
@@ -55,6 +56,11 @@ export interface MigrationRollbackProps {
    */
   readonly scheduledSnapshots?: SnapshotSchedule;
   /**
+   * How recoveries are carried out.
+   * @default - as in production: a person approves before the old instance is deleted
+   */
+  readonly recovery?: RecoverySettings;
+  /**
    * Days that logs are kept.
    * @default RetentionDays.ONE_YEAR
    */
@@ -75,6 +81,8 @@ const DEFAULT_SCHEDULE: SnapshotSchedule = {
   newestAtMostHours: 36,
 };
 
+const DEFAULT_RECOVERY: RecoverySettings = { approveCutover: false, approveRetirement: true };
+
 type AnyFunctionName = FunctionName | RestorePointFunctionName;
 /** The functions that know how long snapshots stay. */
 const NEED_RULES: readonly AnyFunctionName[] = ['scheduled-snapshot', 'reap-snapshots', 'restore-points'];
@@ -85,6 +93,8 @@ export class MigrationRollback extends Construct {
   readonly preMigrationSnapshot: RollbackFunction;
   /** A person starts it. */
   readonly machine: sfn.StateMachine;
+  /** A person answers with it what a recovery asks. */
+  readonly decide: RollbackFunction;
   /** Tells people how recoveries ended. */
   readonly topic: sns.Topic;
 
@@ -103,8 +113,9 @@ export class MigrationRollback extends Construct {
       retentionRules(schedule),
       logDays,
     );
-    const { 'pre-migration-snapshot': preMigrationSnapshot, ...steps } = functions;
+    const { 'pre-migration-snapshot': preMigrationSnapshot, decide, ...steps } = functions;
     this.preMigrationSnapshot = preMigrationSnapshot;
+    this.decide = decide;
     this.topic = this.eventsTopic(props);
     this.machine = new RecoveryMachine(this, 'Recovery', {
       environment: props.environment,
@@ -137,6 +148,11 @@ export class MigrationRollback extends Construct {
     return this.machine.grantStartExecution(grantee);
   }
 
+  /** Lets somebody approve or reject what a recovery asks. */
+  grantDecide(grantee: iam.IGrantable): iam.Grant {
+    return this.decide.grantInvoke(grantee);
+  }
+
   /** Recoveries that ended FAILED. */
   metricRecoveriesFailed(): cloudwatch.Metric {
     return this.machine.metricFailed({ period: Duration.minutes(5) });
@@ -153,6 +169,14 @@ export class MigrationRollback extends Construct {
   } {
     const { environment, vpc, databaseUrlSecret, masterSecret } = props;
     const machineName = `${environment}-recovery`;
+    // By its name: the machine is made of these functions.
+    const machineArn = Stack.of(this).formatArn({
+      service: 'states',
+      resource: 'stateMachine',
+      resourceName: machineName,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    const recoveryRules: RecoveryRules = props.recovery ?? DEFAULT_RECOVERY;
     const scope = { environment, databaseUrlSecret, masterSecret, machineName };
     const permissions = {
       ...functionPermissions(this, scope),
@@ -174,6 +198,8 @@ export class MigrationRollback extends Construct {
           MASTER_SECRET_ID: masterSecret.secretArn,
           SNAPSHOT_RETENTION_DAYS: String(snapshotRetentionDays),
           ...(NEED_RULES.includes(name) && { RETENTION_RULES: JSON.stringify(rules) }),
+          ...(name === 'plan' && { RECOVERY_RULES: JSON.stringify(recoveryRules) }),
+          ...(name === 'decide' && { RECOVERY_MACHINE_ARN: machineArn }),
         },
         permissions: permissions[name],
         logDays,
@@ -198,6 +224,7 @@ export class MigrationRollback extends Construct {
       retire: make('retire'),
       discard: make('discard'),
       fail: make('fail'),
+      decide: make('decide'),
     };
     const restorePointFunctions = {
       'check-migrations': make('check-migrations'),

@@ -16,9 +16,10 @@ export function functionPermissions(
   scope: Construct,
   permissions: PermissionScope,
 ): Readonly<Record<FunctionName, readonly Permission[]>> {
-  const { databaseUrlSecret } = permissions;
+  const { databaseUrlSecret, machineName } = permissions;
   const {
     stack,
+    arn,
     rds,
     readUrl,
     readMaster,
@@ -230,5 +231,25 @@ export function functionPermissions(
     ],
     // It asks nothing of AWS.
     fail: [],
+    decide: [
+      {
+        sid: 'SeeWhoAsks',
+        actions: ['states:ListExecutions'],
+        resources: [arn('states', 'stateMachine', machineName)],
+      },
+      {
+        ...seeRecoveries,
+        sid: 'SeeWhatIsAsked',
+        actions: ['states:DescribeExecution', 'states:GetExecutionHistory'],
+      },
+      {
+        sid: 'AnswerQuestion',
+        actions: ['states:SendTaskSuccess', 'states:SendTaskFailure'],
+        resources: ['*'],
+        wildcardReason:
+          'Step Functions knows no resource for these actions: the token says which task is meant, and only the histories of ' +
+          'this machine are read for one.',
+      },
+    ],
   };
 }

@@ -35,16 +35,17 @@ export interface DatabaseAccess {
   readonly securityGroup: ec2.ISecurityGroup;
 }
 
+/** Those that some functions get only. */
+type SpecialSetting = 'RETENTION_RULES' | 'RECOVERY_RULES' | 'RECOVERY_MACHINE_ARN';
+
 export interface RollbackFunctionProps {
   readonly environment: EnvironmentName;
   /** The file in `lambdas`, and the physical name after the environment. */
   readonly functionName: FunctionName | RestorePointFunctionName | 'application-database';
   /** Becomes the function's environment variables; those left undefined are left out. */
   readonly settings: {
-    readonly [Key in Exclude<keyof FunctionSettings, 'RETENTION_RULES'>]: string | undefined;
-  } & {
-    readonly RETENTION_RULES?: string;
-  };
+    readonly [Key in Exclude<keyof FunctionSettings, SpecialSetting>]: string | undefined;
+  } & { readonly [Key in SpecialSetting]?: string };
   /** What the function may do beyond writing its log. */
   readonly permissions: readonly Permission[];
   /** Days that its log is kept. */

@@ -33,6 +33,7 @@ export class RollbackStack extends Stack {
     return new MigrationRollback(this, 'MigrationRollback', {
       environment: settings.name,
       snapshotRetentionDays: settings.preMigrationSnapshotDays,
+      ...(settings.recovery && { recovery: settings.recovery }),
       ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
       logDays: settings.logDays,
       notify: settings.notify,

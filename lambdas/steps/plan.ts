@@ -1,8 +1,14 @@
 import { DescribeAccountAttributesCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
-import { RecoveryInput, type EnvironmentName, type PlanResult, type Recovery } from '../contract';
-import { LiveInstanceUnclear, SnapshotQuotaExceeded } from '../errors';
+import {
+  RecoveryInput,
+  type EnvironmentName,
+  type PlanResult,
+  type Recovery,
+  type RecoveryRules,
+} from '../contract';
+import { InvalidInput, LiveInstanceUnclear, SnapshotQuotaExceeded } from '../errors';
 import { findLiveInstance } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId } from '../names';
 import { parse } from '../parse';
@@ -22,6 +28,7 @@ export interface PlanDeps {
   readonly stepFunctions: SFNClient;
   readonly environment: EnvironmentName;
   readonly databaseUrlSecretId: string;
+  readonly recoveryRules: RecoveryRules;
   readonly now: () => Date;
 }
 
@@ -35,6 +42,7 @@ export async function plan(
 ): Promise<PlanResult> {
   const { execution } = event;
   const input = parse(RecoveryInput, event.input ?? {}, 'input of the recovery');
+  const approvals = approvalsFor(input, deps);
   const id = recoveryId(execution);
   // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there.
   if (input.mode === 'recover') await refuseWhileAnotherRuns(id, deps);
@@ -68,6 +76,7 @@ export async function plan(
     requestedBy: input.requestedBy ?? null,
     retire: input.retire,
     verify: input.verify,
+    ...approvals,
     live,
     secretVersionId,
     restorePoint: found.point,
@@ -92,9 +101,38 @@ export async function plan(
         requestedBy: input.requestedBy ?? 'your name',
         retire: input.retire,
         ...(input.verify.amcheck || input.verify.accept.length > 0 ? { verify: input.verify } : {}),
+        ...approvals,
       },
     },
   };
+}
+
+type Approvals = Pick<RecoveryRules, 'approveCutover' | 'approveRetirement'>;
+
+/** Who may start a recovery may ask for more approval than the environment does, not waive any: the rule would be none. */
+function approvalsFor(input: RecoveryInput, { recoveryRules, environment }: PlanDeps): Approvals {
+  for (const field of ['approveCutover', 'approveRetirement'] as const)
+    if (recoveryRules[field] && input[field] === false)
+      throw new InvalidInput(
+        `"${field}": false is refused: in ${environment} a person has to approve, whoever starts the recovery.`,
+        `Leave "${field}" out and approve when you are asked, by the function ${environment}-decide; the rule is in lib/environments.ts.`,
+      );
+  return {
+    approveCutover: input.approveCutover ?? recoveryRules.approveCutover,
+    approveRetirement: input.approveRetirement ?? recoveryRules.approveRetirement,
+  };
+}
+
+function approvalSteps(recovery: Recovery): string[] {
+  const asked = [
+    ...(recovery.approveCutover ? ['before the cutover'] : []),
+    ...(recovery.approveRetirement && recovery.retire === 'delete'
+      ? [`before ${recovery.live.instanceId} is deleted`]
+      : []),
+  ];
+  return asked.length === 0
+    ? []
+    : [`A person is asked ${asked.join(' and ')}, and answers with ${recovery.environment}-decide.`];
 }
 
 async function snapshotQuota(rds: RDSClient): Promise<{ used: number; quota: number }> {
@@ -139,6 +177,7 @@ function summaryOf(
     recovery.retire === 'delete'
       ? `Afterwards ${live.instanceId} is deleted with final snapshot ${recovery.finalSnapshotId}; its automated backups are kept.`
       : `Afterwards ${live.instanceId} is kept.`,
+    ...approvalSteps(recovery),
     `Manual snapshots: ${snapshots.used} of ${snapshots.quota} used.`,
     ...(recovery.mode === 'plan'
       ? ['Nothing was changed. To do it, start the machine with inputToRecover.']

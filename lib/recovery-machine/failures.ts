@@ -29,6 +29,18 @@ export class RecoveryFailures {
     );
   }
 
+  /** A person does not want the cutover, now or at all: nothing is undone, so that it can still be had. */
+  cutoverNotApproved(): RedrivableEnd {
+    return this.states.tellAndStop(
+      'NotifyCutoverNotApproved',
+      'CutoverNotApproved',
+      'not cut over, DATABASE_URL is unchanged',
+      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ", and nobody is locked out of it. The recovery instance " & ` +
+        `${RECOVERY_INSTANCE} & " is kept, too, and costs as much. If nobody wants it, delete it, as docs/runbook.md says."`,
+      'AskForCutover',
+    );
+  }
+
   /** Before the swap: the recovery instance goes, the application never saw it. */
   discard(): sfn.TaskStateBase {
     const failed = this.states.tellAndFail(

@@ -5,6 +5,7 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { allow } from '../permission';
+import { RecoveryApprovals } from './approvals';
 import { ERROR_MESSAGE, LIVE, RECOVERY_INSTANCE, REDRIVES, RESULT, jsonata } from './expressions';
 import { RecoveryFailures } from './failures';
 import { MachineStates, type MachineStatesProps } from './states';
@@ -20,7 +21,7 @@ export interface RecoveryMachineProps extends MachineStatesProps {
  * A machine-level timeout cannot be caught and would leave a recovery half done, so it is longer than every limit together;
  * it only ends what would hang for ever.
  */
-const MACHINE_TIMEOUT = Duration.days(14);
+const MACHINE_TIMEOUT = Duration.days(21);
 
 /**
  * The recovery machine. Its states, their order and its failure paths are described in docs/state-machine.md.
@@ -47,12 +48,36 @@ export class RecoveryMachine extends Construct {
     const oldInstanceKept = failures.oldInstanceKept();
 
     const finishSettings = this.states.onRecoveryInstance('FinishSettings', 'settings', oldInstanceKept.tell);
+    const cutoverNotApproved = failures.cutoverNotApproved();
+
+    const approvals = new RecoveryApprovals(this, this.states, props.environment);
+    const askForCutover = approvals.askForCutover(cutoverNotApproved.tell);
+    cutoverNotApproved.end.next(askForCutover);
+    const fence = this.fence(swapBack);
+    const approveCutover = approvals.where(
+      'ApproveCutover?',
+      '$recovery.approveCutover',
+      askForCutover,
+      fence,
+    );
+
     const drain = this.drain(oldInstanceKept.tell);
+    const askForRetirement = approvals.askForRetirement(oldInstanceKept.tell);
     const retire = this.retire(oldInstanceKept.tell);
+    const approveRetirement = approvals.where(
+      'ApproveRetirement?',
+      // Nothing that is kept needs leave to go.
+      '$recovery.approveRetirement and $recovery.retire = "delete"',
+      askForRetirement,
+      retire,
+    );
+    const failedIn = (state: string): sfn.Condition =>
+      sfn.Condition.jsonata(jsonata(`$firstError.state = "${state}"`));
     oldInstanceKept.end.next(
       new sfn.Choice(this, 'GoOnWith?', { comment: 'redriven: the state that failed' })
-        .when(sfn.Condition.jsonata(jsonata('$firstError.state = "Retire"')), retire)
-        .when(sfn.Condition.jsonata(jsonata('$firstError.state = "Drain"')), drain)
+        .when(failedIn('Retire'), retire)
+        .when(failedIn('AskForRetirement'), askForRetirement)
+        .when(failedIn('Drain'), drain)
         .otherwise(finishSettings),
     );
 
@@ -62,13 +87,14 @@ export class RecoveryMachine extends Construct {
       .next(this.matchSettings(discard))
       .next(this.matchCredentials(discard))
       .next(this.verify(discard))
-      .next(this.fence(swapBack))
+      .next(approveCutover);
+    fence
       .next(this.swap(swapBack))
       .next(this.prove(swapBack))
       .next(finishSettings)
       .next(drain)
-      .next(retire)
-      .next(this.recovered());
+      .next(approveRetirement);
+    retire.next(this.recovered());
 
     const plan = this.plan(planFailed.tell);
     planFailed.end.next(plan);
@@ -92,7 +118,7 @@ export class RecoveryMachine extends Construct {
           },
           input: jsonata('$states.context.Execution.Input'),
         },
-        assign: { recovery: `${RESULT}.recovery`, plan: `${RESULT}.plan` },
+        assign: { recovery: `${RESULT}.recovery`, plan: `${RESULT}.plan`, approvals: '[]' },
       },
       onError,
     );
@@ -224,6 +250,7 @@ export class RecoveryMachine extends Construct {
           swap: jsonata('$swap'),
           proof: jsonata('$proof.checks'),
           retirement: jsonata('$retirement'),
+          approvals: jsonata('$approvals'),
         },
       }),
     );

@@ -3,10 +3,13 @@ import type * as sns from 'aws-cdk-lib/aws-sns';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EnvironmentName } from '../../lambdas/contract';
+import type { EnvironmentName, Question as QuestionName } from '../../lambdas/contract';
 import type { RollbackFunction } from '../rollback-function';
 import { ERROR_MESSAGE, REDRIVES, RESULT, jsonata } from './expressions';
 import { NO_ANSWER, PASSING, WAITS, attempts, isWait, type StepName } from './waits';
+
+/** The error of a question to which the answer is no. */
+const NOT_APPROVED = 'NotApproved';
 
 export interface MachineStatesProps {
   readonly environment: EnvironmentName;
@@ -19,6 +22,19 @@ export interface MachineStatesProps {
 export interface RedrivableEnd {
   readonly tell: sfn.IChainable;
   readonly end: sfn.TaskStateBase;
+}
+
+/** What a person is asked. */
+export interface Question {
+  /** State name. */
+  readonly name: string;
+  readonly about: QuestionName;
+  /** Of the message: short, for a phone. */
+  readonly subject: string;
+  /** JSONata: what is the case, and what yes and no mean. */
+  readonly text: string;
+  /** No answer in time counts as no. */
+  readonly waitsFor: Duration;
 }
 
 export interface Step {
@@ -161,6 +177,63 @@ export class MachineStates {
       retryOnServiceExceptions: false,
     });
     this.askAgainWithoutAnswer(state);
+    return state;
+  }
+
+  /**
+   * Asks a person and waits for the answer, which costs nothing. The message goes to people, the token to nobody: `decide` finds
+   * it in the history of the execution (docs/decisions/0020-approval.md). A no, and no answer, take the way of a failure.
+   */
+  ask({ name, about, subject, text, waitsFor }: Question, onError: sfn.IChainable): tasks.SnsPublish {
+    const { environment, topic } = this.props;
+    const until = `$fromMillis($millis() + ${waitsFor.toMilliseconds()}, "[Y0001]-[M01]-[D01] [H01]:[m01]") & " UTC"`;
+    const command = (decision: string): string =>
+      `"aws lambda invoke --function-name ${environment}-decide --cli-binary-format raw-in-base64-out --payload '{" & ` +
+      `"\\"execution\\":\\"" & $states.context.Execution.Name & "\\",\\"question\\":\\"${about}\\",\\"decision\\":\\"${decision}\\"," & ` +
+      `"\\"by\\":\\"YOUR NAME\\",\\"reason\\":\\"WHY\\"}' answer.json; cat answer.json"`;
+    const message =
+      `"Recovery " & $states.context.Execution.Name & " of ${environment}: " & ${text} & ` +
+      `"\\nWaits until " & ${until} & "; no answer counts as no.\\nYes: " & ${command('approve')} & "\\nNo: " & ${command('reject')}`;
+    const state = tasks.SnsPublish.jsonata(this.scope, name, {
+      topic,
+      integrationPattern: sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
+      subject: `${environment}: ${subject}`,
+      // SNS sends the default text only: the other keys are names of no protocol.
+      messagePerSubscriptionType: true,
+      message: sfn.TaskInput.fromObject({
+        default: jsonata(message),
+        question: about,
+        token: jsonata('$states.context.Task.Token'),
+      }),
+      taskTimeout: sfn.Timeout.duration(waitsFor),
+      assign: { approvals: jsonata('[$approvals, $states.result]') },
+    });
+    // An answer is an answer; only telling people is tried again.
+    state.addRetry({ errors: [NOT_APPROVED, 'States.Timeout'], maxAttempts: 0 });
+    state.addRetry({
+      errors: ['States.ALL'],
+      interval: Duration.seconds(2),
+      backoffRate: 2,
+      maxAttempts: 4,
+      jitterStrategy: sfn.JitterType.FULL,
+    });
+    const late = '$states.errorOutput.Error = "States.Timeout"';
+    const noAnswer = `{"question": "${about}", "decision": "no answer", "by": null, "reason": null, "at": $now()}`;
+    state.addCatch(onError, {
+      assign: {
+        firstError: {
+          state: name,
+          error: jsonata(`${late} ? "${NOT_APPROVED}" : $states.errorOutput.Error`),
+          message: jsonata(
+            `${late} ? "nobody answered within ${waitsFor.toHours()} hours, which counts as no." : ${ERROR_MESSAGE}`,
+          ),
+        },
+        approvals: jsonata(
+          `[$approvals, ${late} ? ${noAnswer} : $states.errorOutput.Error = "${NOT_APPROVED}" ? $parse($states.errorOutput.Cause).decision]`,
+        ),
+        redrives: jsonata(REDRIVES),
+      },
+    });
     return state;
   }
 

@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import type { FunctionName, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
 
 /** The functions that are steps of the machine. */
-export type StepName = Exclude<FunctionName, 'pre-migration-snapshot'>;
+export type StepName = Exclude<FunctionName, 'pre-migration-snapshot' | 'decide'>;
 
 type NotYet = typeof NOT_YET_ERRORS;
 

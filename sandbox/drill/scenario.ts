@@ -14,6 +14,8 @@ export interface Played {
   /** The same execution as it had ended before it was redriven. */
   readonly failed?: RecoveryRun;
   readonly writers?: readonly Written[];
+  /** What was true in the middle of it. */
+  readonly checks?: readonly Check[];
 }
 
 /** What a scenario has come to. */

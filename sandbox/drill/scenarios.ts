@@ -4,6 +4,7 @@ import { pointInTime } from './scenarios/point-in-time';
 import { failedVerification } from './scenarios/failed-verification';
 import { swapProofFails } from './scenarios/swap-proof-fails';
 import { oneWriter } from './scenarios/one-writer';
+import { rejected } from './scenarios/rejected';
 import { redrive } from './scenarios/redrive';
 
 /** What can be rehearsed, in the order of the list. */
@@ -14,4 +15,5 @@ export const SCENARIOS: readonly Scenario[] = [
   swapProofFails,
   oneWriter,
   redrive,
+  rejected,
 ];

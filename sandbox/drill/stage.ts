@@ -22,6 +22,7 @@ import { openProject, prepareProject, type Project } from '../sample-app/project
 import type { Sandbox } from '../sandbox';
 import { synthesise } from '../synthesise';
 import { redriveRecovery, runRecovery, type RecoveryRun } from './recovery';
+import { answerQuestions, yes, type OnCall } from './answers';
 import type { Timeline } from './timeline';
 import { HAMMERED, Writer, type Written } from './writers';
 
@@ -241,28 +242,41 @@ export class Stage {
     return JSON.parse(text);
   }
 
-  /** Starts `production-recovery` as the console does and waits for its end. */
-  async recover(input: unknown): Promise<RecoveryRun> {
+  /** Starts `production-recovery` as the console does, answers what it asks and waits for its end. */
+  async recover(input: unknown, answer: OnCall = yes): Promise<RecoveryRun> {
     const { account } = this.sandbox.context;
     this.executions++;
-    return runRecovery({
-      client: this.clients.stepFunctions,
-      service: this.sandbox.stepFunctions,
-      timeline: this.timeline,
-      stateMachineArn: arn(account, 'states', `stateMachine:${ENVIRONMENT}-recovery`),
-      name: `drill-${this.executions}`,
-      input,
-    });
+    return this.answering(answer, () =>
+      runRecovery({
+        client: this.clients.stepFunctions,
+        service: this.sandbox.stepFunctions,
+        timeline: this.timeline,
+        stateMachineArn: arn(account, 'states', `stateMachine:${ENVIRONMENT}-recovery`),
+        name: `drill-${this.executions}`,
+        input,
+      }),
+    );
   }
 
-  /** Redrives an execution that has failed, as the console does, and waits for its end. */
-  async redrive(run: RecoveryRun): Promise<RecoveryRun> {
-    return redriveRecovery({
-      client: this.clients.stepFunctions,
-      service: this.sandbox.stepFunctions,
-      timeline: this.timeline,
-      run,
-    });
+  /** Redrives an execution that has failed, as the console does, answers what it asks and waits for its end. */
+  async redrive(run: RecoveryRun, answer: OnCall = yes): Promise<RecoveryRun> {
+    return this.answering(answer, () =>
+      redriveRecovery({
+        client: this.clients.stepFunctions,
+        service: this.sandbox.stepFunctions,
+        timeline: this.timeline,
+        run,
+      }),
+    );
+  }
+
+  private async answering<T>(answer: OnCall, work: () => Promise<T>): Promise<T> {
+    const leave = answerQuestions(this.sandbox, ENVIRONMENT, answer);
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
   }
 
   /** What a pipeline does with a migration that nobody knows to be bad: the snapshot first, then `prisma migrate deploy`. */

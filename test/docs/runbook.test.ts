@@ -140,6 +140,26 @@ class Operator {
     return found;
   }
 
+  /** Time stands still from the moment that a recovery asks something, so that nobody has to be quick. */
+  untilAsked(): { readonly reached: Promise<void>; release(): void } {
+    const { stepFunctions, context } = this.sandbox;
+    let release = (): void => undefined;
+    const reached = new Promise<void>((resolve) => {
+      const unhook = stepFunctions.onHistoryEvent((_execution, event) => {
+        if (event.taskSubmittedEventDetails?.resource !== 'publish.waitForTaskToken') return;
+        unhook();
+        release = context.clock.hold();
+        resolve();
+      });
+    });
+    return {
+      reached,
+      release: () => {
+        release();
+      },
+    };
+  }
+
   /** `host:port` in DATABASE_URL. */
   async databaseAddress(): Promise<string> {
     const { SecretString = '' } = await this.sandbox
@@ -226,13 +246,27 @@ describe('an operator who follows it', () => {
     await operator.does('Stop');
     expect(await operator.execution()).toMatchObject({ status: 'ABORTED' });
     await operator.does('Redrive');
+    const asked = operator.untilAsked();
     restore.release();
+    await asked.reached;
+    expect(await operator.does('Decide')).toContain('"decision":"approved","by":"ada@example.com"');
+    // Again: the answer has been given.
+    expect(await operator.does('Decide')).toContain('"isNew":false');
+    asked.release();
     await operator.does('Wait for the end');
     expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
     expect(await operator.does('What is verified')).toBe('every check passed\n');
     const watched = await operator.does('Watch it');
     expect(statesIn(watched)).toEqual(
-      expect.arrayContaining(['Plan', 'StartRestore', 'Swap', 'Prove', 'Drain', 'Retire', 'Recovered']),
+      expect.arrayContaining([
+        'Plan',
+        'StartRestore',
+        'Swap',
+        'Drain',
+        'AskForRetirement',
+        'Retire',
+        'Recovered',
+      ]),
     );
 
     await operator.does('What it decided');

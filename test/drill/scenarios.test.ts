@@ -117,33 +117,26 @@ const FORWARD = [
   'Verify',
 ];
 
+const CUTOVER = [
+  'ApproveCutover?',
+  'Fence',
+  'Swap',
+  'Prove',
+  'FinishSettings',
+  'Drain',
+  'ApproveRetirement?',
+];
+const END = ['Retire', 'NotifyRecovered', 'Recovered'];
+const RETIREMENT = ['AskForRetirement', ...END];
+
 /** The states that each scenario runs through, in order. */
 const WAYS: Record<string, readonly string[]> = {
-  'bad-migration': [
-    ...FORWARD,
-    'Fence',
-    'Swap',
-    'Prove',
-    'FinishSettings',
-    'Drain',
-    'Retire',
-    'NotifyRecovered',
-    'Recovered',
-  ],
-  'point-in-time': [
-    ...FORWARD,
-    'Fence',
-    'Swap',
-    'Prove',
-    'FinishSettings',
-    'Drain',
-    'Retire',
-    'NotifyRecovered',
-    'Recovered',
-  ],
+  'bad-migration': [...FORWARD, ...CUTOVER, ...RETIREMENT],
+  'point-in-time': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'failed-verification': [...FORWARD, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,
+    'ApproveCutover?',
     'Fence',
     'Swap',
     'Prove',
@@ -153,30 +146,15 @@ const WAYS: Record<string, readonly string[]> = {
     'NotifySwappedBack',
     'SwappedBack',
   ],
-  'one-writer': [
-    ...FORWARD,
-    'Fence',
-    'Swap',
-    'Prove',
-    'FinishSettings',
-    'Drain',
-    'Retire',
-    'NotifyRecovered',
-    'Recovered',
-  ],
+  'one-writer': [...FORWARD, ...CUTOVER, ...END],
   redrive: [
-    ...[
-      ...FORWARD,
-      'Fence',
-      'Swap',
-      'Prove',
-      'FinishSettings',
-      'Drain',
-      'Retire',
-      'NotifyOldInstanceKept',
-      'OldInstanceKept',
-    ],
-    ...['GoOnWith?', 'Retire', 'NotifyRecovered', 'Recovered'],
+    ...[...FORWARD, ...CUTOVER, 'AskForRetirement', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
+    ...['GoOnWith?', ...END],
+  ],
+  rejected: [
+    ...[...FORWARD, 'ApproveCutover?', 'AskForCutover', 'NotifyCutoverNotApproved', 'CutoverNotApproved'],
+    ...['AskForCutover', ...CUTOVER.slice(1), 'AskForRetirement', 'NotifyOldInstanceKept', 'OldInstanceKept'],
+    ...['GoOnWith?', ...RETIREMENT],
   ],
 };
 

@@ -53,7 +53,7 @@ test.each<[string, EnvironmentSettings, string[]]>([
   [
     'a recovery without snapshots',
     { ...production, preMigrationSnapshotDays: 0 },
-    ['preMigrationSnapshotDays is 0', 'set recovery to false'],
+    ['preMigrationSnapshotDays is 0', 'set recovery to null'],
   ],
   [
     'a mail address that is none',

@@ -10,7 +10,7 @@ const State = z.object({
   Type: z.enum(['Task', 'Choice', 'Succeed', 'Fail']),
   Next: z.string().optional(),
   Default: z.string().optional(),
-  Choices: z.array(z.object({ Next: z.string() })).default([]),
+  Choices: z.array(z.object({ Next: z.string(), Condition: z.string().optional() })).default([]),
   TimeoutSeconds: z.number().optional(),
   Resource: z.string().optional(),
   Arguments: z
@@ -28,9 +28,9 @@ const State = z.object({
     .array(
       z.object({
         ErrorEquals: z.array(z.string()),
-        IntervalSeconds: z.number(),
+        IntervalSeconds: z.number().default(1),
         MaxAttempts: z.number(),
-        BackoffRate: z.number(),
+        BackoffRate: z.number().default(2),
         MaxDelaySeconds: z.number().default(60),
       }),
     )
@@ -136,7 +136,7 @@ test('every state can be reached', () => {
 
 test('its steps are the functions, each once', () => {
   expect(steps.map(([name]) => kebab(name)).sort()).toEqual(
-    FUNCTIONS.filter((name) => name !== 'pre-migration-snapshot' && name !== 'fail').sort(),
+    FUNCTIONS.filter((name) => !['pre-migration-snapshot', 'fail', 'decide'].includes(name)).sort(),
   );
 });
 
@@ -154,7 +154,11 @@ test('its states are those of the document', () => {
 
 test('runs the steps of a recovery in order', () => {
   const order: string[] = [];
-  for (let name: string | undefined = state('PlanOnly?').Default; name; name = state(name).Next)
+  for (
+    let name: string | undefined = state('PlanOnly?').Default;
+    name;
+    name = state(name).Next ?? state(name).Default
+  )
     order.push(name);
   expect(order).toEqual([
     'StartRestore',
@@ -163,11 +167,13 @@ test('runs the steps of a recovery in order', () => {
     'MatchSettings',
     'MatchCredentials',
     'Verify',
+    'ApproveCutover?',
     'Fence',
     'Swap',
     'Prove',
     'FinishSettings',
     'Drain',
+    'ApproveRetirement?',
     'Retire',
     'NotifyRecovered',
     'Recovered',
@@ -192,7 +198,8 @@ test.each([
   [['LiftFence'], 'NotifyLiftFenceFailed', 'LiftFenceFailed'],
   [['SwapBack'], 'NotifySwapBackFailed', 'SwapBackFailed'],
   [['Discard'], 'NotifyDiscardFailed', 'DiscardFailed'],
-  [['FinishSettings', 'Drain', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
+  [['AskForCutover'], 'NotifyCutoverNotApproved', 'CutoverNotApproved'],
+  [['FinishSettings', 'Drain', 'AskForRetirement', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
 ])('when %s fails, goes by %s to %s', (failing, handler, end) => {
   for (const name of failing) expect(state(name).Catch.map(({ Next }) => Next)).toEqual([handler]);
   expect(reachableFrom(handler)).toContain(end);
@@ -203,15 +210,40 @@ test.each([
   ['DiscardFailed', ['Discard']],
   ['SwapBackFailed', ['SwapBack']],
   ['LiftFenceFailed', ['LiftFence']],
-  ['OldInstanceKept', ['Drain', 'FinishSettings', 'Retire']],
+  ['OldInstanceKept', ['AskForRetirement', 'Drain', 'FinishSettings', 'Retire']],
+  ['CutoverNotApproved', ['AskForCutover']],
   ['RecoveredButNotTold', ['NotifyRecovered']],
 ])('after %s a redrive goes on with %j', (end, going) => {
   const next = following(end).flatMap((name) => (state(name).Type === 'Choice' ? following(name) : [name]));
   expect(next.sort()).toEqual(going);
 });
 
+test.each([
+  ['ApproveCutover?', '{% $recovery.approveCutover %}', 'AskForCutover', 'Fence'],
+  [
+    'ApproveRetirement?',
+    '{% $recovery.approveRetirement and $recovery.retire = "delete" %}',
+    'AskForRetirement',
+    'Retire',
+  ],
+])('%s asks a person only where that is wanted, once, and goes on', (choice, condition, ask, next) => {
+  expect(state(choice)).toMatchObject({ Choices: [{ Condition: condition, Next: ask }], Default: next });
+  const { Next, Resource, Retry } = state(ask);
+  expect({ Next, Resource }).toEqual({
+    Next: next,
+    Resource: 'arn:aws:states:::sns:publish.waitForTaskToken',
+  });
+  // A no, or none, is not asked about again; only telling people is.
+  expect(Retry[0]).toMatchObject({ ErrorEquals: ['NotApproved', 'States.Timeout'], MaxAttempts: 0 });
+});
+
+test('what a no leaves behind is discarded by nobody, and nobody is locked out', () => {
+  for (const name of ['Discard', 'Fence', 'Swap', 'SwapBack'])
+    expect([...reachableFrom('NotifyCutoverNotApproved')]).not.toContain(name);
+});
+
 test('every end that says to redrive it is one that a redrive goes on from', () => {
-  expect(redrivableEnds).toHaveLength(6);
+  expect(redrivableEnds).toHaveLength(7);
 });
 
 test('whatever fails behind the fence, the old database is opened again, once the secret is known to name it', () => {
@@ -318,10 +350,12 @@ test('the longest possible recovery stays below 25,000 events and the timeout of
   let seconds = 0;
   for (const [, { Retry, TimeoutSeconds = 0 }] of tasks) {
     events += 5;
+    seconds += TimeoutSeconds;
+    const isAskedOnce = Retry[0]?.ErrorEquals.includes('States.Timeout') && Retry[0].MaxAttempts === 0;
     for (const retrier of Retry) {
       const { MaxAttempts, BackoffRate, MaxDelaySeconds } = retrier;
       events += 3 * MaxAttempts;
-      seconds += MaxAttempts * TimeoutSeconds;
+      seconds += isAskedOnce ? 0 : MaxAttempts * TimeoutSeconds;
       seconds += BackoffRate >= 2 ? MaxAttempts * MaxDelaySeconds : waited(retrier);
     }
   }

@@ -301,6 +301,8 @@ describe('npm run sandbox -- --state DIR', () => {
       restore: { to: 'latest-pre-migration-snapshot' },
       reason: 'a test',
       requestedBy: 'test',
+      // Otherwise it asks a person.
+      retire: 'keep',
     };
     await stepFunctions.send(
       new StartExecutionCommand({ stateMachineArn: MACHINE, name: 'killed', input: JSON.stringify(input) }),

@@ -37,6 +37,7 @@ export class Lab {
   readonly snapshotRetentionDays = 90;
   /** Of the team; none but where a test has some. */
   readonly teamChecks: TeamCheck[] = [];
+  readonly recoveryRules = { approveCutover: false, approveRetirement: true };
   readonly now = (): Date => this.sandbox.context.clock.now();
   /** What the gate asks by way of a function in the VPC. */
   readonly checkMigrations = (event: Parameters<typeof checkMigrations>[0]): Promise<CheckMigrationsResult> =>

@@ -155,6 +155,7 @@ const groups = {
   DBSubnetGroupName: 'own',
 };
 
+const MACHINE = 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery';
 const EXECUTION = 'arn:aws:states:eu-central-1:123456789012:execution:production-recovery:night';
 
 const CASES: readonly Case[] = [
@@ -271,6 +272,21 @@ const CASES: readonly Case[] = [
     { ResourceName: arn('db:live'), Tags: [{ Key: 'migration-rollback:lifted-0123456789', Value: 'x' }] },
     { LiftQuarantine: { action: 'rds:AddTagsToResource', resource: arn('db:live') } },
   ),
+  ...(
+    [
+      ['ListExecutions', 'SeeWhoAsks', { stateMachineArn: MACHINE }, MACHINE],
+      ['DescribeExecution', 'SeeWhatIsAsked', { executionArn: EXECUTION }, EXECUTION],
+      ['GetExecutionHistory', 'SeeWhatIsAsked', { executionArn: EXECUTION }, EXECUTION],
+      ['SendTaskSuccess', 'AnswerQuestion', { taskToken: 't', output: '{}' }, '*'],
+      ['SendTaskFailure', 'AnswerQuestion', { taskToken: 't' }, '*'],
+    ] as const
+  ).map(([operation, sid, input, resource]): Case => ({
+    function: 'decide',
+    service: 'states',
+    operation,
+    input: () => input,
+    needs: { [sid]: { action: `states:${operation}`, resource } },
+  })),
   ...(['pre-migration-snapshot', 'restore-points'] as const).map((name) =>
     rdsCall(
       name,

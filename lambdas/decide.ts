@@ -1,0 +1,16 @@
+import { stepFunctionsClient } from './clients';
+import { DecideEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { decide } from './steps/decide';
+
+export const handler = defineHandler({
+  name: 'decide',
+  event: DecideEvent,
+  step: decide,
+  deps: (settings) => ({
+    stepFunctions: stepFunctionsClient(),
+    machineArn: required(settings.RECOVERY_MACHINE_ARN, 'RECOVERY_MACHINE_ARN'),
+    now: () => new Date(),
+  }),
+});

@@ -1,0 +1,104 @@
+import {
+  DescribeExecutionCommand,
+  GetExecutionHistoryCommand,
+  type HistoryEvent,
+  type SFNClient,
+} from '@aws-sdk/client-sfn';
+import * as z from 'zod/mini';
+import { Decision, QUESTIONS, type Question } from './contract';
+import { isAwsError } from './errors';
+
+/**
+ * What a recovery asks people, as the history of its execution has it: a task that tells them and waits for its token
+ * (docs/decisions/0020-approval.md). The token is in what the task was started with, so it is stored nowhere else.
+ */
+const ASKS = 'publish.waitForTaskToken';
+
+/** Of the message that SNS gets: it sends people the default text, and nobody the rest. */
+const Asked = z.object({ question: z.enum(QUESTIONS), token: z.string() });
+type Asked = z.infer<typeof Asked>;
+
+/** How it stands with a question: of several times that it was asked, the last one counts. */
+export type Standing =
+  | { readonly is: 'not asked' }
+  | { readonly is: 'waiting'; readonly token: string }
+  | { readonly is: 'decided'; readonly decision: Decision }
+  /** Nobody can answer it any more: the time is up, people could not be told, or the execution was stopped. */
+  | { readonly is: 'over'; readonly why: string };
+
+export async function standingOf(
+  stepFunctions: SFNClient,
+  executionArn: string,
+  question: Question,
+): Promise<Standing> {
+  // Newest first: where a task is found to have been started, its end has been seen.
+  let ending: HistoryEvent | undefined;
+  try {
+    for await (const event of historyOf(stepFunctions, executionArn)) {
+      if (isEnding(event)) ending = event;
+      const asked = askedBy(event);
+      if (asked?.question === question) return await standing(stepFunctions, executionArn, asked, ending);
+      if (asked) ending = undefined;
+    }
+  } catch (error) {
+    if (!isAwsError(error, 'ExecutionDoesNotExist')) throw error;
+  }
+  return { is: 'not asked' };
+}
+
+async function* historyOf(stepFunctions: SFNClient, executionArn: string): AsyncGenerator<HistoryEvent> {
+  let nextToken: string | undefined;
+  do {
+    const page = await stepFunctions.send(
+      new GetExecutionHistoryCommand({ executionArn, reverseOrder: true, maxResults: 1000, nextToken }),
+    );
+    yield* page.events ?? [];
+    nextToken = page.nextToken;
+  } while (nextToken);
+}
+
+function isEnding(event: HistoryEvent): boolean {
+  const details =
+    event.taskSucceededEventDetails ?? event.taskFailedEventDetails ?? event.taskTimedOutEventDetails;
+  return details?.resource === ASKS;
+}
+
+function askedBy({ taskScheduledEventDetails: details }: HistoryEvent): Asked | undefined {
+  if (details?.resource !== ASKS) return undefined;
+  const { Message: message } = z.object({ Message: z.unknown() }).parse(jsonOf(details.parameters));
+  return Asked.parse(typeof message === 'string' ? jsonOf(message) : message);
+}
+
+async function standing(
+  stepFunctions: SFNClient,
+  executionArn: string,
+  { token }: Asked,
+  ending: HistoryEvent | undefined,
+): Promise<Standing> {
+  if (ending?.taskTimedOutEventDetails) return { is: 'over', why: 'nobody answered in time' };
+  if (ending) {
+    const decision = Decision.safeParse(answerIn(ending));
+    return decision.success
+      ? { is: 'decided', decision: decision.data }
+      : { is: 'over', why: 'people could not be told of it' };
+  }
+  const { status } = await stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
+  return status === 'RUNNING'
+    ? { is: 'waiting', token }
+    : { is: 'over', why: `the execution is ${status ?? 'unknown'}` };
+}
+
+/** A yes is the output of the task, a no stands in the cause of its failure. */
+function answerIn({ taskSucceededEventDetails: yes, taskFailedEventDetails: no }: HistoryEvent): unknown {
+  if (yes) return jsonOf(yes.output);
+  const cause = z.safeParse(z.object({ decision: z.unknown() }), jsonOf(no?.cause));
+  return cause.success ? cause.data.decision : undefined;
+}
+
+function jsonOf(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? 'null');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,64 @@
+import { Duration } from 'aws-cdk-lib';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import type { SnsPublish } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type { Construct } from 'constructs';
+import type { EnvironmentName } from '../../lambdas/contract';
+import { LIVE, RECOVERY_INSTANCE, jsonata } from './expressions';
+import type { MachineStates } from './states';
+
+/** The restored instance is there, unused and paid for, and what it does not hold grows. */
+const CUTOVER_WAITS_FOR = Duration.hours(12);
+/** The cutover stands meanwhile; but neither a migration nor another recovery can be started. */
+const RETIREMENT_WAITS_FOR = Duration.hours(24);
+
+/** The two questions to a person, each asked where the recovery is to ask it. */
+export class RecoveryApprovals {
+  constructor(
+    private readonly scope: Construct,
+    private readonly states: MachineStates,
+    private readonly environment: EnvironmentName,
+  ) {}
+
+  /** Before anybody is locked out of the old database. */
+  askForCutover(onError: sfn.IChainable): SnsPublish {
+    const restoredAsOf =
+      '($recovery.restorePoint.kind = "snapshot" ? $recovery.restorePoint.databaseTime : $recovery.restorePoint.time)';
+    return this.states.ask(
+      {
+        name: 'AskForCutover',
+        about: 'cutover',
+        subject: 'APPROVE THE CUTOVER?',
+        text:
+          `${RECOVERY_INSTANCE} & " is restored and verified. May it take the place of " & ${LIVE} & "? Yes: everybody is locked out of " & ${LIVE} & ` +
+          `", DATABASE_URL is moved, the application has to be restarted. What was written since " & ${restoredAsOf} & " (" & ` +
+          `$string($round(($millis() - $toMillis(${restoredAsOf})) / 60000)) & " minutes by now) is not in the new database. ` +
+          `No: both are kept, and the application stays where it is."`,
+        waitsFor: CUTOVER_WAITS_FOR,
+      },
+      onError,
+    );
+  }
+
+  /** Before the old instance is deleted. */
+  askForRetirement(onError: sfn.IChainable): SnsPublish {
+    return this.states.ask(
+      {
+        name: 'AskForRetirement',
+        about: 'retirement',
+        subject: 'DELETE THE OLD DATABASE?',
+        text:
+          `"the cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", and nobody is connected to the old instance " & ${LIVE} & ` +
+          `". May that be deleted? Yes: it goes with the final snapshot " & $recovery.finalSnapshotId & "; its automated backups are kept. ` +
+          `No: it is kept, and can be gone back to at once. Until the answer no migration and no other recovery of ${this.environment} can begin."`,
+        waitsFor: RETIREMENT_WAITS_FOR,
+      },
+      onError,
+    );
+  }
+
+  /** Asks only where `wanted` (JSONata) is true, then goes on. */
+  where(name: string, wanted: string, ask: SnsPublish, next: sfn.IChainable): sfn.Choice {
+    ask.next(next);
+    return new sfn.Choice(this.scope, name).when(sfn.Condition.jsonata(jsonata(wanted)), ask).otherwise(next);
+  }
+}
