@@ -48,6 +48,7 @@ export type Decision = z.infer<typeof Decision>;
 /** Where to go back to, as the operator says it. */
 export const RestoreRequest = z.discriminatedUnion('to', [
   z.strictObject({ to: z.literal('latest-pre-migration-snapshot') }),
+  z.strictObject({ to: z.literal('latest-snapshot') }),
   z.strictObject({ to: z.literal('before-migration'), migration: text(255) }),
   z.strictObject({ to: z.literal('snapshot'), snapshotId: snapshotName }),
   z.strictObject({ to: z.literal('time'), time: z.iso.datetime({ offset: true }) }),
@@ -62,10 +63,13 @@ export const VerifyRequest = z.strictObject({
   accept: z._default(z.array(text(200)).check(z.maxLength(50)), []),
 });
 
+/** What the machine is started for. */
+export const MODES = ['plan', 'recover', 'drill'] as const;
+
 /** What the operator types into the console; `{}` plans and changes nothing. */
 export const RecoveryInput = z
   .strictObject({
-    mode: z._default(z.enum(['plan', 'recover']), 'plan'),
+    mode: z._default(z.enum(MODES), 'plan'),
     restore: z._default(RestoreRequest, { to: 'latest-pre-migration-snapshot' }),
     reason: z.optional(text(1000)),
     requestedBy: z.optional(text(200)),
@@ -136,7 +140,7 @@ export const Recovery = z.object({
   /** Of the machine: it has the claim (recovery-claim.ts) as long as it runs. */
   execution: z.object({ arn: z.string(), startTime: z.string() }),
   environment: z.enum(ENVIRONMENTS),
-  mode: z.enum(['plan', 'recover']),
+  mode: z.enum(MODES),
   reason: z.nullable(z.string()),
   requestedBy: z.nullable(z.string()),
   retire: z.enum(['delete', 'keep']),
@@ -241,6 +245,28 @@ export interface VerifyResult {
   migrations: string[];
   /** In the live database but not in the recovery instance; null where the live database could not be read. */
   migrationsTakenAway: string[] | null;
+}
+
+/**
+ * The end of a drill: throws DiscardNotFinished until the recovery instance is gone (the machine asks again), then publishes
+ * what was measured.
+ */
+export const EndDrillEvent = z.object({
+  recovery: Recovery,
+  /** When the instance was there, and when it was verified. ISO 8601. */
+  restoredAt: z.string(),
+  verifiedAt: z.string(),
+  /** How many checks of Verify said yes, and how many did not. */
+  checks: z.object({ passed: z.int(), notPassed: z.int() }),
+});
+export interface EndDrillResult {
+  discarded: 'gone';
+  instanceId: string;
+  /** From the start to the restored instance. */
+  restoreSeconds: number;
+  /** From the start to the verified instance: a recovery would fence and swap now. */
+  recoverySeconds: number;
+  checks: { passed: number; notPassed: number };
 }
 
 /**
@@ -437,6 +463,20 @@ const RetentionRules = z.object({
 });
 export type RetentionRules = z.infer<typeof RetentionRules>;
 
+/** That a recovery works is known from one that worked: a drill, or a real one. */
+const DrillRules = z.object({
+  /** ARN. */
+  machine: z.string(),
+  /** The newest recovery or drill that succeeded is never older than this, or people are told. */
+  newestAtMostDays: z.int().check(z.minimum(1)),
+});
+export type DrillRules = z.infer<typeof DrillRules>;
+
+/** The same for the rules of drills; undefined where there are none. */
+export function readDrillRules(json: string | undefined): DrillRules | undefined {
+  return json === undefined ? undefined : DrillRules.parse(JSON.parse(json));
+}
+
 /** The rules as the stack hands them to a function: as JSON. */
 export function readRetentionRules(json: string): RetentionRules {
   return RetentionRules.parse(JSON.parse(json));
@@ -534,6 +574,7 @@ export const FUNCTIONS = [
   'match-settings',
   'match-credentials',
   'verify',
+  'end-drill',
   'fence',
   'swap',
   'prove',
@@ -563,6 +604,7 @@ export const NOT_YET_ERRORS = {
   'check-restored-instance': 'InstanceNotReady',
   'match-settings': 'SettingsNotMatched',
   'match-credentials': 'CredentialsNotReady',
+  'end-drill': 'DiscardNotFinished',
   fence: 'SessionsNotEnded',
   'finish-settings': 'SettingsNotMatched',
   drain: 'StillConnected',
@@ -603,6 +645,8 @@ export const FunctionSettings = z.object({
   RECOVERY_RULES: z.optional(z.string()),
   /** ARN (`decide` only). */
   RECOVERY_MACHINE_ARN: z.optional(z.string()),
+  /** JSON, see readDrillRules (reap-snapshots only). */
+  DRILL_RULES: z.optional(z.string()),
 });
 export type FunctionSettings = z.infer<typeof FunctionSettings>;
 

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { ReapSnapshotsEvent, readRetentionRules } from './contract';
+import { ReapSnapshotsEvent, readDrillRules, readRetentionRules } from './contract';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { reapSnapshots } from './steps/reap-snapshots';
@@ -16,6 +16,7 @@ export const handler = defineHandler({
     databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
     masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
     rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
+    drills: readDrillRules(settings.DRILL_RULES),
     now: () => new Date(),
   }),
 });

@@ -7,7 +7,7 @@ import type { EnvironmentName, InstanceAddress, RestorePoint, RestoreRequest } f
 import { RestorePointNotFound } from './errors';
 import { findSnapshot, listSnapshots } from './rds';
 import { readRecordedState } from './recorded-state';
-import { readMarks, readMigrations } from './tags';
+import { readMarks, readMigrations, type Role } from './tags';
 
 export interface FoundRestorePoint {
   readonly point: RestorePoint;
@@ -29,7 +29,7 @@ export async function findRestorePoint(
 ): Promise<FoundRestorePoint> {
   switch (request.to) {
     case 'latest-pre-migration-snapshot': {
-      const [newest] = await preMigrationSnapshots(question);
+      const [newest] = await ownSnapshots(question, ['pre-migration']);
       if (!newest)
         throw new RestorePointNotFound(
           `There is no available pre-migration snapshot of ${question.environment}.`,
@@ -37,8 +37,17 @@ export async function findRestorePoint(
         );
       return ofSnapshot(newest, 'It is the newest available pre-migration snapshot.');
     }
+    case 'latest-snapshot': {
+      const [newest] = await ownSnapshots(question, ['pre-migration', 'scheduled']);
+      if (!newest)
+        throw new RestorePointNotFound(
+          `There is no available snapshot of ${question.environment} that this system took.`,
+          'Restore to a time instead: {"to":"time","time":"…"}, or to a snapshot by name.',
+        );
+      return ofSnapshot(newest, 'It is the newest available snapshot, whatever it was taken for.');
+    }
     case 'before-migration': {
-      const snapshots = await preMigrationSnapshots(question);
+      const snapshots = await ownSnapshots(question, ['pre-migration']);
       const found = snapshots.find((snapshot) => pendingIn(snapshot)?.includes(request.migration));
       if (!found)
         throw new RestorePointNotFound(
@@ -58,13 +67,14 @@ export async function findRestorePoint(
 }
 
 /** Newest first. The tags decide: after a recovery the snapshots of the instance before it are still this database's. */
-async function preMigrationSnapshots({ rds, environment }: Question): Promise<DBSnapshot[]> {
+async function ownSnapshots({ rds, environment }: Question, roles: readonly Role[]): Promise<DBSnapshot[]> {
   const snapshots = await listSnapshots(rds, { SnapshotType: 'manual' });
   return snapshots
     .filter((snapshot) => {
       const marks = readMarks(snapshot.TagList);
       return (
-        marks.role === 'pre-migration' &&
+        marks.role !== undefined &&
+        roles.includes(marks.role) &&
         marks.environment === environment &&
         snapshot.Status === 'available' &&
         snapshot.Engine === 'postgres'

@@ -71,6 +71,19 @@ export interface RecoverySettings {
   readonly approveRetirement: boolean;
 }
 
+/** When a recovery is rehearsed. */
+export interface DrillSchedule {
+  readonly dayOfWeek: (typeof DAYS_OF_WEEK)[number];
+  /** Hour of that day, 0 to 23: after the snapshot of the day. */
+  readonly hour: number;
+  /** Of that hour, as the IANA data base names it. */
+  readonly timeZone: string;
+  /** People are told when no drill and no recovery has succeeded for so many days. */
+  readonly newestAtMostDays: number;
+}
+
+const DAYS_OF_WEEK = ['MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT', 'SUN'] as const;
+
 export interface EnvironmentSettings {
   readonly name: EnvironmentName;
   /** Prefix of the names of the stacks. */
@@ -86,6 +99,8 @@ export interface EnvironmentSettings {
    * @default - no role is made: those who may invoke the function may ask
    */
   readonly ci?: CiRepository;
+  /** When the recovery machine rehearses; null: never by itself. */
+  readonly drills: DrillSchedule | null;
   /** How recoveries are carried out; null: the environment has no recovery machine. */
   readonly recovery: RecoverySettings | null;
   /** Days that logs are kept. */
@@ -117,6 +132,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       keepNewest: 3,
       newestAtMostHours: 36,
     },
+    drills: { dayOfWeek: 'SUN', hour: 5, timeZone: 'UTC', newestAtMostDays: 8 },
     recovery: { approveCutover: false, approveRetirement: true },
     logDays: RetentionDays.ONE_YEAR,
     notify: [],
@@ -143,6 +159,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       keepNewest: 2,
       newestAtMostHours: 36,
     },
+    drills: null,
     recovery: { approveCutover: false, approveRetirement: false },
     logDays: RetentionDays.ONE_MONTH,
     notify: [],
@@ -162,6 +179,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     automatedBackupDays: 0,
     preMigrationSnapshotDays: 0,
     scheduledSnapshots: null,
+    drills: null,
     recovery: null,
     logDays: RetentionDays.ONE_WEEK,
     notify: [],
@@ -221,6 +239,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
       'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to null.',
     );
   checkSchedule(settings, refuse);
+  checkDrills(settings, refuse);
   if (settings.ci && !/^[\w.-]+(\/[\w.-]+)+$/.test(settings.ci.repository))
     refuse('ci.repository', settings.ci.repository, 'Write owner/name, without patterns.');
   for (const address of settings.notify)
@@ -264,9 +283,8 @@ function checkSchedule(
       'An environment with a recovery machine has a schedule, one without has null.',
     );
   if (schedule === null) return;
-  const { hour, timeZone, ...numbers } = schedule;
-  if (!Number.isInteger(hour) || hour < 0 || hour > 23)
-    refuse('scheduledSnapshots.hour', hour, 'Write a whole number from 0 to 23.');
+  const { hour: _hour, timeZone: _timeZone, ...numbers } = schedule;
+  checkTime('scheduledSnapshots', schedule, refuse);
   for (const [field, value] of Object.entries(numbers))
     if (!Number.isInteger(value) || value < 1)
       refuse(`scheduledSnapshots.${field}`, value, 'Write a whole number, 1 or more.');
@@ -278,10 +296,38 @@ function checkSchedule(
       numbers.newestAtMostHours,
       'One is taken a day: write 25 or more.',
     );
+}
+
+function checkDrills(
+  { recovery, drills }: EnvironmentSettings,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  if (drills === null) return;
+  if (!recovery)
+    refuse('drills', drills, 'Without a recovery machine there is nothing to rehearse: write null.');
+  checkTime('drills', drills, refuse);
+  const { dayOfWeek, newestAtMostDays } = drills;
+  if (!DAYS_OF_WEEK.includes(dayOfWeek))
+    refuse('drills.dayOfWeek', dayOfWeek, `Write one of ${DAYS_OF_WEEK.join(', ')}.`);
+  if (!Number.isInteger(newestAtMostDays) || newestAtMostDays < 8)
+    refuse(
+      'drills.newestAtMostDays',
+      newestAtMostDays,
+      'There is one a week: write a whole number, 8 or more.',
+    );
+}
+
+function checkTime(
+  field: string,
+  { hour, timeZone }: { readonly hour: number; readonly timeZone: string },
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  if (!Number.isInteger(hour) || hour < 0 || hour > 23)
+    refuse(`${field}.hour`, hour, 'Write a whole number from 0 to 23.');
   try {
     new Intl.DateTimeFormat('en', { timeZone });
   } catch {
-    refuse('scheduledSnapshots.timeZone', timeZone, 'Write a name such as "Europe/Berlin" or "UTC".');
+    refuse(`${field}.timeZone`, timeZone, 'Write a name such as "Europe/Berlin" or "UTC".');
   }
 }
 

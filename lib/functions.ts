@@ -12,6 +12,7 @@ export const RUNS_IN_VPC: {
   'match-settings': false,
   'match-credentials': true,
   verify: true,
+  'end-drill': false,
   fence: true,
   swap: true,
   prove: true,

@@ -11,13 +11,15 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type {
+  DrillRules,
   EnvironmentName,
   FunctionName,
   RecoveryRules,
   RestorePointFunctionName,
   RetentionRules,
 } from '../lambdas/contract';
-import type { RecoverySettings, SnapshotSchedule } from './environments';
+import { DrillSchedule } from './drill-schedule';
+import type { DrillSchedule as DrillSettings, RecoverySettings, SnapshotSchedule } from './environments';
 import { RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
 import { RecoveryMachine } from './recovery-machine/recovery-machine';
@@ -60,6 +62,11 @@ export interface MigrationRollbackProps {
    * @default - as in production: a person approves before the old instance is deleted
    */
   readonly recovery?: RecoverySettings;
+  /**
+   * When a recovery is rehearsed.
+   * @default - never by itself
+   */
+  readonly drills?: DrillSettings;
   /**
    * Days that logs are kept.
    * @default RetentionDays.ONE_YEAR
@@ -125,13 +132,20 @@ export class MigrationRollback extends Construct {
       logDays,
     }).machine;
     this.alarms(props.environment);
-    new SnapshotSchedules(this, 'SnapshotSchedules', {
+    const { deadLetters } = new SnapshotSchedules(this, 'SnapshotSchedules', {
       environment: props.environment,
       schedule,
       scheduledSnapshot: restorePointFunctions['scheduled-snapshot'],
       reapSnapshots: restorePointFunctions['reap-snapshots'],
       topic: this.topic,
     });
+    if (props.drills)
+      new DrillSchedule(this, 'DrillSchedule', {
+        environment: props.environment,
+        schedule: props.drills,
+        machine: this.machine,
+        deadLetters,
+      });
     new CfnOutput(this, 'RecoveryMachineArn', { value: this.machine.stateMachineArn });
     new CfnOutput(this, 'PreMigrationSnapshotFunction', { value: preMigrationSnapshot.functionName });
     new CfnOutput(this, 'DatabaseUrlSecretArn', { value: props.databaseUrlSecret.secretArn });
@@ -200,6 +214,8 @@ export class MigrationRollback extends Construct {
           ...(NEED_RULES.includes(name) && { RETENTION_RULES: JSON.stringify(rules) }),
           ...(name === 'plan' && { RECOVERY_RULES: JSON.stringify(recoveryRules) }),
           ...(name === 'decide' && { RECOVERY_MACHINE_ARN: machineArn }),
+          ...(name === 'reap-snapshots' &&
+            props.drills && { DRILL_RULES: drillRules(this, machineArn, props.drills) }),
         },
         permissions: permissions[name],
         logDays,
@@ -214,6 +230,7 @@ export class MigrationRollback extends Construct {
       'match-settings': make('match-settings'),
       'match-credentials': make('match-credentials'),
       verify: make('verify'),
+      'end-drill': make('end-drill'),
       fence: make('fence'),
       swap: make('swap'),
       prove: make('prove'),
@@ -283,7 +300,8 @@ export class MigrationRollback extends Construct {
     const notify = new SnsAction(this.topic);
     const recoveries = new cloudwatch.Alarm(this, 'RecoveryFailedAlarm', {
       alarmName: `${environment}-recovery-failed`,
-      alarmDescription: 'A recovery ended FAILED. Its cause says what is the case now and what to do.',
+      alarmDescription:
+        'A recovery or a drill ended FAILED. Its cause says which, what is the case now and what to do.',
       metric: this.metricRecoveriesFailed(),
       threshold: 1,
       evaluationPeriods: 1,
@@ -314,4 +332,9 @@ function retentionRules({
   newestAtMostHours,
 }: SnapshotSchedule): RetentionRules {
   return { dailyDays, weeklyDays, keepNewest, newestAtMostHours };
+}
+
+function drillRules(scope: Construct, machine: string, { newestAtMostDays }: DrillSettings): string {
+  const rules: DrillRules = { machine, newestAtMostDays };
+  return Stack.of(scope).toJsonString(rules);
 }

@@ -78,6 +78,11 @@ export function permissionTerms(
     resources: [arn('states', 'execution', `${machineName}:*`)],
     wildcardReason: 'Recoveries get their names when they are started. Reading them changes nothing.',
   };
+  const listRecoveries: Permission = {
+    sid: 'ListRecoveries',
+    actions: ['states:ListExecutions'],
+    resources: [arn('states', 'stateMachine', machineName)],
+  };
   const changeInstance = (
     sid: string,
     role: string,
@@ -123,6 +128,7 @@ export function permissionTerms(
     readQuota,
     readBackupWindow,
     seeRecoveries,
+    listRecoveries,
     secretVersions,
     askDatabase,
     changeInstance,

@@ -43,6 +43,14 @@ export function functionPermissions(
     },
   });
 
+  const discard = [
+    readUrl,
+    describeInstances,
+    changeInstance('DeleteRecoveryInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
+      'rds:ModifyDBInstance',
+      'rds:DeleteDBInstance',
+    ]),
+  ];
   return {
     'pre-migration-snapshot': [
       readUrl,
@@ -221,14 +229,9 @@ export function functionPermissions(
       },
       changeInstance('DeleteRetired', 'retired', '*', ['rds:ModifyDBInstance', 'rds:DeleteDBInstance']),
     ],
-    discard: [
-      readUrl,
-      describeInstances,
-      changeInstance('DeleteRecoveryInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
-        'rds:ModifyDBInstance',
-        'rds:DeleteDBInstance',
-      ]),
-    ],
+    discard,
+    // The same instance, by the same proofs.
+    'end-drill': discard,
     // It asks nothing of AWS.
     fail: [],
     decide: [

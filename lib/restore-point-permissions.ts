@@ -24,8 +24,10 @@ export function restorePointPermissions(
     readQuota,
     readBackupWindow,
     seeRecoveries,
+    listRecoveries,
     askDatabase,
     secretVersions,
+    arn,
   } = permissionTerms(scope, permissions);
   const sendFailures: Permission = {
     sid: 'SendFailures',
@@ -67,6 +69,12 @@ export function restorePointPermissions(
       sendFailures,
       readQuota,
       seeRecoveries,
+      listRecoveries,
+      {
+        sid: 'SeeMachine',
+        actions: ['states:DescribeStateMachine'],
+        resources: [arn('states', 'stateMachine', permissions.machineName)],
+      },
       {
         sid: 'DeleteExpired',
         actions: ['rds:DeleteDBSnapshot'],

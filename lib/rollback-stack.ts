@@ -34,6 +34,7 @@ export class RollbackStack extends Stack {
       environment: settings.name,
       snapshotRetentionDays: settings.preMigrationSnapshotDays,
       ...(settings.recovery && { recovery: settings.recovery }),
+      ...(settings.drills && { drills: settings.drills }),
       ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
       logDays: settings.logDays,
       notify: settings.notify,

@@ -29,7 +29,7 @@ export interface SnapshotSchedulesProps {
 
 /** Takes a snapshot a day, reaps the expired ones, and tells people when one of the two did not work. */
 export class SnapshotSchedules extends Construct {
-  /** What failed for good: a call that could not be made, or a function that threw at every try. */
+  /** What failed for good: a call that could not be made, or a function that threw at every try. Rings the alarm. */
   readonly deadLetters: sqs.Queue;
 
   constructor(scope: Construct, id: string, props: SnapshotSchedulesProps) {
@@ -120,7 +120,8 @@ export class SnapshotSchedules extends Construct {
     const alarm = new cloudwatch.Alarm(this, 'AttentionAlarm', {
       alarmName: `${environment}-snapshots-need-attention`,
       alarmDescription:
-        `A scheduled snapshot failed, the newest good snapshot is too old, the quota is nearly used up, or snapshots could not be reaped. ` +
+        `A scheduled snapshot failed, the newest good snapshot is too old, the quota is nearly used up, snapshots could not be reaped, or ` +
+        'no drill has succeeded for too long or could be started. ' +
         `The messages in the queue ${deadLettersName(environment)} say which; docs/pipeline.md says what to do.`,
       metric: this.deadLetters.metricApproximateNumberOfMessagesVisible({
         period: Duration.minutes(5),

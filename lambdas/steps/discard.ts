@@ -8,6 +8,12 @@ import { currentSecret } from '../secrets';
 import { swapVersionId } from '../swap-version';
 import { readMarks } from '../tags';
 
+export interface DiscardDeps {
+  readonly rds: RDSClient;
+  readonly secrets: SecretsManagerClient;
+  readonly databaseUrlSecretId: string;
+}
+
 /**
  * Deletes the recovery instance of a recovery that failed before the swap: only if its tags say that this recovery made it
  * and the secret does not name it. It holds nothing that its restore point does not, so it gets no final snapshot
@@ -16,7 +22,7 @@ import { readMarks } from '../tags';
  */
 export async function discard(
   { recovery }: { recovery: Recovery },
-  deps: { rds: RDSClient; secrets: SecretsManagerClient; databaseUrlSecretId: string },
+  deps: DiscardDeps,
 ): Promise<DiscardResult> {
   const { rds, secrets, databaseUrlSecretId } = deps;
   const instanceId = recovery.recoveryInstanceId;

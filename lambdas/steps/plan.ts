@@ -44,8 +44,8 @@ export async function plan(
   const input = parse(RecoveryInput, event.input ?? {}, 'input of the recovery');
   const approvals = approvalsFor(input, deps);
   const id = recoveryId(execution);
-  // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there.
-  if (input.mode === 'recover') await refuseWhileAnotherRuns(id, deps);
+  // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there. A drill gives way.
+  if (input.mode !== 'plan') await refuseWhileAnotherRuns(id, deps);
   const running = input.mode === 'plan' ? await findRunningRecovery(deps) : undefined;
 
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
@@ -61,7 +61,7 @@ export async function plan(
     );
   const found = await findRestorePoint(input.restore, { rds, environment, live });
   const snapshots = await snapshotQuota(rds);
-  if (input.retire === 'delete' && snapshots.used >= snapshots.quota)
+  if (input.mode !== 'drill' && input.retire === 'delete' && snapshots.used >= snapshots.quota)
     throw new SnapshotQuotaExceeded(
       `${snapshots.used} of ${snapshots.quota} manual snapshots are used, and the final snapshot of ${live.instanceId} needs one.`,
       'Delete snapshots that nobody needs, or recover with "retire": "keep".',
@@ -174,10 +174,12 @@ function summaryOf(
       ? 'It is not recorded which migrations go.'
       : `Migrations that go: ${pending.join(', ') || 'none'}.`,
     `The restored instance will be ${recovery.recoveryInstanceId}.`,
-    recovery.retire === 'delete'
-      ? `Afterwards ${live.instanceId} is deleted with final snapshot ${recovery.finalSnapshotId}; its automated backups are kept.`
-      : `Afterwards ${live.instanceId} is kept.`,
-    ...approvalSteps(recovery),
+    recovery.mode === 'drill'
+      ? 'It is a drill: the instance is deleted once it is verified, and nothing else is changed.'
+      : recovery.retire === 'delete'
+        ? `Afterwards ${live.instanceId} is deleted with final snapshot ${recovery.finalSnapshotId}; its automated backups are kept.`
+        : `Afterwards ${live.instanceId} is kept.`,
+    ...(recovery.mode === 'drill' ? [] : approvalSteps(recovery)),
     `Manual snapshots: ${snapshots.used} of ${snapshots.quota} used.`,
     ...(recovery.mode === 'plan'
       ? ['Nothing was changed. To do it, start the machine with inputToRecover.']

@@ -2,7 +2,14 @@ import { DeleteDBSnapshotCommand, type DBInstance, type RDSClient } from '@aws-s
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
-import type { EnvironmentName, ReapSnapshotsEvent, ReapSnapshotsResult, RetentionRules } from '../contract';
+import type {
+  DrillRules,
+  EnvironmentName,
+  ReapSnapshotsEvent,
+  ReapSnapshotsResult,
+  RetentionRules,
+} from '../contract';
+import { drillWarning } from '../drill-age';
 import { RetentionWarning, isAwsError } from '../errors';
 import { findLiveInstance } from '../live-instance';
 import { findRunningRecovery } from '../recovery-claim';
@@ -19,6 +26,8 @@ export interface ReapSnapshotsDeps {
   readonly databaseUrlSecretId: string;
   readonly masterSecretId: string;
   readonly rules: RetentionRules;
+  /** Undefined where there are no drills. */
+  readonly drills?: DrillRules | undefined;
   readonly now: () => Date;
 }
 
@@ -62,6 +71,7 @@ export async function reapSnapshots(
   const warnings = [
     ...newestWarning(left, instance, rules, now),
     ...(quotaWarning === undefined ? [] : [quotaWarning]),
+    ...(deps.drills ? await drillWarning(deps.stepFunctions, deps.drills, now) : []),
   ];
   const result: ReapSnapshotsResult = {
     dryRun: event.dryRun,

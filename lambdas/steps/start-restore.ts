@@ -3,6 +3,7 @@ import {
   RestoreDBInstanceToPointInTimeCommand,
   type DBInstance,
   type RDSClient,
+  type Tag,
 } from '@aws-sdk/client-rds';
 import type { Recovery, StartRestoreResult } from '../contract';
 import {
@@ -17,13 +18,13 @@ import { restoreSettings } from '../instance-settings';
 import { readMarkers } from '../point-in-time';
 import { addToQuarantine, readQuarantine, writeQuarantine } from '../quarantine';
 import { findInstance, findSnapshot, listSnapshots } from '../rds';
-import { takeClaim, type ClaimDeps } from '../recovery-claim';
+import { refuseWhileAnotherRuns, takeClaim, type ClaimDeps } from '../recovery-claim';
 import { currentSecret } from '../secrets';
 import { customerTags, readMarks, readMigrationEntries, writeMarks, type Migration } from '../tags';
 
 /**
  * Claims the database, then asks RDS for the recovery instance, with every setting of the live instance that a restore takes. Asked again, it finds
- * what the first call made. Throws RecoveryAlreadyRunning, SecretMovedMeanwhile, NameTaken, LiveInstanceUnclear, RestorePointNotFound.
+ * what the first call made. A drill claims nothing, so that it is in nobody's way, and quarantines nothing. Throws RecoveryAlreadyRunning, SecretMovedMeanwhile, NameTaken, LiveInstanceUnclear, RestorePointNotFound.
  */
 export async function startRestore(
   { recovery }: { recovery: Recovery },
@@ -31,12 +32,13 @@ export async function startRestore(
 ): Promise<StartRestoreResult> {
   const { rds } = deps;
   const instanceId = recovery.recoveryInstanceId;
-  if (recovery.mode !== 'recover')
+  if (recovery.mode !== 'recover' && recovery.mode !== 'drill')
     throw new InvalidInput(
       `A recovery in mode "${recovery.mode}" restores nothing.`,
       'Start with mode "recover".',
     );
-  await takeClaim(recovery, deps);
+  if (recovery.mode === 'recover') await takeClaim(recovery, deps);
+  else await refuseWhileAnotherRuns(recovery.id, deps);
   // From here on no other recovery moves the secret; one that ended since the plan may have.
   const { versionId } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   if (versionId !== recovery.secretVersionId)
@@ -58,11 +60,8 @@ export async function startRestore(
       role: 'recovery-instance',
       environment: recovery.environment,
       'recovery-id': recovery.id,
-      'quarantine-reason': recovery.reason ?? 'not given',
     }),
-    ...writeQuarantine(
-      addToQuarantine(readQuarantine(live.TagList), await takenAway(rds, recovery, live), recovery.id),
-    ),
+    ...(recovery.mode === 'recover' ? await quarantine(rds, recovery, live) : []),
   ];
   try {
     const point = recovery.restorePoint;
@@ -99,6 +98,15 @@ export async function startRestore(
     if (!(await isOurs(rds, recovery))) throw error;
   }
   return { instanceId };
+}
+
+/** What CI may not apply again, once the recovery instance is live. */
+async function quarantine(rds: RDSClient, recovery: Recovery, live: DBInstance): Promise<Tag[]> {
+  const taken = await takenAway(rds, recovery, live);
+  return [
+    ...writeMarks({ 'quarantine-reason': recovery.reason ?? 'not given' }),
+    ...writeQuarantine(addToQuarantine(readQuarantine(live.TagList), taken, recovery.id)),
+  ];
 }
 
 /** The migrations that restore points from this one on were made for: the recovery takes them away. Oldest first. */

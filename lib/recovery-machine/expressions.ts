@@ -11,6 +11,10 @@ export const RECOVERY_INSTANCE = '$recovery.recoveryInstanceId';
 export const FIRST_ERROR =
   '$firstError.state & " failed with " & $firstError.error & ": " & $firstError.message';
 
+const MODE = '$states.context.Execution.Input.mode';
+/** Whether the execution was started for a drill, also where Plan could not tell. */
+export const IS_DRILL = `${MODE} = "drill"`;
+
 export const IT_IS_OVER = 'This recovery is over: start a new one, a redrive would only end like this again.';
 
 /** Marks a JSONata expression. */

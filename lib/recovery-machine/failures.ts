@@ -2,7 +2,16 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { EnvironmentName } from '../../lambdas/contract';
-import { FIRST_ERROR, IT_IS_OVER, LIVE, RECOVERY_INSTANCE, RESULT, UNDO_ERROR, jsonata } from './expressions';
+import {
+  FIRST_ERROR,
+  IS_DRILL,
+  IT_IS_OVER,
+  LIVE,
+  RECOVERY_INSTANCE,
+  RESULT,
+  UNDO_ERROR,
+  jsonata,
+} from './expressions';
 import type { MachineStates, RedrivableEnd } from './states';
 
 export interface RecoveryFailuresProps {
@@ -48,7 +57,9 @@ export class RecoveryFailures {
       'RecoveryFailed',
       'recovery failed, DATABASE_URL is unchanged',
       `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". The recovery instance " & ${RECOVERY_INSTANCE} & ` +
-        `" is gone. ${IT_IS_OVER}"`,
+        // It may never have been made: another recovery was faster.
+        `" does not exist. " & (${IS_DRILL} ? "This was a drill: nothing is broken, but a recovery would fail like this. ` +
+        `Mend it and start another drill." : "${IT_IS_OVER}")`,
     );
     const discard = this.states.step({ name: 'Discard', event: { recovery: jsonata('$recovery') } });
     const discardFailed = this.states.tellAndStop(

@@ -81,13 +81,6 @@ export class RecoveryMachine extends Construct {
         .otherwise(finishSettings),
     );
 
-    const recover = this.startRestore(discard)
-      .next(this.checkRestoredInstance(discard))
-      .next(this.recordPosition(discard))
-      .next(this.matchSettings(discard))
-      .next(this.matchCredentials(discard))
-      .next(this.verify(discard))
-      .next(approveCutover);
     fence
       .next(this.swap(swapBack))
       .next(this.prove(swapBack))
@@ -95,13 +88,26 @@ export class RecoveryMachine extends Construct {
       .next(drain)
       .next(approveRetirement);
     retire.next(this.recovered());
+    const restore = this.startRestore(discard)
+      .next(this.checkRestoredInstance(discard))
+      .next(this.recordPosition(discard))
+      .next(this.matchSettings(discard))
+      .next(this.matchCredentials(discard))
+      .next(this.verify(discard))
+      .next(
+        new sfn.Choice(this, 'IsItADrill?', {
+          comment: 'mode "drill" ends before anything is touched that serves',
+        })
+          .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "drill"')), this.endDrill(discard))
+          .otherwise(approveCutover),
+      );
 
     const plan = this.plan(planFailed.tell);
     planFailed.end.next(plan);
     const runbook = plan.next(
       new sfn.Choice(this, 'PlanOnly?', { comment: 'mode "plan", the default, changes nothing' })
         .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "plan"')), this.planned())
-        .otherwise(recover),
+        .otherwise(restore),
     );
     this.machine = this.stateMachine(runbook);
   }
@@ -147,7 +153,14 @@ export class RecoveryMachine extends Construct {
   }
 
   private recordPosition(onError: sfn.IChainable): sfn.TaskStateBase {
-    return this.states.onRecoveryInstance('RecordPosition', 'position', onError);
+    return this.states.step(
+      {
+        name: 'RecordPosition',
+        event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
+        assign: { position: RESULT, restoredAt: '$states.context.State.EnteredTime' },
+      },
+      onError,
+    );
   }
 
   private matchSettings(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -171,6 +184,39 @@ export class RecoveryMachine extends Construct {
 
   private verify(onError: sfn.IChainable): sfn.TaskStateBase {
     return this.states.onRecoveryInstance('Verify', 'verification', onError);
+  }
+
+  /** Instead of a cutover: what was made goes, and what was measured is published. */
+  private endDrill(onError: sfn.IChainable): sfn.IChainable {
+    const end = this.states.step(
+      {
+        name: 'EndDrill',
+        event: {
+          recovery: jsonata('$recovery'),
+          restoredAt: jsonata('$restoredAt'),
+          verifiedAt: jsonata('$states.context.State.EnteredTime'),
+          checks: {
+            passed: jsonata('$count($verification.checks[ok])'),
+            notPassed: jsonata('$count($verification.checks[$not(ok)])'),
+          },
+        },
+        assign: { drill: RESULT },
+      },
+      onError,
+    );
+    return end.next(
+      sfn.Succeed.jsonata(this, 'Drilled', {
+        outputs: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          position: jsonata('$position'),
+          settings: jsonata('$settings'),
+          credentials: jsonata('$credentials'),
+          verification: jsonata('$verification'),
+          drill: jsonata('$drill'),
+        },
+      }),
+    );
   }
 
   private fence(onError: sfn.IChainable): sfn.TaskStateBase {

@@ -29,6 +29,8 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   // database.
   'match-settings': growing('SettingsNotMatched', Duration.hours(6)),
   'match-credentials': growing('CredentialsNotReady', Duration.minutes(30)),
+  // What it could not delete in time Discard deletes.
+  'end-drill': growing('DiscardNotFinished', Duration.hours(1)),
   // A session ends as soon as its server process sees that it must; one that waits for its disk does not.
   fence: steady('SessionsNotEnded', Duration.seconds(1), Duration.minutes(5)),
   // The first backup.

@@ -6,6 +6,7 @@ import { swapProofFails } from './scenarios/swap-proof-fails';
 import { oneWriter } from './scenarios/one-writer';
 import { rejected } from './scenarios/rejected';
 import { redrive } from './scenarios/redrive';
+import { drillMode } from './scenarios/drill-mode';
 
 /** What can be rehearsed, in the order of the list. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -16,4 +17,5 @@ export const SCENARIOS: readonly Scenario[] = [
   oneWriter,
   redrive,
   rejected,
+  drillMode,
 ];

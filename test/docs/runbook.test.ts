@@ -210,6 +210,14 @@ describe('an operator who follows it', () => {
     );
   });
 
+  test('rehearses, and nothing is left of it', async () => {
+    await operator.does('Rehearse it');
+    // There is no snapshot yet.
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toMatchObject({ status: 'FAILED', error: 'RestorePointNotFound' });
+    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+  });
+
   test('has a snapshot before the migration', async () => {
     await operator.does('Before a migration');
     const { 'deployment-id': deployment, role } = Object.values(await operator.snapshots())[0] ?? {};

@@ -115,6 +115,7 @@ const FORWARD = [
   'MatchSettings',
   'MatchCredentials',
   'Verify',
+  'IsItADrill?',
 ];
 
 const CUTOVER = [
@@ -156,6 +157,7 @@ const WAYS: Record<string, readonly string[]> = {
     ...['AskForCutover', ...CUTOVER.slice(1), 'AskForRetirement', 'NotifyOldInstanceKept', 'OldInstanceKept'],
     ...['GoOnWith?', ...RETIREMENT],
   ],
+  'drill-mode': [...FORWARD, 'EndDrill', 'Drilled'],
 };
 
 const Permission = z.object({

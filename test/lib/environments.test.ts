@@ -94,6 +94,26 @@ test.each<[string, EnvironmentSettings, string[]]>([
     ['databaseUrlSecretArn is "arn:', 'complete ARN'],
   ],
   [
+    "drills that are nobody's",
+    { ...production, recovery: null, scheduledSnapshots: null },
+    ['drills is {', 'write null'],
+  ],
+  [
+    'drills that would always be too old',
+    { ...production, drills: { dayOfWeek: 'SUN', hour: 5, timeZone: 'UTC', newestAtMostDays: 7 } },
+    ['drills.newestAtMostDays is 7', '8 or more'],
+  ],
+  [
+    'a drill at no time of the day',
+    { ...production, drills: { dayOfWeek: 'SUN', hour: 24, timeZone: 'UTC', newestAtMostDays: 8 } },
+    ['drills.hour is 24', '0 to 23'],
+  ],
+  [
+    'a drill in a zone that is none',
+    { ...production, drills: { dayOfWeek: 'SUN', hour: 5, timeZone: 'Middle-earth', newestAtMostDays: 8 } },
+    ['drills.timeZone is "Middle-earth"', 'Europe/Berlin'],
+  ],
+  [
     'two VPCs',
     { ...production, vpc: VPC, database: { existing: EXISTING } },
     ['vpc is "vpc-1"', 'database.existing'],

@@ -167,6 +167,7 @@ test('runs the steps of a recovery in order', () => {
     'MatchSettings',
     'MatchCredentials',
     'Verify',
+    'IsItADrill?',
     'ApproveCutover?',
     'Fence',
     'Swap',
@@ -180,6 +181,13 @@ test('runs the steps of a recovery in order', () => {
   ]);
 });
 
+test('a drill ends before the fence', () => {
+  expect(following('IsItADrill?')).toEqual(['ApproveCutover?', 'EndDrill']);
+  const reached = [...reachableFrom('EndDrill')];
+  expect(reached).toContain('Drilled');
+  for (const name of ['Fence', 'Swap', 'Retire']) expect(reached).not.toContain(name);
+});
+
 test.each([
   [['Plan'], 'NotifyPlanFailed', 'PlanFailed'],
   [
@@ -190,6 +198,7 @@ test.each([
       'MatchSettings',
       'MatchCredentials',
       'Verify',
+      'EndDrill',
     ],
     'Discard',
     'RecoveryFailed',

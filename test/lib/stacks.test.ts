@@ -187,6 +187,36 @@ describe('development', () => {
   });
 });
 
+describe('drills', () => {
+  test('are started every week in production, and nowhere else', () => {
+    const schedules = PREFIXES.flatMap((prefix) =>
+      resourcesOf(stack(`${prefix}-Rollback`), 'AWS::Scheduler::Schedule'),
+    ).filter(({ Properties }) => String(Properties['Name']).endsWith('-drill'));
+    expect(schedules.map(({ Properties }) => Properties)).toMatchObject([
+      {
+        Name: 'production-weekly-drill',
+        ScheduleExpression: 'cron(0 5 ? * SUN *)',
+        ScheduleExpressionTimezone: 'UTC',
+        Target: { Input: '{"mode":"drill","restore":{"to":"latest-snapshot"}}' },
+      },
+    ]);
+  });
+
+  test('are missed by the reaper, whose alarm rings', () => {
+    const rules = resourcesOf(stack('Production-Rollback'), 'AWS::Lambda::Function').flatMap(
+      ({ Properties }) => {
+        const { Variables } = z
+          .object({ Variables: z.record(z.string(), z.unknown()) })
+          .parse(Properties['Environment']);
+        return Variables['DRILL_RULES'] ? [readable(Variables['DRILL_RULES'])] : [];
+      },
+    );
+    expect(rules).toEqual([
+      expect.stringMatching(/:stateMachine:production-recovery","newestAtMostDays":8\}$/),
+    ]);
+  });
+});
+
 describe('functions', () => {
   const functions = (template: Template) => resourcesOf(template, 'AWS::Lambda::Function');
 

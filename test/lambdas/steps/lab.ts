@@ -161,10 +161,11 @@ export class Lab {
   async execution(
     name: string,
     stateMachineArn = this.machineArn,
+    input: unknown = {},
   ): Promise<{ arn: string; name: string; startTime: string }> {
     const unique = `${name}-${randomUUID()}`;
     const { executionArn = '', startDate } = await this.stepFunctions.send(
-      new StartExecutionCommand({ stateMachineArn, name: unique }),
+      new StartExecutionCommand({ stateMachineArn, name: unique, input: JSON.stringify(input) }),
     );
     if (stateMachineArn === this.machineArn)
       await until(

@@ -70,6 +70,15 @@ export const NEVER_USED: readonly Explanation[] = [
     reason: 'A drill need not last until the schedules are due.',
   },
   {
+    sid: 'StartDrill',
+    reason: 'The same for the weekly drill: the scenario starts it as the schedule does.',
+  },
+  {
+    sid: 'ListRecoveries',
+    reason:
+      'The machine of a drill is newer than the days after which the reaper asks when a drill succeeded.',
+  },
+  {
     sid: 'SendFailures',
     reason: 'Only when a function threw at every try, or could not be called.',
   },

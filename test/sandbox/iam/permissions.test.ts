@@ -173,6 +173,7 @@ const CASES: readonly Case[] = [
       'finish-settings',
       'retire',
       'discard',
+      'end-drill',
     ] as const
   ).map(describeInstances),
   ...(
@@ -203,6 +204,7 @@ const CASES: readonly Case[] = [
       'lift-fence',
       'retire',
       'discard',
+      'end-drill',
     ] as const
   ).map((name) => readSecret(name, 'ReadDatabaseUrl', 'databaseUrl')),
   ...(
@@ -487,22 +489,38 @@ const CASES: readonly Case[] = [
       MarkFinalSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:old-final-1') },
     },
   ),
-  rdsCall(
-    'discard',
-    'ModifyDBInstance',
-    { DBInstanceIdentifier: 'live-rec-1', DeletionProtection: false },
-    {
-      DeleteRecoveryInstance: { action: 'rds:ModifyDBInstance', resource: arn('db:live-rec-1') },
-    },
-  ),
-  rdsCall(
-    'discard',
-    'DeleteDBInstance',
-    { DBInstanceIdentifier: 'live-rec-1', SkipFinalSnapshot: true },
-    {
-      DeleteRecoveryInstance: { action: 'rds:DeleteDBInstance', resource: arn('db:live-rec-1') },
-    },
-  ),
+  ...(['discard', 'end-drill'] as const).flatMap((name): Case[] => [
+    rdsCall(
+      name,
+      'ModifyDBInstance',
+      { DBInstanceIdentifier: 'live-rec-1', DeletionProtection: false },
+      {
+        DeleteRecoveryInstance: { action: 'rds:ModifyDBInstance', resource: arn('db:live-rec-1') },
+      },
+    ),
+    rdsCall(
+      name,
+      'DeleteDBInstance',
+      { DBInstanceIdentifier: 'live-rec-1', SkipFinalSnapshot: true },
+      {
+        DeleteRecoveryInstance: { action: 'rds:DeleteDBInstance', resource: arn('db:live-rec-1') },
+      },
+    ),
+  ]),
+  {
+    function: 'reap-snapshots',
+    service: 'states',
+    operation: 'ListExecutions',
+    input: () => ({ stateMachineArn: MACHINE }),
+    needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
+  },
+  {
+    function: 'reap-snapshots',
+    service: 'states',
+    operation: 'DescribeStateMachine',
+    input: () => ({ stateMachineArn: MACHINE }),
+    needs: { SeeMachine: { action: 'states:DescribeStateMachine', resource: MACHINE } },
+  },
 ];
 
 test('every statement of every function is taken away from some call below', () => {
@@ -533,6 +551,7 @@ test.each(CASES)('$function may call $operation, and not without each statement 
 const NEVER: readonly (readonly [FunctionName, string, object])[] = [
   ['discard', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
   ['discard', 'DeleteDBInstance', { DBInstanceIdentifier: 'old', SkipFinalSnapshot: true }],
+  ['end-drill', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
   ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', FinalDBSnapshotIdentifier: 'live-final-1' }],
   ['retire', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', DeletionProtection: false }],
   ['retire', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('recovery-instance') }],
