@@ -53,10 +53,12 @@ test('a recovery is started while a drill runs: the drill has claimed and quaran
     verifiedAt: new Date(start + 90_400).toISOString(),
     checks: { passed: 5, notPassed: 0 },
   };
+  const { rds, secrets, databaseUrlSecretId } = lab;
   const publish = (metrics: DrillMetrics): void => void published.push(metrics);
-  await expect(endDrill(event, { ...lab, publish })).rejects.toMatchObject({ name: 'DiscardNotFinished' });
+  const deps = { rds, secrets, databaseUrlSecretId, publish };
+  await expect(endDrill(event, deps)).rejects.toMatchObject({ name: 'DiscardNotFinished' });
   expect(published).toEqual([]);
-  const ended = await again('DiscardNotFinished', () => endDrill(event, { ...lab, publish }));
+  const ended = await again('DiscardNotFinished', () => endDrill(event, deps));
   expect(ended).toEqual({
     discarded: 'gone',
     instanceId: recovery.recoveryInstanceId,
