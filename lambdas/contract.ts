@@ -153,6 +153,7 @@ export const Recovery = z.object({
   secretVersionId: z.string(),
   restorePoint: RestorePoint,
   recoveryInstanceId: z.string(),
+  safetySnapshotId: z.string(),
   finalSnapshotId: z.string(),
 });
 export type Recovery = z.infer<typeof Recovery>;
@@ -189,6 +190,10 @@ export const StartRestoreEvent = RecoveryEvent;
 export interface StartRestoreResult {
   instanceId: string;
 }
+
+/** Asks for a snapshot of the live instance as it is now, and does not wait for it. That none is taken stops no recovery. */
+export const TakeSafetySnapshotEvent = RecoveryEvent;
+export type TakeSafetySnapshotResult = { taken: true; snapshotId: string } | { taken: false; reason: string };
 
 /** Throws InstanceNotReady until the instance is up; the machine asks again. */
 export const CheckRestoredInstanceEvent = RecoveryEvent;
@@ -569,6 +574,7 @@ export const FUNCTIONS = [
   'pre-migration-snapshot',
   'plan',
   'start-restore',
+  'take-safety-snapshot',
   'check-restored-instance',
   'record-position',
   'match-settings',

@@ -26,6 +26,10 @@ export function recoveryInstanceId(liveInstanceId: string, id: string): string {
   return `${cut(baseName(liveInstanceId), MAX_INSTANCE_ID - suffix.length)}${suffix}`;
 }
 
+export function safetySnapshotId(liveInstanceId: string, id: string): string {
+  return `${cut(baseName(liveInstanceId), MAX_INSTANCE_ID)}-safety-${id}`;
+}
+
 export function finalSnapshotId(liveInstanceId: string, id: string): string {
   return `${cut(baseName(liveInstanceId), MAX_INSTANCE_ID)}-final-${id}`;
 }

@@ -7,6 +7,7 @@ export const RUNS_IN_VPC: {
   'pre-migration-snapshot': false,
   plan: false,
   'start-restore': false,
+  'take-safety-snapshot': false,
   'check-restored-instance': false,
   'record-position': true,
   'match-settings': false,

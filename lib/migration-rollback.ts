@@ -225,6 +225,7 @@ export class MigrationRollback extends Construct {
       'pre-migration-snapshot': make('pre-migration-snapshot'),
       plan: make('plan'),
       'start-restore': make('start-restore'),
+      'take-safety-snapshot': make('take-safety-snapshot'),
       'check-restored-instance': make('check-restored-instance'),
       'record-position': make('record-position'),
       'match-settings': make('match-settings'),

@@ -130,6 +130,28 @@ export function functionPermissions(
           'The new instance is named after the recovery. The condition allows no other marks than its own.',
       },
     ],
+    'take-safety-snapshot': [
+      describeInstances,
+      describeSnapshots,
+      readQuota,
+      ...secretVersions,
+      {
+        sid: 'CreateSnapshot',
+        actions: ['rds:CreateDBSnapshot'],
+        resources: [rds('db'), rds('snapshot', '*-safety-*')],
+        conditions: tagging('safety'),
+        wildcardReason:
+          'The live instance is found out at run time, and the recovery names the snapshot. The condition allows nothing but ' +
+          'snapshots with the tags of this system.',
+      },
+      {
+        sid: 'TagSnapshot',
+        actions: ['rds:AddTagsToResource'],
+        resources: [rds('snapshot', '*-safety-*')],
+        conditions: tagging('safety'),
+        wildcardReason: 'The recovery names the snapshot. The condition allows no other marks than its own.',
+      },
+    ],
     'check-restored-instance': [describeInstances],
     'record-position': [readUrl, readMaster],
     'match-settings': [

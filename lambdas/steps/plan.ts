@@ -10,7 +10,7 @@ import {
 } from '../contract';
 import { InvalidInput, LiveInstanceUnclear, SnapshotQuotaExceeded } from '../errors';
 import { findLiveInstance } from '../live-instance';
-import { finalSnapshotId, recoveryId, recoveryInstanceId } from '../names';
+import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
 import { isUp } from '../rds';
 import { findRunningRecovery, refuseWhileAnotherRuns, type RunningRecovery } from '../recovery-claim';
@@ -81,6 +81,7 @@ export async function plan(
     secretVersionId,
     restorePoint: found.point,
     recoveryInstanceId: recoveryInstanceId(live.instanceId, id),
+    safetySnapshotId: safetySnapshotId(live.instanceId, id),
     finalSnapshotId: finalSnapshotId(live.instanceId, id),
   };
   // The execution's start, not the function's clock: asked again, the plan says the same.

@@ -61,7 +61,13 @@ export async function retire({ recovery }: { recovery: Recovery }, deps: RetireD
       `Instance ${instanceId} is kept. Take a snapshot of it by hand before deleting it.`,
     );
   if (snapshot) await markFinal(recovery, snapshot, deps);
-  if (!old) return finished(recovery, snapshot);
+  const safety = await safetySnapshot(recovery, deps);
+  if (!old) return finished(recovery, snapshot, safety);
+  if (safety?.Status === 'creating')
+    throw new RetirementNotFinished(
+      `Safety snapshot ${recovery.safetySnapshotId} of ${instanceId} is still being taken.`,
+      'Wait: RDS deletes no instance that it takes a snapshot of.',
+    );
   if (old.DBInstanceStatus !== 'deleting') await remove(recovery, old, snapshot, deps);
   throw new RetirementNotFinished(
     `Instance ${instanceId} is being deleted; its final snapshot is ${snapshot?.Status ?? 'not to be seen yet'}.`,
@@ -146,12 +152,25 @@ async function remove(
   }
 }
 
-async function finished(recovery: Recovery, snapshot: DBSnapshot | undefined): Promise<RetireResult> {
+/** What TakeSafetySnapshot asked for; undefined where it asked for none, or it is of another instance. */
+async function safetySnapshot(recovery: Recovery, { rds }: RetireDeps): Promise<DBSnapshot | undefined> {
+  const snapshot = await findSnapshot(rds, recovery.safetySnapshotId);
+  return snapshot?.DbiResourceId === recovery.live.resourceId ? snapshot : undefined;
+}
+
+async function finished(
+  recovery: Recovery,
+  snapshot: DBSnapshot | undefined,
+  safety: DBSnapshot | undefined,
+): Promise<RetireResult> {
   const { instanceId } = recovery.live;
   if (!snapshot)
     throw new RetirementRefused(
       `Instance ${instanceId} is gone and there is no final snapshot ${recovery.finalSnapshotId}.`,
-      'Its automated backups may still be there: look at the retained backups in the RDS console now.',
+      'Its automated backups may still be there: look at the retained backups in the RDS console now.' +
+        (safety?.Status === 'available'
+          ? ` What it held when the recovery began is in the safety snapshot ${recovery.safetySnapshotId}.`
+          : ''),
     );
   if (snapshot.Status !== 'available')
     throw new RetirementNotFinished(

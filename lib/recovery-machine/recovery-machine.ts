@@ -88,8 +88,10 @@ export class RecoveryMachine extends Construct {
       .next(drain)
       .next(approveRetirement);
     retire.next(this.recovered());
+    const checkRestoredInstance = this.checkRestoredInstance(discard);
     const restore = this.startRestore(discard)
-      .next(this.checkRestoredInstance(discard))
+      .next(this.takeSafetySnapshot(checkRestoredInstance))
+      .next(checkRestoredInstance)
       .next(this.recordPosition(discard))
       .next(this.matchSettings(discard))
       .next(this.matchCredentials(discard))
@@ -139,6 +141,17 @@ export class RecoveryMachine extends Construct {
 
   private startRestore(onError: sfn.IChainable): sfn.TaskStateBase {
     return this.states.step({ name: 'StartRestore', event: { recovery: jsonata('$recovery') } }, onError);
+  }
+
+  /** Whatever becomes of it, the recovery goes on: an outage is no time to insist. */
+  private takeSafetySnapshot(goOn: sfn.IChainable): sfn.TaskStateBase {
+    const state = this.states.step({
+      name: 'TakeSafetySnapshot',
+      event: { recovery: jsonata('$recovery') },
+      assign: { safety: RESULT },
+    });
+    state.addCatch(goOn, { assign: { safety: { taken: false, reason: jsonata(ERROR_MESSAGE) } } });
+    return state;
   }
 
   private checkRestoredInstance(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -290,6 +303,7 @@ export class RecoveryMachine extends Construct {
           recovery: jsonata('$recovery'),
           instance: jsonata('$instance'),
           position: jsonata('$position'),
+          safety: jsonata('$safety'),
           settings: jsonata('$settings.settings'),
           credentials: jsonata('$credentials'),
           verification: jsonata('$verification'),

@@ -13,11 +13,21 @@ export async function recovered(
   const migrations = await stage.recordedMigrations();
   const application = await stage.applicationOn(live);
   const oldInstance = await stage.instance(liveBefore.instance.DBInstanceIdentifier ?? '');
-  const finals = (await stage.snapshots()).filter(
-    ({ DbiResourceId, TagList = [] }) =>
-      DbiResourceId === liveBefore.instance.DbiResourceId &&
-      TagList.some(({ Key, Value }) => Key === 'migration-rollback:role' && Value === 'final'),
-  );
+  const snapshots = await stage.snapshots();
+  const ofOld = (role: string): typeof snapshots =>
+    snapshots.filter(
+      ({ DbiResourceId, TagList = [] }) =>
+        DbiResourceId === liveBefore.instance.DbiResourceId &&
+        TagList.some(({ Key, Value }) => Key === 'migration-rollback:role' && Value === role),
+    );
+  const available = (name: string, found: typeof snapshots): Check =>
+    check(
+      name,
+      found.some(({ Status }) => Status === 'available'),
+      found
+        .map(({ DBSnapshotIdentifier, Status }) => `${DBSnapshotIdentifier ?? ''} ${Status ?? ''}`)
+        .join(', ') || 'none',
+    );
   return [
     check(
       'The recovery ended SUCCEEDED',
@@ -48,13 +58,8 @@ export async function recovered(
         ? `${oldInstance.DBInstanceIdentifier ?? ''} is ${oldInstance.DBInstanceStatus ?? ''}`
         : `${liveBefore.instance.DBInstanceIdentifier ?? ''} is gone`,
     ),
-    check(
-      'A final snapshot of it is available',
-      finals.length === 1 && finals[0]?.Status === 'available',
-      finals
-        .map(({ DBSnapshotIdentifier, Status }) => `${DBSnapshotIdentifier ?? ''} ${Status ?? ''}`)
-        .join(', ') || 'none',
-    ),
+    available('A final snapshot of it is available', ofOld('final')),
+    available('A safety snapshot of it was taken while the new one was restored', ofOld('safety')),
     check(
       'The new instance is protected and backed up as the old one was',
       live.instance.DeletionProtection === liveBefore.instance.DeletionProtection &&

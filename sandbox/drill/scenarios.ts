@@ -1,5 +1,6 @@
 import type { Scenario } from './scenario';
 import { badMigration } from './scenarios/bad-migration';
+import { firstBackup } from './scenarios/first-backup';
 import { pointInTime } from './scenarios/point-in-time';
 import { failedVerification } from './scenarios/failed-verification';
 import { swapProofFails } from './scenarios/swap-proof-fails';
@@ -18,4 +19,5 @@ export const SCENARIOS: readonly Scenario[] = [
   redrive,
   rejected,
   drillMode,
+  firstBackup,
 ];

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvokeCommand } from '@aws-sdk/client-lambda';
 import {
+  DescribeEventsCommand,
   paginateDescribeDBInstances,
   paginateDescribeDBSnapshots,
   type DBInstance,
@@ -162,6 +163,18 @@ export class Stage {
 
   async instance(id: string): Promise<DBInstance | undefined> {
     return (await this.instances()).find(({ DBInstanceIdentifier }) => DBInstanceIdentifier === id);
+  }
+
+  /** When RDS told of something that it did with an instance; undefined where it did not. */
+  async eventOf({ DBInstanceIdentifier }: DBInstance, message: string): Promise<Date | undefined> {
+    const { Events = [] } = await this.clients.rds.send(
+      new DescribeEventsCommand({
+        SourceType: 'db-instance',
+        SourceIdentifier: DBInstanceIdentifier,
+        Duration: 24 * 60,
+      }),
+    );
+    return Events.find((event) => event.Message === message)?.Date;
   }
 
   async snapshots(): Promise<DBSnapshot[]> {

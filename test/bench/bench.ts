@@ -3,12 +3,13 @@ import { measureBundles } from './bundles';
 import { measureDrill } from './drill';
 import { measureGate } from './gate';
 import type { Measurement } from './measurement';
+import { measureRecoveries } from './recoveries';
 import { measureSandbox } from './sandbox';
 
 /** `npm run bench`: what was measured, beside a floor measured in the same run. Prints; judges nothing. */
 async function bench(): Promise<void> {
   const table = new Table({ head: ['what', 'measured', 'floor', 'ratio', 'at most'], style: { head: [] } });
-  for (const measure of [measureBundles, measureSandbox, measureGate, measureDrill]) {
+  for (const measure of chosen()) {
     process.stderr.write(`${measure.name} …\n`);
     for (const measurement of await measure()) table.push(row(measurement));
   }
@@ -16,7 +17,26 @@ async function bench(): Promise<void> {
 }
 
 /** Units of which there are no halves. */
-const COUNTED: readonly Measurement['unit'][] = ['calls', 'snapshots', 'answers'];
+const COUNTED: readonly Measurement['unit'][] = ['calls', 'snapshots', 'answers', 'transitions'];
+
+const MEASURES = {
+  bundles: measureBundles,
+  sandbox: measureSandbox,
+  gate: measureGate,
+  drill: measureDrill,
+  recoveries: measureRecoveries,
+} as const;
+
+/** `npm run bench -- recoveries`: only that; all of them where none is named. */
+function chosen(): readonly (() => Measurement[] | Promise<Measurement[]>)[] {
+  const names = process.argv.slice(2);
+  const unknown = names.filter((name) => !(name in MEASURES));
+  if (unknown.length > 0)
+    throw new Error(`There is no ${unknown.join(', ')}; there are ${Object.keys(MEASURES).join(', ')}.`);
+  return Object.entries(MEASURES).flatMap(([name, measure]) =>
+    names.length === 0 || names.includes(name) ? [measure] : [],
+  );
+}
 
 function row({ name, unit, measured, floor, limit }: Measurement): string[] {
   const show = (value: number): string => `${value.toFixed(COUNTED.includes(unit) ? 0 : 1)} ${unit}`;

@@ -1,7 +1,8 @@
 /** One figure beside the floor that was measured in the same run. */
 export interface Measurement {
   readonly name: string;
-  readonly unit: 's' | 'ms' | 'KiB' | 'MiB' | 'calls' | 'snapshots' | 'answers';
+  readonly unit:
+    's' | 'ms' | 'KiB' | 'MiB' | 'GB s' | 'US cents' | 'transitions' | 'calls' | 'snapshots' | 'answers';
   readonly measured: number;
   /** What the same work takes at the least: the same files, imports or server calls without us. */
   readonly floor?: number;

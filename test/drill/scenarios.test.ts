@@ -110,6 +110,7 @@ const FORWARD = [
   'Plan',
   'PlanOnly?',
   'StartRestore',
+  'TakeSafetySnapshot',
   'CheckRestoredInstance',
   'RecordPosition',
   'MatchSettings',
@@ -147,6 +148,7 @@ const WAYS: Record<string, readonly string[]> = {
     'NotifySwappedBack',
     'SwappedBack',
   ],
+  'first-backup': [...FORWARD, ...CUTOVER, ...END],
   'one-writer': [...FORWARD, ...CUTOVER, ...END],
   redrive: [
     ...[...FORWARD, ...CUTOVER, 'AskForRetirement', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],

@@ -5,6 +5,7 @@ import {
   preMigrationSnapshotId,
   recoveryId,
   recoveryInstanceId,
+  safetySnapshotId,
 } from '../../lambdas/names';
 
 /** Every legal instance name: 1-63 of a-z, 0-9 and single hyphens, starting with a letter, not ending with a hyphen. */
@@ -27,6 +28,7 @@ test('names of instances and snapshots are legal for every name and id', () => {
       (live, recovery, deployment) => {
         expectLegal(recoveryInstanceId(live, recovery), 63);
         expectLegal(finalSnapshotId(live, recovery), 255);
+        expectLegal(safetySnapshotId(live, recovery), 255);
         expectLegal(preMigrationSnapshotId({ instanceId: live, resourceId: 'db-A' }, deployment), 255);
       },
     ),

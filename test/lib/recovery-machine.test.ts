@@ -118,8 +118,14 @@ test('every task has a timeout and a way for its failure', () => {
     });
 });
 
-test('every path from a catch ends FAILED', () => {
-  const handlers = new Set(states.flatMap(([, { Catch }]) => Catch.map(({ Next }) => Next)));
+test('a safety snapshot that cannot be taken stops no recovery', () => {
+  const { Catch, Next } = state('TakeSafetySnapshot');
+  expect(Catch.map((handler) => handler.Next)).toEqual([Next]);
+});
+
+test('every other path from a catch ends FAILED', () => {
+  const others = states.filter(([name]) => name !== 'TakeSafetySnapshot');
+  const handlers = new Set(others.flatMap(([, { Catch }]) => Catch.map(({ Next }) => Next)));
   expect(handlers.size).toBeGreaterThan(4);
   for (const handler of handlers)
     for (const name of reachableFrom(handler)) {
@@ -162,6 +168,7 @@ test('runs the steps of a recovery in order', () => {
     order.push(name);
   expect(order).toEqual([
     'StartRestore',
+    'TakeSafetySnapshot',
     'CheckRestoredInstance',
     'RecordPosition',
     'MatchSettings',

@@ -20,6 +20,7 @@ import { retire } from '../../../lambdas/steps/retire';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
 import { swapBack } from '../../../lambdas/steps/swap-back';
+import { takeSafetySnapshot } from '../../../lambdas/steps/take-safety-snapshot';
 import { verify } from '../../../lambdas/steps/verify';
 import type { Lab } from './lab';
 
@@ -101,6 +102,9 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
   let restored: InstanceAddress;
   try {
     await ask('start-restore', (recovery, deps) => startRestore({ recovery }, deps));
+    await ask('take-safety-snapshot', (recovery, deps) =>
+      takeSafetySnapshot({ recovery }, { ...deps, environment: lab.environment }),
+    );
     restored = await ask('check-restored-instance', (recovery, deps) =>
       checkRestoredInstance({ recovery }, deps),
     );
@@ -113,7 +117,9 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
       matchSettings({ recovery, ...event, masterUserKnown }, deps),
     );
     await ask('match-credentials', (recovery, deps) => matchCredentials({ recovery, ...event }, deps));
-    await ask('verify', (recovery, deps) => verify({ recovery, ...event }, { ...deps, teamChecks: lab.teamChecks }));
+    await ask('verify', (recovery, deps) =>
+      verify({ recovery, ...event }, { ...deps, teamChecks: lab.teamChecks }),
+    );
   } catch (error) {
     return giveUp(error);
   }

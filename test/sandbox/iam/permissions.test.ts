@@ -168,6 +168,7 @@ const CASES: readonly Case[] = [
       'lift-quarantine',
       'plan',
       'start-restore',
+      'take-safety-snapshot',
       'check-restored-instance',
       'match-settings',
       'finish-settings',
@@ -184,6 +185,7 @@ const CASES: readonly Case[] = [
       'restore-points',
       'plan',
       'start-restore',
+      'take-safety-snapshot',
       'retire',
     ] as const
   ).map(describeSnapshot),
@@ -223,7 +225,9 @@ const CASES: readonly Case[] = [
       TagSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:live-pre-migration-1') },
     },
   ),
-  ...(['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots'] as const).flatMap((name): Case[] => [
+  ...(
+    ['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots', 'take-safety-snapshot'] as const
+  ).flatMap((name): Case[] => [
     secretCall(name, 'SeeSecretVersions', 'DescribeSecret', {}),
     secretCall(name, 'PinSecretVersions', 'UpdateSecretVersionStage', {
       VersionStage: 'migration-rollback-kept-0123456789ab',
@@ -389,6 +393,19 @@ const CASES: readonly Case[] = [
     {
       RestoreToTime: { action: 'rds:RestoreDBInstanceToPointInTime', resource: arn('db:live') },
       TagRecoveryInstance: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-2') },
+    },
+  ),
+  rdsCall(
+    'take-safety-snapshot',
+    'CreateDBSnapshot',
+    {
+      DBInstanceIdentifier: 'live',
+      DBSnapshotIdentifier: 'live-safety-1',
+      Tags: marks('safety'),
+    },
+    {
+      CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') },
+      TagSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:live-safety-1') },
     },
   ),
   rdsCall(
