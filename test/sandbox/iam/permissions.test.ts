@@ -246,7 +246,9 @@ const CASES: readonly Case[] = [
       },
     },
   })),
-  ...(['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots'] as const).flatMap((name): Case[] => [
+  ...(
+    ['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots', 'take-safety-snapshot'] as const
+  ).flatMap((name): Case[] => [
     rdsCall(
       name,
       'DescribeAccountAttributes',
