@@ -112,15 +112,15 @@ export const RestorePoint = z.discriminatedUnion('kind', [
     snapshotId: z.string(),
     /** The last transaction inside it (SnapshotDatabaseTime), ISO 8601. */
     databaseTime: z.string(),
-    /** Migrations that were pending when it was taken and so must not be in it; null where its tags do not say. */
+    /** Migrations that were pending when it was taken and so must not be in it; null where that is not known. */
     pendingMigrations: z.nullable(z.array(z.string())),
     recorded: z.optional(RecordedState),
   }),
   z.object({
     kind: z.literal('time'),
     time: z.string(),
-    /** Migrations that a marker says were still pending then. */
-    pendingMigrations: z.optional(z.nullable(z.array(z.string()))),
+    /** Migrations that were started after it, or pending then by a marker, and so must not be in it; null: not known. */
+    pendingMigrations: z.nullable(z.array(z.string())),
   }),
 ]);
 export type RestorePoint = z.infer<typeof RestorePoint>;
@@ -148,7 +148,12 @@ export const Recovery = z.object({
   approveCutover: z.boolean(),
   approveRetirement: z.boolean(),
   /** The live instance, found from the secret. */
-  live: InstanceAddress,
+  live: z.extend(InstanceAddress, {
+    /** `gone`: it was deleted. `dead`: RDS says that it cannot bring it back. Nobody can write to either. */
+    state: z.enum(['there', 'dead', 'gone']),
+  }),
+  /** The snapshot with the settings of a live instance that is gone. */
+  settingsSnapshotId: z.nullable(z.string()),
   /** The version of the DATABASE_URL secret that named it: the swap is refused if another is current by then. */
   secretVersionId: z.string(),
   restorePoint: RestorePoint,
@@ -167,17 +172,42 @@ export const PlanEvent = z.object({
   execution: z.object({ arn: z.string(), name: z.string(), startTime: z.string() }),
   input: z.unknown(),
 });
+interface UsedQuota {
+  used: number;
+  quota: number;
+}
 export interface PlanResult {
   recovery: Recovery;
-  /** For people: everything needed to decide. */
+  /** Everything that a person needs to decide. */
   plan: {
+    /** The same in words, one short line each. */
     summary: string[];
+    live: { instanceId: string; status: string };
     /** Why this restore point. */
     why: string;
     restorePointAgeMinutes: number;
-    /** Minutes of writes that the recovery gives up. */
+    /** Minutes of writes that the recovery gives up, if it were done now. */
     lossWindowMinutes: number;
-    snapshots: { used: number; quota: number };
+    /** What else would do. */
+    alternatives: { restore: RestoreRequest; time: string; why: string }[];
+    migrations: {
+      /** Null where that is not known. */
+      goAway: string[] | null;
+      stay: { count: number; newest: string | null } | null;
+    };
+    toBeMade: { instances: string[]; snapshots: string[] };
+    /** Null where RDS does not say. */
+    quotas: { instances: UsedQuota; snapshots: UsedQuota; storageGiB: UsedQuota } | null;
+    /** By the earlier recoveries of this machine, from start to end; null where there was none. */
+    expectedMinutes: { median: number; shortest: number; longest: number; recoveries: number } | null;
+    /** Settings that a restore does not take and that are changed afterwards. */
+    modifiedAfterwards: string[];
+    /** Settings that come from the backup and differ from the live instance's. */
+    asInBackup: { name: string; live: string; backup: string }[];
+    /** What the second instance costs a day; null where the table of environments has no price of its class. */
+    costPerDay: { amount: number; currency: string; priceOf: string } | null;
+    /** What could not be found out, and why. */
+    notKnown: string[];
     /** The exact input that carries this plan out. */
     inputToRecover: unknown;
   };
@@ -329,7 +359,9 @@ export interface DrainResult {
 export const RetireEvent = RecoveryEvent;
 export type RetireResult =
   | { retired: 'deleted'; instanceId: string; finalSnapshotId: string }
-  | { retired: 'kept'; instanceId: string };
+  | { retired: 'kept'; instanceId: string }
+  /** It was gone before the recovery began. */
+  | { retired: 'gone'; instanceId: string };
 
 /**
  * The end of an execution that a redrive goes on from: it throws the first error, so that the execution ends FAILED with it,
@@ -446,6 +478,14 @@ export const CheckMigrationsResult = z.object({
   /** Recorded as failed in tables of other projects, as schema.name. */
   failedElsewhere: z.array(z.string()),
   applied: z.object({ count: z.int(), last: z.nullable(z.string()), digest: z.string() }),
+  /** What was applied, and what failed and was not resolved, in the order in which it was started. */
+  history: z.array(
+    z.object({
+      name: z.string(),
+      /** By Prisma's own record, ISO 8601; null where the migration table does not say. */
+      startedAt: z.nullable(z.string()),
+    }),
+  ),
   /** Sessions that hold Prisma's migration lock, in words, and whether nobody seems to be behind them. */
   lockHolders: z.array(z.object({ session: z.string(), pid: z.int(), stale: z.boolean() })),
   schemaFingerprint: z.string(),
@@ -480,6 +520,24 @@ export type DrillRules = z.infer<typeof DrillRules>;
 /** The same for the rules of drills; undefined where there are none. */
 export function readDrillRules(json: string | undefined): DrillRules | undefined {
   return json === undefined ? undefined : DrillRules.parse(JSON.parse(json));
+}
+
+/** What an instance costs, from the table of environments: no function asks AWS for prices, and discounts are not in them. */
+const InstancePrice = z.object({
+  /** As RDS writes it: db.t4g.medium. A live instance of another class has no price. */
+  instanceClass: z.string(),
+  /** Of an instance without a standby. */
+  perHour: z.number().check(z.positive()),
+  storagePerGibMonth: z.number().check(z.nonnegative()),
+  currency: z.string(),
+  /** Where and when it was looked up. */
+  priceOf: z.string(),
+});
+export type InstancePrice = z.infer<typeof InstancePrice>;
+
+/** The price as the stack hands it to a function: as JSON. */
+export function readInstancePrice(json: string | undefined): InstancePrice | undefined {
+  return json === undefined ? undefined : InstancePrice.parse(JSON.parse(json));
 }
 
 /** The rules as the stack hands them to a function: as JSON. */
@@ -653,6 +711,8 @@ export const FunctionSettings = z.object({
   RECOVERY_MACHINE_ARN: z.optional(z.string()),
   /** JSON, see readDrillRules (reap-snapshots only). */
   DRILL_RULES: z.optional(z.string()),
+  /** JSON, see readInstancePrice (plan only). */
+  INSTANCE_PRICE: z.optional(z.string()),
 });
 export type FunctionSettings = z.infer<typeof FunctionSettings>;
 

@@ -95,6 +95,11 @@ export class SnapshotQuotaExceeded extends RollbackError {
   override readonly name = 'SnapshotQuotaExceeded';
 }
 
+/** The quota of instances, or of their storage, leaves no room for a second one. */
+export class InstanceQuotaExceeded extends RollbackError {
+  override readonly name = 'InstanceQuotaExceeded';
+}
+
 /** The name of the recovery instance belongs to an instance that this recovery did not make. */
 export class NameTaken extends RollbackError {
   override readonly name = 'NameTaken';
@@ -108,6 +113,11 @@ export class RestoreFailed extends RollbackError {
 /** A setting differs and cannot be changed on an instance that exists. */
 export class SettingsCannotMatch extends RollbackError {
   override readonly name = 'SettingsCannotMatch';
+}
+
+/** A setting of the recovery instance differs from the live one's, and nothing explains it. */
+export class SettingsDiffer extends RollbackError {
+  override readonly name = 'SettingsDiffer';
 }
 
 /** The restored database does not have the application's role. */

@@ -4,6 +4,7 @@ import type {
   RestoreDBInstanceFromDBSnapshotMessage,
   RestoreDBInstanceToPointInTimeMessage,
 } from '@aws-sdk/client-rds';
+import { SettingsDiffer } from './errors';
 
 /**
  * The settings of an instance. A restore that is told nothing gets RDS's defaults, so everything that both restore calls
@@ -68,6 +69,8 @@ interface Setting {
   readonly modify: ((live: DBInstance, recovery: DBInstance) => Partial<ModifyDBInstanceMessage>) | null;
   /** Why a difference is fine; such a setting is reported only. */
   readonly mayDiffer?: string;
+  /** Which restore takes it; both, where it is not said. Deletion protection could be taken, and is left out on purpose. */
+  readonly restoredBy?: 'none' | 'time';
 }
 
 /**
@@ -136,6 +139,7 @@ const SETTINGS: readonly Setting[] = [
   },
   {
     name: 'MaxAllocatedStorage',
+    restoredBy: 'time',
     read: (instance) => instance.MaxAllocatedStorage,
     // Told the allocated size, RDS switches autoscaling off.
     modify: (live, recovery) => ({
@@ -148,32 +152,39 @@ const SETTINGS: readonly Setting[] = [
   same('CopyTagsToSnapshot', (live) => ({ CopyTagsToSnapshot: live.CopyTagsToSnapshot })),
   same('BackupRetentionPeriod', (live) => ({ BackupRetentionPeriod: live.BackupRetentionPeriod })),
   same('PreferredBackupWindow', (live) => ({ PreferredBackupWindow: live.PreferredBackupWindow })),
-  same('PreferredMaintenanceWindow', (live) => ({
-    PreferredMaintenanceWindow: live.PreferredMaintenanceWindow,
-  })),
+  {
+    ...same('PreferredMaintenanceWindow', (live) => ({
+      PreferredMaintenanceWindow: live.PreferredMaintenanceWindow,
+    })),
+    restoredBy: 'none',
+  },
   {
     name: 'MonitoringInterval',
+    restoredBy: 'none',
     read: (instance) => instance.MonitoringInterval ?? 0,
     modify: monitoring,
   },
   {
     name: 'MonitoringRoleArn',
+    restoredBy: 'none',
     // RDS may keep the role of monitoring that was switched off, and takes none without an interval.
     read: (instance) => (instance.MonitoringInterval ? instance.MonitoringRoleArn : undefined),
     modify: monitoring,
   },
   {
     name: 'DatabaseInsightsMode',
+    restoredBy: 'none',
     read: (instance) => instance.DatabaseInsightsMode ?? 'standard',
     modify: insights,
   },
   {
     name: 'PerformanceInsightsEnabled',
+    restoredBy: 'none',
     read: (instance) => instance.PerformanceInsightsEnabled ?? false,
     modify: insights,
   },
-  same('PerformanceInsightsRetentionPeriod', insights),
-  same('PerformanceInsightsKMSKeyId', insights),
+  { ...same('PerformanceInsightsRetentionPeriod', insights), restoredBy: 'none' },
+  { ...same('PerformanceInsightsKMSKeyId', insights), restoredBy: 'none' },
   {
     name: 'IAMDatabaseAuthenticationEnabled',
     read: (instance) => instance.IAMDatabaseAuthenticationEnabled ?? false,
@@ -223,6 +234,7 @@ const SETTINGS: readonly Setting[] = [
   { ...same('EngineVersion', null), mayDiffer: 'the version comes from the backup' },
   {
     name: 'DeletionProtection',
+    restoredBy: 'none',
     read: (instance) => instance.DeletionProtection ?? false,
     modify: (live) => ({ DeletionProtection: live.DeletionProtection ?? false }),
   },
@@ -233,6 +245,7 @@ export interface ComparedSetting {
   readonly live: string;
   readonly recovery: string;
   readonly equal: boolean;
+  /** Why a difference is fine; a difference without a note is not. */
   readonly note?: string;
 }
 
@@ -251,9 +264,25 @@ export function compareSettings(
       live: ofLive,
       recovery: ofRecovery,
       equal,
-      ...(equal ? {} : { note: setting.mayDiffer ?? (isLater(setting) ? FOR_LATER : NOT_TAKEN) }),
+      ...(equal ? {} : explanation(setting, isLater(setting))),
     };
   });
+}
+
+function explanation(setting: Setting, isLater: boolean): { note?: string } {
+  if (setting.mayDiffer !== undefined) return { note: setting.mayDiffer };
+  if (isLater) return { note: FOR_LATER };
+  return NOT_WORTH_FAILING.has(setting.name) ? { note: NOT_TAKEN } : {};
+}
+
+/** Throws SettingsDiffer where a setting differs and nothing says why that is fine: such an instance must not serve. */
+export function requireExplained(instanceId: string, compared: readonly ComparedSetting[]): void {
+  const unexplained = compared.filter(({ equal, note }) => !equal && note === undefined);
+  if (unexplained.length > 0)
+    throw new SettingsDiffer(
+      `${instanceId} differs from the live instance: ${unexplained.map(({ name, live, recovery }) => `${name} is ${recovery}, not ${live}`).join('; ')}.`,
+      'Was the live instance changed during the recovery? Start a new one.',
+    );
 }
 
 /**
@@ -280,6 +309,25 @@ export function settingsToModify(
     ),
     impossible: differing.filter((setting) => setting.modify === null).map((setting) => setting.name),
   };
+}
+
+/** What the restore does not take, and so is changed afterwards: what the live instance has and a new one has not. */
+export function modifiedAfterRestore(live: DBInstance, by: 'snapshot' | 'time'): string[] {
+  return SETTINGS.filter(
+    ({ restoredBy, read }) =>
+      restoredBy !== undefined && restoredBy !== by && show(read(live)) !== show(read({})),
+  ).map(({ name }) => name);
+}
+
+/** What comes from the backup whatever the restore is told, where it differs. */
+export function asInBackup(
+  live: DBInstance,
+  backup: Pick<DBInstance, 'EngineVersion' | 'KmsKeyId' | 'StorageEncrypted'>,
+): { name: string; live: string; backup: string }[] {
+  return (['EngineVersion', 'StorageEncrypted', 'KmsKeyId'] as const).flatMap((name) => {
+    const [ofLive, ofBackup] = [show(live[name]), show(backup[name])];
+    return ofLive === ofBackup ? [] : [{ name, live: ofLive, backup: ofBackup }];
+  });
 }
 
 /** A setting that has one member, of the same name everywhere. */

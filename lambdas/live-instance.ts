@@ -1,10 +1,12 @@
-import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
+import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress } from './contract';
+import type { EnvironmentName, InstanceAddress, Recovery } from './contract';
 import { readLogin } from './database-url';
 import { LiveInstanceUnclear } from './errors';
-import { addressOf, listInstances } from './rds';
+import { addressOf, findInstance, findSnapshot, isDead, listInstances, listSnapshots } from './rds';
 import { currentSecret } from './secrets';
+import { readSettings } from './stored-settings';
+import { readMarks } from './tags';
 
 export interface LiveInstance {
   readonly instance: DBInstance;
@@ -21,25 +23,123 @@ export async function findLiveInstance(
 ): Promise<LiveInstance> {
   const secret = await currentSecret(secrets, secretId);
   const { host, port } = readLogin(secret.value);
-  const instance = await findInstanceByEndpoint(rds, host, port);
+  const instance = byEndpoint(await listInstances(rds), host, port);
   const address = instance && addressOf(instance);
-  if (!instance || !address)
-    throw new LiveInstanceUnclear(
-      `The secret names ${host}:${port}, which is the endpoint of no RDS instance in this Region.`,
-      'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',
-    );
+  if (!instance || !address) throw noInstance(host, port);
   return { instance, address, secretVersionId: secret.versionId };
 }
 
-/** The instance with that endpoint, or undefined. */
-export async function findInstanceByEndpoint(
+/** What a recovery starts from. */
+export interface LiveOrGone {
+  readonly live: Recovery['live'];
+  readonly secretVersionId: string;
+  /** As RDS says; of an instance that is gone `gone`. */
+  readonly status: string;
+  /** The instance; of one that is gone its settings as they were stored last. */
+  readonly settings: DBInstance;
+  readonly settingsSnapshotId: string | null;
+}
+
+/**
+ * The instance that the secret names, also where it was deleted: then the newest snapshot of this environment that was taken of
+ * an instance with exactly this endpoint says which one it was, and its settings. Throws LiveInstanceUnclear, SecretUnclear.
+ */
+export async function findLiveOrGone(
   rds: RDSClient,
-  host: string,
-  port: number,
-): Promise<DBInstance | undefined> {
+  secrets: SecretsManagerClient,
+  secretId: string,
+  environment: EnvironmentName,
+): Promise<LiveOrGone> {
+  const secret = await currentSecret(secrets, secretId);
+  const { host, port } = readLogin(secret.value);
+  const secretVersionId = secret.versionId;
   const instances = await listInstances(rds);
-  return instances.find(
-    ({ Endpoint }) =>
-      Endpoint?.Address?.toLowerCase() === host.toLowerCase().replace(/\.$/, '') && Endpoint.Port === port,
+  const instance = byEndpoint(instances, host, port);
+  const address = instance && addressOf(instance);
+  if (instance && address) {
+    const status = instance.DBInstanceStatus ?? 'unknown';
+    const state = isDead(status) ? 'dead' : 'there';
+    return {
+      live: { ...address, state },
+      secretVersionId,
+      status,
+      settings: instance,
+      settingsSnapshotId: null,
+    };
+  }
+
+  const snapshot = newest(
+    (await listSnapshots(rds, { SnapshotType: 'manual' })).filter(
+      ({ TagList }) =>
+        readMarks(TagList).environment === environment && isAt(readSettings(TagList), host, port),
+    ),
+  );
+  const {
+    DBSnapshotIdentifier: id,
+    DBInstanceIdentifier: instanceId,
+    DbiResourceId: resourceId,
+  } = snapshot ?? {};
+  if (!snapshot || !id || !instanceId || !resourceId) throw noInstance(host, port);
+  const other = instances.find(
+    ({ DBInstanceIdentifier, DbiResourceId }) =>
+      DBInstanceIdentifier === instanceId || DbiResourceId === resourceId,
+  );
+  if (other)
+    throw new LiveInstanceUnclear(
+      `The secret names ${host}:${port}, which was instance ${instanceId} (${resourceId}). ${other.DBInstanceIdentifier ?? ''} (${other.DbiResourceId ?? ''}) is there, with another endpoint or none.`,
+      'Was it renamed, or made anew under the old name? Put the endpoint of the live instance into the secret.',
+    );
+  return {
+    live: { instanceId, resourceId, host, port, state: 'gone' },
+    secretVersionId,
+    status: 'gone',
+    settings: withTags(snapshot),
+    settingsSnapshotId: id,
+  };
+}
+
+/** The settings that the recovery instance is to have: those of the live instance, or, where it is gone, as stored last. */
+export async function settingsOf(rds: RDSClient, recovery: Recovery): Promise<DBInstance> {
+  const { live, settingsSnapshotId } = recovery;
+  if (settingsSnapshotId !== null) {
+    const snapshot = await findSnapshot(rds, settingsSnapshotId);
+    if (snapshot && readSettings(snapshot.TagList)) return withTags(snapshot);
+    throw new LiveInstanceUnclear(
+      `Instance ${live.instanceId} is gone, and so is snapshot ${settingsSnapshotId} with its settings.`,
+      'Start a new recovery.',
+    );
+  }
+  const instance = await findInstance(rds, live.instanceId);
+  if (instance && instance.DbiResourceId === live.resourceId) return instance;
+  throw new LiveInstanceUnclear(
+    `Instance ${live.instanceId} (${live.resourceId}), live when the recovery was planned, is not there any more.`,
+    'Before the cutover: start a new recovery, which goes without it. After it: set what the new instance lacks by hand.',
+  );
+}
+
+/** RDS copies the tags of an instance to its snapshots, where it is told to. */
+function withTags({ TagList }: DBSnapshot): DBInstance {
+  return { ...readSettings(TagList), TagList };
+}
+
+function newest(snapshots: readonly DBSnapshot[]): DBSnapshot | undefined {
+  const time = ({ SnapshotCreateTime }: DBSnapshot): number => SnapshotCreateTime?.getTime() ?? 0;
+  return [...snapshots].sort((a, b) => time(b) - time(a))[0];
+}
+
+/** The instance with that endpoint, or undefined. */
+function byEndpoint(instances: readonly DBInstance[], host: string, port: number): DBInstance | undefined {
+  return instances.find((instance) => isAt(instance, host, port));
+}
+
+function isAt(instance: DBInstance | undefined, host: string, port: number): boolean {
+  const { Address, Port } = instance?.Endpoint ?? {};
+  return Address?.toLowerCase() === host.toLowerCase().replace(/\.$/, '') && Port === port;
+}
+
+function noInstance(host: string, port: number): LiveInstanceUnclear {
+  return new LiveInstanceUnclear(
+    `The secret names ${host}:${port}, which is the endpoint of no RDS instance in this Region, and of none that a snapshot knows.`,
+    'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',
   );
 }

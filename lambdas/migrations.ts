@@ -71,12 +71,20 @@ export function recorded(table: MigrationTable | undefined): RecordedMigrations 
  * The migrations of one project that the database has: those of its own table and, since a project that went from Prisma 7 to
  * 8 has both, of the ledger.
  */
-export function appliedRows(
+export function projectRows(
   own: MigrationTable | undefined,
   tables: readonly MigrationTable[],
 ): MigrationRow[] {
   const ledger = tables.find(({ table }) => table === LEDGER);
-  return [...(own?.rows ?? []), ...(ledger?.rows ?? [])].filter(({ state }) => state === 'applied');
+  return [...(own?.rows ?? []), ...(ledger?.rows ?? [])];
+}
+
+/** Those of them that were applied. */
+export function appliedRows(
+  own: MigrationTable | undefined,
+  tables: readonly MigrationTable[],
+): MigrationRow[] {
+  return projectRows(own, tables).filter(({ state }) => state === 'applied');
 }
 
 function isoOf(column: string): string {

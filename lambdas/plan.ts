@@ -1,6 +1,7 @@
-import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { PlanEvent, readRecoveryRules } from './contract';
+import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
+import { PlanEvent, readInstancePrice, readRecoveryRules } from './contract';
 import { defineHandler } from './handler';
+import { askMigrationCheck } from './migration-check';
 import { required } from './secrets';
 import { plan } from './steps/plan';
 
@@ -8,13 +9,19 @@ export const handler = defineHandler({
   name: 'plan',
   event: PlanEvent,
   step: plan,
-  deps: (settings) => ({
-    rds: rdsClient(),
-    secrets: secretsManagerClient(),
-    stepFunctions: stepFunctionsClient(),
-    environment: settings.ENVIRONMENT,
-    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
-    recoveryRules: readRecoveryRules(required(settings.RECOVERY_RULES, 'RECOVERY_RULES')),
-    now: () => new Date(),
-  }),
+  deps: (settings) => {
+    const lambda = lambdaClient();
+    return {
+      rds: rdsClient(),
+      secrets: secretsManagerClient(),
+      stepFunctions: stepFunctionsClient(),
+      environment: settings.ENVIRONMENT,
+      databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+      recoveryRules: readRecoveryRules(required(settings.RECOVERY_RULES, 'RECOVERY_RULES')),
+      now: () => new Date(),
+      checkMigrations: (event) =>
+        askMigrationCheck(lambda, `${settings.ENVIRONMENT}-check-migrations`, event),
+      instancePrice: readInstancePrice(settings.INSTANCE_PRICE),
+    };
+  },
 });

@@ -6,6 +6,7 @@ import {
   type RDSClient,
   type Tag,
 } from '@aws-sdk/client-rds';
+import { isAwsError } from './errors';
 import { digestOf } from './names';
 import {
   cut,
@@ -70,11 +71,18 @@ export async function backupWindow(
   rds: RDSClient,
   resourceId: string,
 ): Promise<{ from: Date; to: Date } | undefined> {
-  const { DBInstanceAutomatedBackups } = await rds.send(
-    new DescribeDBInstanceAutomatedBackupsCommand({ DbiResourceId: resourceId }),
-  );
-  const { EarliestTime: from, LatestTime: to } = DBInstanceAutomatedBackups?.[0]?.RestoreWindow ?? {};
-  return from && to && { from, to };
+  try {
+    const { DBInstanceAutomatedBackups } = await rds.send(
+      new DescribeDBInstanceAutomatedBackupsCommand({ DbiResourceId: resourceId }),
+    );
+    const { EarliestTime: from, LatestTime: to } = DBInstanceAutomatedBackups?.[0]?.RestoreWindow ?? {};
+    return from && to && { from, to };
+  } catch (error) {
+    // With a retention of 0 days there are none.
+    if (isAwsError(error, 'DBInstanceAutomatedBackupNotFoundFault', 'DBInstanceAutomatedBackupNotFound'))
+      return undefined;
+    throw error;
+  }
 }
 
 /** Whether the automated backups of the instance reach up to now, but for the minutes that they always trail. */

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { Client, DatabaseError } from 'pg';
 import { DatabaseUnreachable, LoginRefused, QueryFailed, type RollbackError } from './errors';
 
@@ -60,6 +61,24 @@ export async function canLogIn(login: Login): Promise<boolean> {
     if (error instanceof LoginRefused) return false;
     throw error;
   }
+}
+
+/** Whether anything takes connections at this address; for an instance that is said to be gone. */
+export function answers({ host, port }: { host: string; port: number }): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 5000 });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => {
+      end(true);
+    });
+    for (const event of ['error', 'timeout'])
+      socket.once(event, () => {
+        end(false);
+      });
+  });
 }
 
 /** The first of the logins that the server accepts, or undefined. Throws when the database cannot be asked. */

@@ -97,6 +97,13 @@ const TERMINAL = new Set([
   'deleted',
 ]);
 
+/** Statuses of an instance that RDS cannot bring back: it serves nobody, and never will again. */
+const DEAD = new Set(['failed', 'inaccessible-encryption-credentials']);
+
+export function isDead(status: string | undefined): boolean {
+  return DEAD.has(status ?? '');
+}
+
 export function isTerminal(status: string | undefined): boolean {
   return TERMINAL.has(status ?? '');
 }

@@ -46,6 +46,15 @@ export async function currentSecret(secrets: SecretsManagerClient, secretId: str
   return version;
 }
 
+/**
+ * Whether a rotation of the secret is under way: it stages the new value as AWSPENDING, sets it in the database and then makes it
+ * current. One that failed leaves the label behind.
+ */
+export async function isRotating(secrets: SecretsManagerClient, secretId: string): Promise<boolean> {
+  const pending = await findSecretVersion(secrets, secretId, { stage: 'AWSPENDING' });
+  return pending !== undefined && !pending.stages.includes('AWSCURRENT');
+}
+
 const MasterCredentials = z.object({ username: z.string(), password: z.string() });
 export type MasterCredentials = z.infer<typeof MasterCredentials>;
 

@@ -6,30 +6,14 @@ import {
   type RDSClient,
 } from '@aws-sdk/client-rds';
 import type { InstanceAddress, Recovery } from './contract';
-import {
-  LiveInstanceUnclear,
-  RestoreFailed,
-  SettingsCannotMatch,
-  SettingsNotMatched,
-  isAwsError,
-} from './errors';
+import { RestoreFailed, SettingsCannotMatch, SettingsNotMatched, isAwsError } from './errors';
 import { findInstance, isTerminal, unfinished } from './rds';
 import { readMarks, writeMarks, type Marks } from './tags';
 
-/** What MatchSettings and FinishSettings share: the two instances, and asking RDS for a change of the new one. */
+/** What MatchSettings and FinishSettings share: the new instance, and asking RDS for a change of the new one. */
 
 /** How long RDS is asked again for settings that are not worth failing for. Changes are seen within minutes. */
 const PATIENCE_MS = 20 * 60_000;
-
-/** The instance whose settings are wanted. Throws LiveInstanceUnclear. */
-export async function instanceToMatch(rds: RDSClient, { live }: Recovery): Promise<DBInstance> {
-  const instance = await findInstance(rds, live.instanceId);
-  if (instance && instance.DbiResourceId === live.resourceId) return instance;
-  throw new LiveInstanceUnclear(
-    `Instance ${live.instanceId} is not there any more, so its settings cannot be read.`,
-    'Before the cutover: start a new recovery. After it: set what the new instance lacks by hand.',
-  );
-}
 
 /** The recovery instance, up, with nothing under way. Throws SettingsNotMatched until it is, SettingsCannotMatch, RestoreFailed. */
 export async function settledInstance(

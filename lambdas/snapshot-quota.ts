@@ -1,7 +1,6 @@
-import { DescribeAccountAttributesCommand, type RDSClient } from '@aws-sdk/client-rds';
+import type { RDSClient } from '@aws-sdk/client-rds';
+import { readQuotas } from './quotas';
 
-/** What RDS grants an account that never asked for more. */
-const DEFAULT_QUOTA = 100;
 /** Neither a deployment nor the schedule takes them: a recovery needs a safety and a final snapshot. */
 const KEPT_FOR_RECOVERY = 2;
 /** People are told from so few on that are left: a day of deployments, and what a recovery takes. */
@@ -18,10 +17,7 @@ export interface SnapshotQuota {
 }
 
 export async function snapshotQuota(rds: RDSClient): Promise<SnapshotQuota> {
-  const { AccountQuotas } = await rds.send(new DescribeAccountAttributesCommand({}));
-  const manual = AccountQuotas?.find(({ AccountQuotaName }) => AccountQuotaName === 'ManualSnapshots');
-  const used = manual?.Used ?? 0;
-  const quota = manual?.Max ?? DEFAULT_QUOTA;
+  const { used, quota } = (await readQuotas(rds)).snapshots;
   return {
     used,
     quota,

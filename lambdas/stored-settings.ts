@@ -12,7 +12,8 @@ const StoredSettings = z.object({
   Engine: text,
   EngineVersion: text,
   MasterUsername: text,
-  Endpoint: z.optional(z.object({ Port: number })),
+  /** The address says which instance they are of. */
+  Endpoint: z.optional(z.object({ Address: text, Port: number })),
   AllocatedStorage: number,
   MaxAllocatedStorage: number,
   StorageType: text,

@@ -110,7 +110,7 @@ function migrationsAsRecorded({ copy, point }: Evidence): Finding {
 
 /** The migrations that were pending at the restore point must not be in the restored database. */
 export function pendingAreAbsent(tables: readonly MigrationTable[], point: RestorePoint): Finding {
-  const pending = point.pendingMigrations ?? null;
+  const pending = point.pendingMigrations;
   if (pending === null)
     return fine(
       point.kind === 'time'

@@ -1,5 +1,5 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { EnvironmentName } from '../lambdas/contract';
+import type { EnvironmentName, InstancePrice } from '../lambdas/contract';
 import type { CiRepository } from './ci-role';
 
 /** Where the functions that talk to PostgreSQL run, when the VPC exists already. */
@@ -107,6 +107,11 @@ export interface EnvironmentSettings {
   readonly logDays: RetentionDays;
   /** Who is told by mail how recoveries end; each address has to confirm once. Put your own here. */
   readonly notify: readonly string[];
+  /**
+   * What the instance costs, so that a plan can say what a second one adds. Yours differs: by Region, discount and date.
+   * @default - a plan says that it is the double, without an amount
+   */
+  readonly price?: InstancePrice;
   /** The database that is made, or the one that exists. */
   readonly database: DatabaseSettings | { readonly existing: ExistingDatabase };
   /**
@@ -115,6 +120,8 @@ export interface EnvironmentSettings {
    */
   readonly vpc?: ExistingVpc;
 }
+
+const LIST_PRICE = 'list price of US East (N. Virginia), 2026-06';
 
 /** Everything in which the environments differ. Stacks and constructs read it; nothing else says "if production". */
 export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>> = {
@@ -136,6 +143,13 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     recovery: { approveCutover: false, approveRetirement: true },
     logDays: RetentionDays.ONE_YEAR,
     notify: [],
+    price: {
+      instanceClass: 'db.t4g.medium',
+      perHour: 0.065,
+      storagePerGibMonth: 0.115,
+      currency: 'USD',
+      priceOf: LIST_PRICE,
+    },
     database: {
       instanceType: 't4g.medium',
       allocatedStorageGiB: 100,
@@ -163,6 +177,13 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     recovery: { approveCutover: false, approveRetirement: false },
     logDays: RetentionDays.ONE_MONTH,
     notify: [],
+    price: {
+      instanceClass: 'db.t4g.small',
+      perHour: 0.032,
+      storagePerGibMonth: 0.115,
+      currency: 'USD',
+      priceOf: LIST_PRICE,
+    },
     database: {
       instanceType: 't4g.small',
       allocatedStorageGiB: 20,

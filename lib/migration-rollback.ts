@@ -14,6 +14,7 @@ import type {
   DrillRules,
   EnvironmentName,
   FunctionName,
+  InstancePrice,
   RecoveryRules,
   RestorePointFunctionName,
   RetentionRules,
@@ -67,6 +68,11 @@ export interface MigrationRollbackProps {
    * @default - never by itself
    */
   readonly drills?: DrillSettings;
+  /**
+   * What the instance costs, so that a plan can say what a second one adds.
+   * @default - a plan says that it is the double, without an amount
+   */
+  readonly instancePrice?: InstancePrice;
   /**
    * Days that logs are kept.
    * @default RetentionDays.ONE_YEAR
@@ -216,6 +222,8 @@ export class MigrationRollback extends Construct {
           ...(name === 'decide' && { RECOVERY_MACHINE_ARN: machineArn }),
           ...(name === 'reap-snapshots' &&
             props.drills && { DRILL_RULES: drillRules(this, machineArn, props.drills) }),
+          ...(name === 'plan' &&
+            props.instancePrice && { INSTANCE_PRICE: JSON.stringify(props.instancePrice) }),
         },
         permissions: permissions[name],
         logDays,

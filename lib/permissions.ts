@@ -30,6 +30,7 @@ export function functionPermissions(
     readQuota,
     readBackupWindow,
     seeRecoveries,
+    listRecoveries,
     askDatabase,
     secretVersions,
     changeInstance,
@@ -86,7 +87,16 @@ export function functionPermissions(
           'The live instance is found out at run time. The condition allows no other tags than the markers of deployments.',
       },
     ],
-    plan: [readUrl, describeInstances, describeSnapshots, readQuota, readBackupWindow, seeRecoveries],
+    plan: [
+      readUrl,
+      describeInstances,
+      describeSnapshots,
+      readQuota,
+      readBackupWindow,
+      seeRecoveries,
+      listRecoveries,
+      askDatabase,
+    ],
     'start-restore': [
       readUrl,
       seeRecoveries,
@@ -115,7 +125,7 @@ export function functionPermissions(
       {
         sid: 'RestoreToTime',
         actions: ['rds:RestoreDBInstanceToPointInTime'],
-        resources: [rds('db'), rds('pg'), rds('og'), rds('subgrp')],
+        resources: [rds('db'), rds('auto-backup'), rds('pg'), rds('og'), rds('subgrp')],
         conditions: tagging('recovery-instance'),
         wildcardReason:
           'IAM asks for the live instance, whatever its name, as for the new one, and cannot tell which is which. ' +
@@ -156,6 +166,7 @@ export function functionPermissions(
     'record-position': [readUrl, readMaster],
     'match-settings': [
       describeInstances,
+      describeSnapshots,
       readMaster,
       changeInstance('MatchInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
         'rds:ModifyDBInstance',
@@ -189,6 +200,7 @@ export function functionPermissions(
     prove: [readUrl],
     'finish-settings': [
       describeInstances,
+      describeSnapshots,
       changeInstance('FinishInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
         'rds:ModifyDBInstance',
       ]),

@@ -36,7 +36,8 @@ export interface DatabaseAccess {
 }
 
 /** Those that some functions get only. */
-type SpecialSetting = 'RETENTION_RULES' | 'DRILL_RULES' | 'RECOVERY_RULES' | 'RECOVERY_MACHINE_ARN';
+type SpecialSetting =
+  'RETENTION_RULES' | 'INSTANCE_PRICE' | 'DRILL_RULES' | 'RECOVERY_RULES' | 'RECOVERY_MACHINE_ARN';
 
 export interface RollbackFunctionProps {
   readonly environment: EnvironmentName;

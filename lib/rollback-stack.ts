@@ -38,6 +38,7 @@ export class RollbackStack extends Stack {
       ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
       logDays: settings.logDays,
       notify: settings.notify,
+      ...(settings.price && { instancePrice: settings.price }),
       ...('instanceId' in database ? importDatabase(this, database) : fromStack(database)),
     }).preMigrationSnapshot;
   }

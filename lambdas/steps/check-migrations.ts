@@ -4,7 +4,7 @@ import type { CheckMigrationsEvent, CheckMigrationsResult } from '../contract';
 import { fact } from '../database-facts';
 import { readLogin, readSchema } from '../database-url';
 import { lockHolders } from '../migration-lock';
-import { LEDGER, appliedRows, readMigrationTables, recorded } from '../migrations';
+import { LEDGER, appliedRows, projectRows, readMigrationTables, recorded } from '../migrations';
 import { withConnection } from '../postgres';
 import { countRows } from '../row-counts';
 import { describeSchema, schemaFingerprint, schemaKinds } from '../schema-fingerprint';
@@ -44,6 +44,9 @@ export async function checkMigrations(
         .filter((table) => table !== own)
         .flatMap((table) => recorded(table).failed.map((name) => `${table.schema}.${name}`)),
       applied: { count: rows.length, last: rows.at(-1)?.name ?? null, digest: migrationsDigest(rows) },
+      history: projectRows(own, tables)
+        .filter(({ state }) => state !== 'rolled back')
+        .map(({ name, startedAt }) => ({ name, startedAt })),
       lockHolders: await lockHolders(connection),
       schemaFingerprint: schemaFingerprint(described),
       schemaKinds: schemaKinds(described),

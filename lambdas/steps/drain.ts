@@ -19,7 +19,9 @@ export async function drain(
   { recovery }: { recovery: Recovery },
   deps: { secrets: SecretsManagerClient; masterSecretId: string },
 ): Promise<DrainResult> {
-  const { host, port, instanceId } = recovery.live;
+  const { host, port, instanceId, state } = recovery.live;
+  // Fence has seen that nothing takes connections there.
+  if (state !== 'there') return { sessions: 0 };
   const masters = await masterLogins(deps.secrets, deps.masterSecretId, {
     host,
     port,

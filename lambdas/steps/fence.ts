@@ -10,7 +10,7 @@ import {
 } from '../database-fence';
 import { readLogin } from '../database-url';
 import { FenceFailed, QueryFailed, SecretMovedMeanwhile, SessionsNotEnded } from '../errors';
-import { canLogIn, firstAccepted, withConnection, type Login } from '../postgres';
+import { answers, canLogIn, firstAccepted, withConnection, type Login } from '../postgres';
 import { requireClaim } from '../recovery-claim';
 import { currentSecret, masterLogins } from '../secrets';
 
@@ -32,6 +32,7 @@ export async function fence(
       `The plan was made for version ${recovery.secretVersionId} of the secret; ${current.versionId} is current now.`,
       'Somebody changed the secret while the recovery ran (a rotation?). Start a new recovery.',
     );
+  if (live.state !== 'there') return nothingToFence(recovery);
   const application = { ...readLogin(current.value), host: live.host, port: live.port };
   const masters = await masterLogins(deps.secrets, deps.masterSecretId, {
     host: live.host,
@@ -60,6 +61,27 @@ export async function fence(
     notFenced: raised.notFenced,
     checks: await proofs(application, { ...master, database: application.database }, reader, raised),
     preparedTransactions: await preparedTransactions(reader),
+  };
+}
+
+/** Nobody can write to what is gone; but somebody may have made an instance of the same name, and so of the same address. */
+async function nothingToFence({ live }: Recovery): Promise<FenceResult> {
+  if (await answers(live))
+    throw new FenceFailed(
+      `Instance ${live.instanceId} was ${live.state} when the recovery was planned, and something takes connections at ${live.host}:${live.port} now.`,
+      'Did somebody bring it back, or make another one under its name? Start a new recovery: it sees what is there now.',
+    );
+  return {
+    fenced: [],
+    notFenced: [],
+    checks: [
+      {
+        name: 'nobody can write to the old database',
+        ok: true,
+        detail: `It is ${live.state}, and nothing takes connections at ${live.host}:${live.port}.`,
+      },
+    ],
+    preparedTransactions: 0,
   };
 }
 

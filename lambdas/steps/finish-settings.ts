@@ -1,7 +1,8 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
 import type { FinishSettingsResult, InstanceAddress, Recovery } from '../contract';
 import { compareSettings, settingsToModify } from '../instance-settings';
-import { askedFor, change, instanceToMatch, settledInstance } from '../settings-change';
+import { settingsOf } from '../live-instance';
+import { askedFor, change, settledInstance } from '../settings-change';
 import { readMarks } from '../tags';
 
 /**
@@ -14,7 +15,7 @@ export async function finishSettings(
   deps: { rds: RDSClient; now: () => Date },
 ): Promise<FinishSettingsResult> {
   const { rds } = deps;
-  const old = await instanceToMatch(rds, recovery);
+  const old = await settingsOf(rds, recovery);
   const own = await settledInstance(rds, recovery, instance);
   const since = readMarks(own.TagList)['rest-asked-at'];
   const now = deps.now();

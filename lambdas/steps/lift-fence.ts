@@ -13,7 +13,8 @@ export async function liftFence(
   { recovery }: { recovery: Recovery },
   deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
 ): Promise<LiftFenceResult> {
-  const { host, port, instanceId } = recovery.live;
+  const { host, port, instanceId, state } = recovery.live;
+  if (state !== 'there') return { lifted: false, reason: `${instanceId} is ${state}: it has no fence.` };
   const named = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
   if (named.host.toLowerCase() !== host.toLowerCase() || named.port !== port)
     return {

@@ -5,18 +5,25 @@ import { readLogin } from '../database-url';
 import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused } from '../errors';
 import { canLogIn, firstAccepted, identifier, withConnection, type Login } from '../postgres';
 import { scramVerifier } from '../scram';
-import { currentSecret, masterLogins } from '../secrets';
+import { currentSecret, isRotating, masterLogins } from '../secrets';
 
 /**
  * Makes the current passwords of the application and of the master user work on the recovery instance: the backup may be
  * older than the last rotation, and the master user's may have been rotated since MatchSettings.
- * Throws CredentialsNotReady until a master user's password is accepted, ApplicationRoleMissing, LoginRefused.
+ * Throws CredentialsNotReady while a rotation is under way and until a master user's password is accepted, ApplicationRoleMissing, LoginRefused.
  */
 export async function matchCredentials(
   { instance }: { recovery: Recovery; instance: InstanceAddress },
   deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
 ): Promise<MatchCredentialsResult> {
   const { host, port } = instance;
+  for (const secretId of [deps.masterSecretId, deps.databaseUrlSecretId])
+    // What is current now may be wrong in a moment, and the rotation reaches the live instance only.
+    if (await isRotating(deps.secrets, secretId))
+      throw new CredentialsNotReady(
+        `A rotation of secret ${secretId} is under way: it has a version AWSPENDING that is not current.`,
+        'Wait. If the rotation has failed, rotate once more, or take the label AWSPENDING off; then start again.',
+      );
   const application = {
     ...readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value),
     host,

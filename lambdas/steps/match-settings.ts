@@ -2,8 +2,9 @@ import { RebootDBInstanceCommand, type DBInstance, type RDSClient } from '@aws-s
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { InstanceAddress, MatchSettingsResult, Recovery } from '../contract';
 import { SettingsCannotMatch, SettingsNotMatched } from '../errors';
-import { compareSettings, settingsToModify } from '../instance-settings';
-import { askedFor, change, instanceToMatch, mark, notYetWhenBusy, settledInstance } from '../settings-change';
+import { compareSettings, requireExplained, settingsToModify } from '../instance-settings';
+import { settingsOf } from '../live-instance';
+import { askedFor, change, mark, notYetWhenBusy, settledInstance } from '../settings-change';
 import { currentSecret, readMasterCredentials } from '../secrets';
 import { readMarks } from '../tags';
 
@@ -24,7 +25,7 @@ export async function matchSettings(
   deps: MatchSettingsDeps,
 ): Promise<MatchSettingsResult> {
   const { rds } = deps;
-  const live = await instanceToMatch(rds, event.recovery);
+  const live = await settingsOf(rds, event.recovery);
   const own = await settledInstance(rds, event.recovery, event.instance);
   const id = event.instance.instanceId;
 
@@ -53,7 +54,9 @@ export async function matchSettings(
     );
     throw new SettingsNotMatched(`Instance ${id} restarts for its parameter group.`, 'Wait.');
   }
-  return { settings: compareSettings(live, own, 'to serve') };
+  const settings = compareSettings(live, own, 'to serve');
+  requireExplained(id, settings);
+  return { settings };
 }
 
 /** The current password of the master user, unless it is the one that was set last. */

@@ -1,20 +1,36 @@
-import { DescribeAccountAttributesCommand, type RDSClient } from '@aws-sdk/client-rds';
+import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
+import type * as z from 'zod/mini';
 import {
   RecoveryInput,
+  type CheckMigrationsEvent,
+  type CheckMigrationsResult,
   type EnvironmentName,
+  type InstancePrice,
   type PlanResult,
   type Recovery,
   type RecoveryRules,
 } from '../contract';
-import { InvalidInput, LiveInstanceUnclear, SnapshotQuotaExceeded } from '../errors';
-import { findLiveInstance } from '../live-instance';
+import { earlierRecoveries } from '../earlier-recoveries';
+import {
+  InstanceQuotaExceeded,
+  InvalidInput,
+  LiveInstanceUnclear,
+  SnapshotQuotaExceeded,
+  toRollbackError,
+} from '../errors';
+import { pricePerDay } from '../instance-price';
+import { asInBackup, modifiedAfterRestore } from '../instance-settings';
+import { findLiveOrGone, type LiveOrGone } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
-import { isUp } from '../rds';
-import { findRunningRecovery, refuseWhileAnotherRuns, type RunningRecovery } from '../recovery-claim';
-import { findRestorePoint, type FoundRestorePoint } from '../restore-point';
+import { summaryOf } from '../plan-summary';
+import { readQuotas, type Quotas } from '../quotas';
+import { isTerminal, isUp } from '../rds';
+import { isRotating } from '../secrets';
+import { findRunningRecovery, refuseWhileAnotherRuns } from '../recovery-claim';
+import { asRequest, findRestorePoint, type FoundRestorePoint, type History } from '../restore-point';
 
 interface Execution {
   readonly arn: string;
@@ -30,11 +46,15 @@ export interface PlanDeps {
   readonly databaseUrlSecretId: string;
   readonly recoveryRules: RecoveryRules;
   readonly now: () => Date;
+  /** Asks the live database; it can be reached from inside the VPC only. Throws MigrationsNotChecked. */
+  readonly checkMigrations: (event: z.infer<typeof CheckMigrationsEvent>) => Promise<CheckMigrationsResult>;
+  readonly instancePrice: InstancePrice | undefined;
 }
 
 /**
- * Decides what a recovery will do, and changes nothing. Throws InvalidInput, RecoveryAlreadyRunning, LiveInstanceUnclear,
- * SecretUnclear, RestorePointNotFound, SnapshotQuotaExceeded.
+ * Decides what a recovery will do, and changes nothing. What is only good to know and cannot be found out is said to be unknown.
+ * Throws InvalidInput, RecoveryAlreadyRunning, LiveInstanceUnclear, SecretUnclear, RestorePointNotFound, SnapshotQuotaExceeded,
+ * InstanceQuotaExceeded.
  */
 export async function plan(
   event: { execution: Execution; input?: unknown },
@@ -49,23 +69,22 @@ export async function plan(
   const running = input.mode === 'plan' ? await findRunningRecovery(deps) : undefined;
 
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
-  const {
-    instance,
-    address: live,
-    secretVersionId,
-  } = await findLiveInstance(rds, secrets, databaseUrlSecretId);
-  if (!isUp(instance.DBInstanceStatus))
-    throw new LiveInstanceUnclear(
-      `Instance ${live.instanceId}, which the secret names, is "${instance.DBInstanceStatus ?? 'unknown'}".`,
-      'Wait until it is available; a recovery takes its settings from it.',
-    );
-  const found = await findRestorePoint(input.restore, { rds, environment, live });
-  const snapshots = await snapshotQuota(rds);
-  if (input.mode !== 'drill' && input.retire === 'delete' && snapshots.used >= snapshots.quota)
-    throw new SnapshotQuotaExceeded(
-      `${snapshots.used} of ${snapshots.quota} manual snapshots are used, and the final snapshot of ${live.instanceId} needs one.`,
-      'Delete snapshots that nobody needs, or recover with "retire": "keep".',
-    );
+  const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
+  const { live, settings: instance, status } = database;
+  refuseWhatPasses(database);
+  const history: History =
+    live.state === 'there'
+      ? await historyOf(deps)
+      : { unknown: `Instance ${live.instanceId} is ${live.state === 'gone' ? 'gone' : `"${status}"`}.` };
+  const doubt = doubtOf(database, history);
+  if (doubt !== undefined && input.mode === 'recover') throw new LiveInstanceUnclear(doubt.fact, doubt.hint);
+  const found = await findRestorePoint(input.restore, {
+    rds,
+    environment,
+    live,
+    instance: live.state === 'gone' ? undefined : instance,
+    history,
+  });
 
   const recovery: Recovery = {
     id,
@@ -74,37 +93,88 @@ export async function plan(
     mode: input.mode,
     reason: input.reason ?? null,
     requestedBy: input.requestedBy ?? null,
-    retire: input.retire,
+    // RDS takes no final snapshot of an instance that it cannot bring back.
+    retire: live.state === 'there' ? input.retire : 'keep',
     verify: input.verify,
     ...approvals,
     live,
-    secretVersionId,
+    settingsSnapshotId: database.settingsSnapshotId,
+    secretVersionId: database.secretVersionId,
     restorePoint: found.point,
     recoveryInstanceId: recoveryInstanceId(live.instanceId, id),
     safetySnapshotId: safetySnapshotId(live.instanceId, id),
     finalSnapshotId: finalSnapshotId(live.instanceId, id),
   };
   // The execution's start, not the function's clock: asked again, the plan says the same.
-  const minutes = Math.max(0, (new Date(execution.startTime).getTime() - found.time.getTime()) / 60_000);
-  const age = Math.round(minutes * 10) / 10;
+  const milliseconds = Math.max(0, new Date(execution.startTime).getTime() - found.time.getTime());
+  const minutes = tenths(milliseconds / 60_000);
+  const notKnown: string[] = [];
+  if (doubt) notKnown.push(`It cannot be carried out yet. ${doubt.fact} ${doubt.hint}`);
+  if (
+    await orNotKnown('Whether the secret is being rotated', notKnown, () =>
+      isRotating(secrets, databaseUrlSecretId),
+    )
+  )
+    notKnown.push(
+      'A rotation of DATABASE_URL is under way: a recovery waits for it before it sets passwords.',
+    );
+  const quotas = await orNotKnown('How much of the quotas is left', notKnown, () => readQuotas(rds));
+  if (quotas) refuseWithoutRoom(quotas, instance, recovery);
+  const earlier = await orNotKnown('How long it will take', notKnown, () =>
+    earlierRecoveries(deps.stepFunctions, execution.arn),
+  );
+  if ('unknown' in history)
+    notKnown.push(`Which migrations the live database has is not known: ${history.unknown}`);
+  const price = pricePerDay(instance, deps.instancePrice);
+  const result: Omit<PlanResult['plan'], 'summary'> = {
+    live: { instanceId: live.instanceId, status },
+    why: found.why.join(' '),
+    restorePointAgeMinutes: minutes,
+    lossWindowMinutes: minutes,
+    alternatives: found.alternatives.map(({ restore, time, why }) => ({
+      restore,
+      time: time.toISOString(),
+      why,
+    })),
+    migrations: migrationsOf(found, history),
+    toBeMade: {
+      instances: [recovery.recoveryInstanceId],
+      snapshots: snapshotsOf(recovery),
+    },
+    quotas: quotas
+      ? { instances: quotas.instances, snapshots: quotas.snapshots, storageGiB: quotas.storage }
+      : null,
+    expectedMinutes: earlier ? expected(earlier) : null,
+    modifiedAfterwards: modifiedAfterRestore(instance, found.point.kind),
+    asInBackup: found.snapshot
+      ? asInBackup(instance, {
+          EngineVersion: found.snapshot.EngineVersion,
+          StorageEncrypted: found.snapshot.Encrypted,
+          KmsKeyId: found.snapshot.KmsKeyId,
+        })
+      : [],
+    costPerDay:
+      price === undefined || deps.instancePrice === undefined
+        ? null
+        : {
+            amount: Math.round(price * 100) / 100,
+            currency: deps.instancePrice.currency,
+            priceOf: deps.instancePrice.priceOf,
+          },
+    notKnown,
+    inputToRecover: {
+      mode: 'recover',
+      restore: asRequest(recovery.restorePoint),
+      reason: input.reason ?? 'why the database goes back',
+      requestedBy: input.requestedBy ?? 'your name',
+      retire: input.retire,
+      ...(input.verify.amcheck || input.verify.accept.length > 0 ? { verify: input.verify } : {}),
+      ...approvals,
+    },
+  };
   return {
     recovery,
-    plan: {
-      summary: summaryOf(recovery, found, age, snapshots, running),
-      why: found.why,
-      restorePointAgeMinutes: age,
-      lossWindowMinutes: age,
-      snapshots,
-      inputToRecover: {
-        mode: 'recover',
-        restore: pinned(recovery),
-        reason: input.reason ?? 'why the database goes back',
-        requestedBy: input.requestedBy ?? 'your name',
-        retire: input.retire,
-        ...(input.verify.amcheck || input.verify.accept.length > 0 ? { verify: input.verify } : {}),
-        ...approvals,
-      },
-    },
+    plan: { summary: summaryOf(recovery, found, instance, result, running), ...result },
   };
 }
 
@@ -124,66 +194,116 @@ function approvalsFor(input: RecoveryInput, { recoveryRules, environment }: Plan
   };
 }
 
-function approvalSteps(recovery: Recovery): string[] {
-  const asked = [
-    ...(recovery.approveCutover ? ['before the cutover'] : []),
-    ...(recovery.approveRetirement && recovery.retire === 'delete'
-      ? [`before ${recovery.live.instanceId} is deleted`]
-      : []),
-  ];
-  return asked.length === 0
-    ? []
-    : [`A person is asked ${asked.join(' and ')}, and answers with ${recovery.environment}-decide.`];
+/** An instance that is changed, restarted, backed up or deleted is something else in a few minutes. */
+function refuseWhatPasses({ live, status }: LiveOrGone): void {
+  if (live.state !== 'there' || isUp(status)) return;
+  if (isTerminal(status) && status !== 'deleting') return;
+  if (status === 'stopped') return;
+  throw new LiveInstanceUnclear(
+    `Instance ${live.instanceId}, which the secret names, is "${status}".`,
+    status === 'deleting'
+      ? 'Wait until it is gone: then a recovery goes without it.'
+      : 'Wait until it is available; a recovery takes its settings from it.',
+  );
 }
 
-async function snapshotQuota(rds: RDSClient): Promise<{ used: number; quota: number }> {
-  const { AccountQuotas } = await rds.send(new DescribeAccountAttributesCommand({}));
-  const manual = AccountQuotas?.find(({ AccountQuotaName }) => AccountQuotaName === 'ManualSnapshots');
-  return { used: manual?.Used ?? 0, quota: manual?.Max ?? DEFAULT_SNAPSHOT_QUOTA };
+/**
+ * Why a recovery could not fence the old instance. One that does not answer may come back, and be written to: its storage is made
+ * bigger, its parameters are mended, its key is enabled, it is started. Better said now than after the restore.
+ */
+function doubtOf({ live, status }: LiveOrGone, history: History): { fact: string; hint: string } | undefined {
+  if (live.state !== 'there' || isUp(status) || !('unknown' in history)) return undefined;
+  return {
+    fact: `Instance ${live.instanceId} is "${status}" and cannot be asked: nobody can say that it does not come back and is written to.`,
+    hint: 'Bring it up (storage, parameter group, key, start), so that it can be fenced, or delete it by hand, its automated backups kept.',
+  };
 }
 
-/** What RDS grants an account that never asked for more. */
-const DEFAULT_SNAPSHOT_QUOTA = 100;
-
-/** The same restore point by name, so that a newer snapshot does not slip in between plan and recovery. */
-function pinned({ restorePoint }: Recovery): RecoveryInput['restore'] {
-  return restorePoint.kind === 'time'
-    ? { to: 'time', time: restorePoint.time }
-    : { to: 'snapshot', snapshotId: restorePoint.snapshotId };
+/** RDS takes one only of an instance that is there. */
+function snapshotsOf(recovery: Recovery): string[] {
+  const { mode, live, safetySnapshotId: safety, finalSnapshotId: final } = recovery;
+  if (mode === 'drill' || live.state !== 'there') return [];
+  return hasFinalSnapshot(recovery) ? [safety, final] : [safety];
 }
 
-function summaryOf(
+function hasFinalSnapshot({ mode, retire }: Recovery): boolean {
+  return mode !== 'drill' && retire === 'delete';
+}
+
+/** It is good to know, so that it cannot be had must not be in the way: the reason is. */
+async function historyOf(deps: PlanDeps): Promise<History> {
+  try {
+    return (await deps.checkMigrations({ migrations: null, schema: null })).history;
+  } catch (error) {
+    return { unknown: toRollbackError(error).fact };
+  }
+}
+
+async function orNotKnown<T>(
+  what: string,
+  notKnown: string[],
+  ask: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    notKnown.push(`${what} is not known: ${toRollbackError(error).fact}`);
+    return undefined;
+  }
+}
+
+function refuseWithoutRoom(
+  { instances, snapshots, storage }: Quotas,
+  instance: DBInstance,
   recovery: Recovery,
-  { point, time, why }: FoundRestorePoint,
-  age: number,
-  snapshots: { used: number; quota: number },
-  running: RunningRecovery | undefined,
-): string[] {
-  const { live } = recovery;
-  const from = point.kind === 'snapshot' ? `snapshot ${point.snapshotId}` : 'the automated backups';
-  const pending = point.kind === 'snapshot' ? point.pendingMigrations : null;
-  return [
-    ...(running
-      ? [
-          `Recovery ${running.name}, which ${running.requestedBy} started at ${running.since}, runs: until it has ended no other one can be started, and what is said here may change.`,
-        ]
-      : []),
-    `Live is ${live.instanceId} (${live.host}:${live.port}).`,
-    `Restore from ${from}, as of ${time.toISOString()}, ${age} minutes before the start. ${why}`,
-    `Writes of those ${age} minutes are not in it.`,
-    pending === null
-      ? 'It is not recorded which migrations go.'
-      : `Migrations that go: ${pending.join(', ') || 'none'}.`,
-    `The restored instance will be ${recovery.recoveryInstanceId}.`,
-    recovery.mode === 'drill'
-      ? 'It is a drill: the instance is deleted once it is verified, and nothing else is changed.'
-      : recovery.retire === 'delete'
-        ? `Afterwards ${live.instanceId} is deleted with final snapshot ${recovery.finalSnapshotId}; its automated backups are kept.`
-        : `Afterwards ${live.instanceId} is kept.`,
-    ...(recovery.mode === 'drill' ? [] : approvalSteps(recovery)),
-    `Manual snapshots: ${snapshots.used} of ${snapshots.quota} used.`,
-    ...(recovery.mode === 'plan'
-      ? ['Nothing was changed. To do it, start the machine with inputToRecover.']
-      : []),
-  ];
+): void {
+  const gib = instance.AllocatedStorage ?? 0;
+  if (instances.used >= instances.quota)
+    throw new InstanceQuotaExceeded(
+      `${instances.used} of ${instances.quota} instances are used, and a recovery makes one.`,
+      'Delete an instance that nobody needs, or ask AWS for a higher quota.',
+    );
+  if (storage.used + gib > storage.quota)
+    throw new InstanceQuotaExceeded(
+      `${storage.used} of ${storage.quota} GiB of storage are used by instances, and a recovery needs ${gib} more.`,
+      'Delete an instance that nobody needs, or ask AWS for a higher quota.',
+    );
+  if (hasFinalSnapshot(recovery) && snapshots.used >= snapshots.quota)
+    throw new SnapshotQuotaExceeded(
+      `${snapshots.used} of ${snapshots.quota} manual snapshots are used, and the final snapshot of ${recovery.live.instanceId} needs one.`,
+      'Delete snapshots that nobody needs, or recover with "retire": "keep".',
+    );
+}
+
+/** Those that began after the restore point, and those that were pending at it, go. */
+function migrationsOf(
+  { point, time }: FoundRestorePoint,
+  history: History,
+): PlanResult['plan']['migrations'] {
+  const pending = point.pendingMigrations;
+  if ('unknown' in history) return { goAway: pending, stay: null };
+  const goes = ({ name, startedAt }: { name: string; startedAt: string | null }): boolean =>
+    (pending?.includes(name) ?? false) || (startedAt !== null && new Date(startedAt) > time);
+  const stay = history.filter((migration) => !goes(migration));
+  return {
+    goAway: history.filter(goes).map(({ name }) => name),
+    stay: { count: stay.length, newest: stay.at(-1)?.name ?? null },
+  };
+}
+
+function expected(minutes: readonly number[]): PlanResult['plan']['expectedMinutes'] {
+  const sorted = [...minutes].sort((a, b) => a - b);
+  const [shortest, longest] = [sorted[0], sorted.at(-1)];
+  const median = sorted[Math.floor(sorted.length / 2)];
+  if (shortest === undefined || longest === undefined || median === undefined) return null;
+  return {
+    median: tenths(median),
+    shortest: tenths(shortest),
+    longest: tenths(longest),
+    recoveries: sorted.length,
+  };
+}
+
+function tenths(minutes: number): number {
+  return Math.round(minutes * 10) / 10;
 }

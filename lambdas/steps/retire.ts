@@ -38,6 +38,7 @@ export async function retire({ recovery }: { recovery: Recovery }, deps: RetireD
   const { instanceId, resourceId } = recovery.live;
   await mark(rds, await replacementOf(recovery, deps), 'live', recovery);
 
+  if (recovery.live.state === 'gone') return { retired: 'gone', instanceId };
   const old = await findInstance(rds, instanceId);
   if (old && old.DbiResourceId !== resourceId)
     throw new RetirementRefused(

@@ -6,15 +6,9 @@ import {
   type Tag,
 } from '@aws-sdk/client-rds';
 import type { Recovery, StartRestoreResult } from '../contract';
-import {
-  InvalidInput,
-  LiveInstanceUnclear,
-  NameTaken,
-  RestorePointNotFound,
-  SecretMovedMeanwhile,
-  isAwsError,
-} from '../errors';
+import { InvalidInput, NameTaken, RestorePointNotFound, SecretMovedMeanwhile, isAwsError } from '../errors';
 import { restoreSettings } from '../instance-settings';
+import { settingsOf } from '../live-instance';
 import { readMarkers } from '../point-in-time';
 import { addToQuarantine, readQuarantine, writeQuarantine } from '../quarantine';
 import { findInstance, findSnapshot, listSnapshots } from '../rds';
@@ -48,12 +42,7 @@ export async function startRestore(
     );
   if (await isOurs(rds, recovery)) return { instanceId };
 
-  const live = await findInstance(rds, recovery.live.instanceId);
-  if (!live || live.DbiResourceId !== recovery.live.resourceId)
-    throw new LiveInstanceUnclear(
-      `Instance ${recovery.live.instanceId} (${recovery.live.resourceId}), live when the recovery was planned, is not there any more.`,
-      'Start a new recovery.',
-    );
+  const live = await settingsOf(rds, recovery);
   const tags = [
     ...customerTags(live.TagList),
     ...writeMarks({
@@ -85,7 +74,10 @@ export async function startRestore(
         new RestoreDBInstanceToPointInTimeCommand({
           ...restoreSettings(live),
           MaxAllocatedStorage: live.MaxAllocatedStorage,
-          SourceDBInstanceIdentifier: recovery.live.instanceId,
+          // The automated backups of an instance that is gone are known by its resource id alone.
+          ...(recovery.live.state === 'gone'
+            ? { SourceDbiResourceId: recovery.live.resourceId }
+            : { SourceDBInstanceIdentifier: recovery.live.instanceId }),
           TargetDBInstanceIdentifier: instanceId,
           RestoreTime: new Date(point.time),
           Tags: tags,
@@ -93,6 +85,12 @@ export async function startRestore(
       );
     }
   } catch (error) {
+    if (isAwsError(error, 'KMSKeyNotAccessibleFault'))
+      throw new RestorePointNotFound(
+        `RDS cannot use the key under which the restore point is encrypted: ${error instanceof Error ? error.message : ''}`,
+        'Enable the key, or cancel its deletion, and let this account use it. Or choose a restore point under another key.',
+        { cause: error },
+      );
     // The answer of an earlier call was lost, or somebody took the name in between.
     if (!isAwsError(error, 'DBInstanceAlreadyExistsFault', 'DBInstanceAlreadyExists')) throw error;
     if (!(await isOurs(rds, recovery))) throw error;

@@ -282,7 +282,7 @@ export class RecoveryMachine extends Construct {
         '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time) & ' +
         `". The old instance " & ${LIVE} & ` +
         '($retirement.retired = "deleted" ? " was deleted. What was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
-        ': " is kept. What was written since is in it") & ". " & ' +
+        ': $retirement.retired = "gone" ? " was gone already" : " is kept. What was written since is in it") & ". " & ' +
         '($verification.migrationsTakenAway = null ? "Which migrations were taken away is not known, the old database could not be read: look before the next deployment." : ' +
         '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
         '"Taken away, and pending again: " & $join($verification.migrationsTakenAway, ", ") & ". Mend them before the next deployment.")',

@@ -13,6 +13,8 @@ export interface Played {
   readonly run: RecoveryRun;
   /** The same execution as it had ended before it was redriven. */
   readonly failed?: RecoveryRun;
+  /** The plan that was made first. */
+  readonly planned?: RecoveryRun;
   readonly writers?: readonly Written[];
   /** What was true in the middle of it. */
   readonly checks?: readonly Check[];

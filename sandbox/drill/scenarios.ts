@@ -2,8 +2,10 @@ import type { Scenario } from './scenario';
 import { badMigration } from './scenarios/bad-migration';
 import { firstBackup } from './scenarios/first-backup';
 import { pointInTime } from './scenarios/point-in-time';
+import { beforeMigration } from './scenarios/before-migration';
 import { failedVerification } from './scenarios/failed-verification';
 import { swapProofFails } from './scenarios/swap-proof-fails';
+import { liveGone } from './scenarios/live-gone';
 import { oneWriter } from './scenarios/one-writer';
 import { rejected } from './scenarios/rejected';
 import { redrive } from './scenarios/redrive';
@@ -13,8 +15,10 @@ import { drillMode } from './scenarios/drill-mode';
 export const SCENARIOS: readonly Scenario[] = [
   badMigration,
   pointInTime,
+  beforeMigration,
   failedVerification,
   swapProofFails,
+  liveGone,
   oneWriter,
   redrive,
   rejected,

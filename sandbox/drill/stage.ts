@@ -196,10 +196,33 @@ export class Stage {
 
   async tryMigrate(): Promise<{ exitCode: number; stdout: string; stderr: string }> {
     const { url } = await this.databaseUrl();
-    return prisma(['migrate', 'deploy'], {
+    const offset = this.now().getTime() - Date.now();
+    const before = await this.migrationTries();
+    const result = await prisma(['migrate', 'deploy'], {
       databaseUrl: url,
       projectDirectory: this.project.directory,
       caFile: this.sandbox.postgres.authority.caFile,
+    });
+    const tries = (await this.migrationTries()).filter((id) => !before.includes(id));
+    // PostgreSQL's own clock is real time. On AWS it is that of RDS, and when a migration began can be held against its windows.
+    await this.withDatabase((client) =>
+      client.query(
+        `update _prisma_migrations set started_at = started_at + $1 * interval '1 millisecond' where id = any ($2)`,
+        [offset, tries],
+      ),
+    );
+    return result;
+  }
+
+  /** Ids of the rows of Prisma's table. */
+  private async migrationTries(): Promise<string[]> {
+    return this.withDatabase(async (client) => {
+      const { rows } = await client.query<{ there: boolean }>(
+        `select to_regclass('_prisma_migrations') is not null as there`,
+      );
+      if (rows[0]?.there !== true) return [];
+      const tries = await client.query<{ id: string }>('select id from _prisma_migrations');
+      return tries.rows.map(({ id }) => id);
     });
   }
 
@@ -292,8 +315,11 @@ export class Stage {
     }
   }
 
-  /** What a pipeline does with a migration that nobody knows to be bad: the snapshot first, then `prisma migrate deploy`. */
-  async deployBadMigration(name: BadMigrationName): Promise<void> {
+  /** What a pipeline does with a migration that nobody knows to be bad: the snapshot first, then `prisma migrate deploy`; `meanwhile` happens in between. */
+  async deployBadMigration(
+    name: BadMigrationName,
+    meanwhile: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     const { migrationName, shows } = badMigration(name);
     this.timeline.heading(`CI deploys ${migrationName}`);
     await this.project.addBadMigration(name);
@@ -302,6 +328,7 @@ export class Stage {
       (update) => this.takePreMigrationSnapshot(`deploy-${migrationName}`, update),
       (snapshotId) => snapshotId,
     );
+    await meanwhile();
     await this.timeline.step('prisma migrate deploy', () => this.tryMigrate());
     this.timeline.note(`The migration ${shows}.`);
   }

@@ -246,6 +246,13 @@ describe('an operator who follows it', () => {
     );
   });
 
+  test('plans for before a migration, and is told that nobody knows one of that name', async () => {
+    await operator.sets('MIGRATION', '20251208120000_drop_details');
+    await operator.does('Choose a restore point');
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toMatchObject({ status: 'FAILED', error: 'RestorePointNotFound' });
+  });
+
   test('stops a recovery while it restores, redrives it, and watches it recover', async () => {
     // Stopped and redriven while the function that asked for the restore still waits for the answer.
     const restore = holdAnswer(operator.sandbox.context.api, 'RestoreDBInstanceFromDBSnapshot');

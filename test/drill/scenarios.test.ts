@@ -135,6 +135,8 @@ const RETIREMENT = ['AskForRetirement', ...END];
 const WAYS: Record<string, readonly string[]> = {
   'bad-migration': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'point-in-time': [...FORWARD, ...CUTOVER, ...RETIREMENT],
+  'before-migration': [...FORWARD, ...CUTOVER, ...RETIREMENT],
+  'live-gone': [...FORWARD, ...CUTOVER, ...END],
   'failed-verification': [...FORWARD, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,

@@ -8,6 +8,7 @@ const state = (tables: number): CheckMigrationsResult => ({
   failed: [],
   failedElsewhere: [],
   applied: { count: 3, last: '3_last', digest: 'ab'.repeat(32) },
+  history: [],
   lockHolders: [],
   schemaFingerprint: `1.170010.${'cd'.repeat(32)}`,
   schemaKinds: { relation: '01234567', index: '89abcdef' },

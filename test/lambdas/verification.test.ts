@@ -85,7 +85,7 @@ test('where nothing was recorded, that is said and passes', () => {
   const unrecorded = { point: { ...point, pendingMigrations: null, recorded: {} } };
   for (const name of ['migrations as recorded', 'schema as recorded', 'rows as recorded'])
     expect(judged(name, unrecorded)).toEqual(['ok', 'Nothing was recorded with the restore point.']);
-  const time = { point: { kind: 'time', time: '2026-11-21T09:55:00Z' } as const };
+  const time = { point: { kind: 'time', time: '2026-11-21T09:55:00Z', pendingMigrations: null } as const };
   expect(judged('pending migrations are absent', time)[0]).toBe('ok');
   expect(judged('pending migrations are absent', unrecorded)[0]).toBe('ok');
 });

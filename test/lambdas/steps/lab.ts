@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import type {
   CheckMigrationsResult,
+  InstancePrice,
   PlanResult,
   PreMigrationSnapshotResult,
   Recovery,
@@ -19,7 +20,7 @@ import { withConnection } from '../../../lambdas/postgres';
 import { currentSecret } from '../../../lambdas/secrets';
 import { applicationDatabase } from '../../../lambdas/steps/application-database';
 import { checkMigrations } from '../../../lambdas/steps/check-migrations';
-import { plan } from '../../../lambdas/steps/plan';
+import { plan, type PlanDeps } from '../../../lambdas/steps/plan';
 import {
   preMigrationSnapshot,
   type PreMigrationSnapshotDeps,
@@ -38,6 +39,7 @@ export class Lab {
   /** Of the team; none but where a test has some. */
   readonly teamChecks: TeamCheck[] = [];
   readonly recoveryRules = { approveCutover: false, approveRetirement: true };
+  readonly instancePrice: InstancePrice | undefined = undefined;
   readonly now = (): Date => this.sandbox.context.clock.now();
   /** What the gate asks by way of a function in the VPC. */
   readonly checkMigrations = (event: Parameters<typeof checkMigrations>[0]): Promise<CheckMigrationsResult> =>
@@ -153,8 +155,20 @@ export class Lab {
   }
 
   /** Planned by an execution of its own, of `machineArn`; the lab's ends at once, so that it stands in nobody's way. */
-  async plan(input: unknown, name = 'test', machineArn = this.machineArn): Promise<PlanResult> {
-    return plan({ execution: await this.execution(name, machineArn), input }, this);
+  async plan(
+    input: unknown,
+    name = 'test',
+    machineArn = this.machineArn,
+    changes: Partial<PlanDeps> = {},
+  ): Promise<PlanResult> {
+    const { rds, secrets, stepFunctions, environment, now, checkMigrations: check } = this;
+    const { databaseUrlSecretId, instancePrice, recoveryRules } = this;
+    const clients = { rds, secrets, stepFunctions };
+    const deps = { ...clients, environment, now, databaseUrlSecretId, instancePrice, recoveryRules };
+    return plan(
+      { execution: await this.execution(name, machineArn), input },
+      { ...deps, checkMigrations: check, ...changes },
+    );
   }
 
   /** An execution that has begun, as Plan is told of it. */

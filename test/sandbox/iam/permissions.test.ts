@@ -186,6 +186,8 @@ const CASES: readonly Case[] = [
       'plan',
       'start-restore',
       'take-safety-snapshot',
+      'match-settings',
+      'finish-settings',
       'retire',
     ] as const
   ).map(describeSnapshot),
@@ -234,7 +236,14 @@ const CASES: readonly Case[] = [
       MoveToVersionId: '1',
     }),
   ]),
-  ...(['pre-migration-snapshot', 'scheduled-snapshot'] as const).map((name): Case => ({
+  {
+    function: 'plan',
+    service: 'states',
+    operation: 'ListExecutions',
+    input: () => ({ stateMachineArn: MACHINE }),
+    needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
+  },
+  ...(['pre-migration-snapshot', 'scheduled-snapshot', 'plan'] as const).map((name): Case => ({
     function: name,
     service: 'lambda',
     operation: 'Invoke',

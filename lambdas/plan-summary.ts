@@ -1,0 +1,110 @@
+import type { DBInstance } from '@aws-sdk/client-rds';
+import type { PlanResult, Recovery } from './contract';
+import type { FoundRestorePoint } from './restore-point';
+import type { RunningRecovery } from './recovery-claim';
+
+/** A plan in words: one short line each, the most important first. */
+export function summaryOf(
+  recovery: Recovery,
+  { time, why }: FoundRestorePoint,
+  instance: DBInstance,
+  plan: Omit<PlanResult['plan'], 'summary'>,
+  running: RunningRecovery | undefined,
+): string[] {
+  const { live, restorePoint } = recovery;
+  const { quotas, expectedMinutes, costPerDay } = plan;
+  return [
+    ...(running
+      ? [
+          `Recovery ${running.name}, which ${running.requestedBy} started at ${running.since}, runs: no other one can be started until it has ended.`,
+        ]
+      : []),
+    `Live: ${live.instanceId} (${plan.live.status}), ${live.host}:${live.port}.`,
+    `Back to: ${restorePoint.kind === 'snapshot' ? `snapshot ${restorePoint.snapshotId}` : 'a second in the automated backups'}, as of ${time.toISOString()}.`,
+    ...why,
+    `Lost: what was written since, now ${plan.lossWindowMinutes} minutes.`,
+    ...plan.alternatives.map(
+      ({ restore, time: other, why: because }) =>
+        `Or: ${JSON.stringify(restore)}, as of ${other}. ${because}`,
+    ),
+    plan.migrations.goAway === null
+      ? 'Migrations that go: not known.'
+      : `Migrations that go: ${list(plan.migrations.goAway)}.`,
+    ...(plan.migrations.stay
+      ? [
+          `Migrations that stay: ${plan.migrations.stay.count}, newest ${plan.migrations.stay.newest ?? 'none'}.`,
+        ]
+      : []),
+    `Made: instance ${recovery.recoveryInstanceId}.`,
+    ...(live.state === 'gone'
+      ? [
+          `${live.instanceId} is gone: its settings are taken from snapshot ${recovery.settingsSnapshotId ?? ''}.`,
+        ]
+      : []),
+    ...afterwards(recovery),
+    ...(quotas
+      ? [
+          `Quotas: ${quotas.instances.used} of ${quotas.instances.quota} instances, ${quotas.snapshots.used} of ${quotas.snapshots.quota} manual snapshots are used.`,
+        ]
+      : []),
+    ...(expectedMinutes
+      ? [
+          `It takes about ${expectedMinutes.median} minutes: ${expectedMinutes.recoveries} earlier took ${expectedMinutes.shortest} to ${expectedMinutes.longest}, retirement included.`,
+        ]
+      : plan.notKnown.some((line) => line.startsWith('How long'))
+        ? []
+        : ['No earlier recovery says how long it takes.']),
+    `Changed after the restore: ${plan.modifiedAfterwards.join(', ')}.`,
+    ...plan.asInBackup.map(
+      ({ name, live: ofLive, backup }) => `${name} comes from the backup: ${backup}, now it is ${ofLive}.`,
+    ),
+    ...(live.state === 'gone'
+      ? []
+      : [
+          `Until one of them goes there are two instances ${size(instance)}: ${costPerDay ? `${costPerDay.amount} ${costPerDay.currency} a day more (${costPerDay.priceOf}).` : 'twice the cost of now; the table of environments has no price.'}`,
+        ]),
+    ...plan.notKnown,
+    ...(recovery.mode === 'plan'
+      ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
+      : []),
+  ];
+}
+
+function afterwards(recovery: Recovery): string[] {
+  const { live } = recovery;
+  if (recovery.mode === 'drill')
+    return ['It is a drill: the instance is deleted once it is verified, and nothing else is changed.'];
+  const old =
+    recovery.retire === 'delete'
+      ? [
+          `Afterwards ${live.instanceId} is deleted, with final snapshot ${recovery.finalSnapshotId}; its automated backups are kept.`,
+        ]
+      : live.state === 'gone'
+        ? []
+        : [`Afterwards ${live.instanceId} is kept.`];
+  return [...old, ...approvalSteps(recovery)];
+}
+
+function approvalSteps(recovery: Recovery): string[] {
+  const asked = [
+    ...(recovery.approveCutover ? ['before the cutover'] : []),
+    ...(recovery.approveRetirement && recovery.retire === 'delete'
+      ? [`before ${recovery.live.instanceId} is deleted`]
+      : []),
+  ];
+  return asked.length === 0
+    ? []
+    : [`A person is asked ${asked.join(' and ')}, and answers with ${recovery.environment}-decide.`];
+}
+
+const SHOWN = 3;
+
+function list(names: readonly string[]): string {
+  if (names.length === 0) return 'none';
+  const more = names.length - SHOWN;
+  return names.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+function size({ DBInstanceClass, AllocatedStorage, MultiAZ }: DBInstance): string {
+  return `(${DBInstanceClass ?? 'of unknown class'}, ${AllocatedStorage ?? 0} GiB${MultiAZ ? ', Multi-AZ' : ''})`;
+}

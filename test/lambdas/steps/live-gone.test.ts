@@ -1,0 +1,174 @@
+import { DeleteDBInstanceCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
+import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { z } from 'zod';
+import type { Recovery } from '../../../lambdas/contract';
+import { MigrationsNotChecked } from '../../../lambdas/errors';
+import { backupWindow } from '../../../lambdas/point-in-time';
+import { currentSecret } from '../../../lambdas/secrets';
+import { drain } from '../../../lambdas/steps/drain';
+import { fence } from '../../../lambdas/steps/fence';
+import { liftFence } from '../../../lambdas/steps/lift-fence';
+import { startRestore } from '../../../lambdas/steps/start-restore';
+import { carryOut } from './carry-out';
+import { Lab, migrationTable, until } from './lab';
+
+// Real servers are made, restored and deleted; on a busy machine that takes its time.
+jest.setTimeout(240_000);
+
+/** GIVEN a database, the pipeline's snapshot of it, and rows that were written after that. */
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.start();
+  await lab.sql(migrationTable);
+  await lab.sql('create table task (id int primary key)');
+  await lab.sql('insert into task values (1)');
+  await lab.snapshot('run-1', '2_bad');
+  await lab.sql('insert into task values (2)');
+});
+afterAll(() => lab.stop());
+
+const containing = (text: string): unknown => expect.stringContaining(text);
+const input = { mode: 'recover', reason: 'a test', requestedBy: 'jest' };
+const cannotBeAsked = {
+  checkMigrations: () => Promise.reject(new MigrationsNotChecked('Nobody answers.', 'Wait.')),
+};
+
+/** RDS says of every instance that it has this status. */
+function withStatus(status: string): () => void {
+  return lab.sandbox.context.api.intercept(async ({ context }, next) => {
+    const answer = await next();
+    if (context.operation !== 'DescribeDBInstances') return answer;
+    const instances = z.array(z.looseObject({})).parse(answer.DBInstances);
+    return {
+      ...answer,
+      DBInstances: instances.map((instance) => ({ ...instance, DBInstanceStatus: status })),
+    };
+  });
+}
+
+describe('a live instance that is broken', () => {
+  test('and may come back is not recovered from while it cannot be asked: the plan says so first', async () => {
+    const end = withStatus('storage-full');
+    try {
+      const { plan, recovery } = await lab.plan({}, 'test', undefined, cannotBeAsked);
+      expect(recovery.live.state).toBe('there');
+      expect(plan.notKnown[0]).toContain('It cannot be carried out yet. Instance orders is "storage-full"');
+      await expect(lab.plan(input, 'test', undefined, cannotBeAsked)).rejects.toMatchObject({
+        name: 'LiveInstanceUnclear',
+        message: containing('come back'),
+      });
+      // It answers, so it can be fenced.
+      expect((await lab.plan(input)).recovery.live.state).toBe('there');
+    } finally {
+      end();
+    }
+  });
+
+  test.each(['failed', 'inaccessible-encryption-credentials'])(
+    'and %s for good is kept: RDS takes no final snapshot of it',
+    async (status) => {
+      const end = withStatus(status);
+      try {
+        const { recovery, plan } = await lab.plan(input);
+        expect(recovery).toMatchObject({ retire: 'keep', live: { state: 'dead' }, settingsSnapshotId: null });
+        expect(plan.toBeMade.snapshots).toEqual([]);
+      } finally {
+        end();
+      }
+    },
+  );
+
+  test.each(['modifying', 'deleting'])('and %s is waited for', async (status) => {
+    const end = withStatus(status);
+    try {
+      await expect(lab.plan({})).rejects.toMatchObject({
+        name: 'LiveInstanceUnclear',
+        message: containing('Wait until'),
+      });
+    } finally {
+      end();
+    }
+  });
+});
+
+describe('a live instance that was deleted by hand', () => {
+  let recovery: Recovery;
+  let time: string;
+  beforeAll(async () => {
+    const { DbiResourceId = '' } = (await lab.instance('orders')) ?? {};
+    const written = new Date(Date.now() + 1000);
+    const window = await until(
+      () => backupWindow(lab.rds, DbiResourceId),
+      (seconds) => seconds !== undefined && seconds.to > written,
+    );
+    time = window?.to.toISOString() ?? '';
+    const unprotect = { DeletionProtection: false, ApplyImmediately: true };
+    await lab.rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'orders', ...unprotect }));
+    await until(
+      () => lab.instance('orders'),
+      (instance) => instance?.DBInstanceStatus === 'available' && instance.DeletionProtection === false,
+    );
+    await lab.rds.send(
+      new DeleteDBInstanceCommand({
+        DBInstanceIdentifier: 'orders',
+        SkipFinalSnapshot: true,
+        DeleteAutomatedBackups: false,
+      }),
+    );
+    await until(
+      () => lab.instance('orders'),
+      (instance) => instance === undefined,
+    );
+  });
+
+  test('is known from the snapshot that was taken of it, and so are its settings', async () => {
+    const planned = await lab.plan({ ...input, restore: { to: 'time', time } });
+    ({ recovery } = planned);
+    expect(recovery).toMatchObject({
+      live: { instanceId: 'orders', state: 'gone' },
+      settingsSnapshotId: containing('pre-migration'),
+    });
+    expect(planned.plan).toMatchObject({
+      live: { instanceId: 'orders', status: 'gone' },
+      toBeMade: { snapshots: [] },
+      migrations: { stay: null },
+    });
+    expect(planned.plan.summary.join('\n')).toContain('its settings are taken from snapshot');
+  });
+
+  test('is not one whose endpoint no snapshot knows', async () => {
+    const { value, versionId } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+    const put = async (SecretString: string): Promise<unknown> =>
+      lab.secrets.send(new PutSecretValueCommand({ SecretId: lab.databaseUrlSecretId, SecretString }));
+    await put(value.replace(/@[^:/]+/, '@orders.example.com'));
+    await expect(lab.plan({})).rejects.toMatchObject({ name: 'LiveInstanceUnclear' });
+    await put(value);
+    expect((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).versionId).not.toBe(versionId);
+  });
+
+  test('comes back from its retained backups, with its settings, and there is nothing to fence or to retire', async () => {
+    const { recovery: planned } = await lab.plan({ ...input, restore: { to: 'time', time } });
+    const ending = await carryOut(lab, planned);
+    expect(ending).toMatchObject({ state: 'Recovered' });
+    expect(await lab.sql('select id from task order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await lab.instance(planned.recoveryInstanceId)).toMatchObject({
+      DBInstanceClass: 'db.t4g.micro',
+      DeletionProtection: true,
+      BackupRetentionPeriod: 7,
+      MasterUsername: 'master',
+    });
+    await expect(startRestore({ recovery }, lab)).rejects.toMatchObject({ name: 'SecretMovedMeanwhile' });
+    expect(await drain({ recovery: planned }, lab)).toEqual({ sessions: 0 });
+    expect(await liftFence({ recovery: planned }, lab)).toMatchObject({ lifted: false });
+  });
+
+  test('is not gone when something answers at its address', async () => {
+    const planned = await lab.planned();
+    const back: Recovery = { ...planned, live: { ...planned.live, state: 'gone' } };
+    await startRestore({ recovery: planned }, lab);
+    await expect(fence({ recovery: back }, lab)).rejects.toMatchObject({
+      name: 'FenceFailed',
+      message: containing('takes connections'),
+    });
+  });
+});
