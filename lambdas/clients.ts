@@ -1,5 +1,6 @@
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { RDSClient } from '@aws-sdk/client-rds';
+import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SFNClient } from '@aws-sdk/client-sfn';
 
@@ -24,6 +25,11 @@ export function secretsManagerClient(): SecretsManagerClient {
 
 export function stepFunctionsClient(): SFNClient {
   return new SFNClient(CONFIGURATION);
+}
+
+export function s3Client(): S3Client {
+  // Where another endpoint stands in for S3, buckets have no names of their own in its DNS.
+  return new S3Client({ ...CONFIGURATION, forcePathStyle: process.env.AWS_ENDPOINT_URL !== undefined });
 }
 
 /** Waits for functions that look at a database; with both tries it answers within the minute that an AWS CLI waits. */

@@ -627,6 +627,20 @@ export type ScheduledSnapshotResult =
   | { status: 'creating' | 'available'; snapshotId: string }
   | { status: 'waiting'; snapshotId: string; reason: string };
 
+/** What EventBridge says of an execution that has ended, of which this is enough; a person may send it, too. */
+export const WriteRecordEvent = z.object({ executionArn: text(2048) });
+export type WriteRecordResult =
+  | {
+      recorded: true;
+      /** Name of the execution, and its status when it was looked at. */
+      execution: string;
+      status: string;
+      /** Where the page for people is, and the document for programs: `s3://…`. */
+      page: string;
+      json: string;
+    }
+  | { recorded: false; execution: string; reason: string };
+
 /** The functions: kebab-case name = file in `lambdas` = step in `lambdas/steps` = physical name after `<env>-`. */
 export const FUNCTIONS = [
   'pre-migration-snapshot',
@@ -662,6 +676,9 @@ export const RESTORE_POINT_FUNCTIONS = [
   'lift-quarantine',
 ] as const;
 export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
+
+/** The function that an event of EventBridge calls when an execution has ended. */
+export const RECORD_FUNCTION = 'write-record';
 
 /** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these and PASSING_ERRORS is final. */
 export const NOT_YET_ERRORS = {
@@ -713,6 +730,8 @@ export const FunctionSettings = z.object({
   DRILL_RULES: z.optional(z.string()),
   /** JSON, see readInstancePrice (plan only). */
   INSTANCE_PRICE: z.optional(z.string()),
+  /** Name of the bucket (`write-record` only). */
+  RECORDS_BUCKET: z.optional(z.string()),
 });
 export type FunctionSettings = z.infer<typeof FunctionSettings>;
 

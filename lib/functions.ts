@@ -1,4 +1,9 @@
-import type { DATABASE_FUNCTIONS, FunctionName, RestorePointFunctionName } from '../lambdas/contract';
+import type {
+  DATABASE_FUNCTIONS,
+  FunctionName,
+  RECORD_FUNCTION,
+  RestorePointFunctionName,
+} from '../lambdas/contract';
 
 /** Every function, and whether it talks to PostgreSQL and so runs in the VPC. */
 export const RUNS_IN_VPC: {
@@ -40,5 +45,7 @@ export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePoin
 export const HANDLERS: readonly string[] = [
   ...Object.keys(RUNS_IN_VPC),
   ...Object.keys(RESTORE_POINT_FUNCTION_RUNS_IN_VPC),
+  // As RECORD_FUNCTION of the contract, of which lib imports types only.
+  'write-record' satisfies typeof RECORD_FUNCTION,
   'application-database',
 ];

@@ -23,6 +23,7 @@ import { DrillSchedule } from './drill-schedule';
 import type { DrillSchedule as DrillSettings, RecoverySettings, SnapshotSchedule } from './environments';
 import { RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
+import { RecoveryRecords } from './recovery-records';
 import { RecoveryMachine } from './recovery-machine/recovery-machine';
 import { restorePointPermissions } from './restore-point-permissions';
 import { RollbackFunction } from './rollback-function';
@@ -130,6 +131,7 @@ export class MigrationRollback extends Construct {
     this.preMigrationSnapshot = preMigrationSnapshot;
     this.decide = decide;
     this.topic = this.eventsTopic(props);
+    const records = new RecoveryRecords(this, 'Records');
     this.machine = new RecoveryMachine(this, 'Recovery', {
       environment: props.environment,
       functions: steps,
@@ -152,6 +154,13 @@ export class MigrationRollback extends Construct {
         machine: this.machine,
         deadLetters,
       });
+    records.write({
+      environment: props.environment,
+      machine: this.machine,
+      deadLetters,
+      snapshotRetentionDays,
+      logDays,
+    });
     new CfnOutput(this, 'RecoveryMachineArn', { value: this.machine.stateMachineArn });
     new CfnOutput(this, 'PreMigrationSnapshotFunction', { value: preMigrationSnapshot.functionName });
     new CfnOutput(this, 'DatabaseUrlSecretArn', { value: props.databaseUrlSecret.secretArn });

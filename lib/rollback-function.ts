@@ -8,6 +8,7 @@ import type {
   EnvironmentName,
   FunctionName,
   FunctionSettings,
+  RECORD_FUNCTION,
   RestorePointFunctionName,
 } from '../lambdas/contract';
 import { functionCode } from './function-code';
@@ -37,12 +38,18 @@ export interface DatabaseAccess {
 
 /** Those that some functions get only. */
 type SpecialSetting =
-  'RETENTION_RULES' | 'INSTANCE_PRICE' | 'DRILL_RULES' | 'RECOVERY_RULES' | 'RECOVERY_MACHINE_ARN';
+  | 'RETENTION_RULES'
+  | 'INSTANCE_PRICE'
+  | 'DRILL_RULES'
+  | 'RECOVERY_RULES'
+  | 'RECOVERY_MACHINE_ARN'
+  | 'RECORDS_BUCKET';
 
 export interface RollbackFunctionProps {
   readonly environment: EnvironmentName;
   /** The file in `lambdas`, and the physical name after the environment. */
-  readonly functionName: FunctionName | RestorePointFunctionName | 'application-database';
+  readonly functionName:
+    FunctionName | RestorePointFunctionName | typeof RECORD_FUNCTION | 'application-database';
   /** Becomes the function's environment variables; those left undefined are left out. */
   readonly settings: {
     readonly [Key in Exclude<keyof FunctionSettings, SpecialSetting>]: string | undefined;

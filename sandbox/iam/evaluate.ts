@@ -135,7 +135,9 @@ async function simulate(
 }
 
 function simulation(principal: Principal, request: PermissionRequest, policies: RolePolicies): Simulation {
-  const account = request.resource.split(':')[4] ?? principal.arn.split(':')[4] ?? '';
+  // The ARN of a bucket names no account.
+  const account =
+    [request.resource, principal.arn].map((arn) => arn.split(':')[4] ?? '').find((id) => id !== '') ?? '';
   const named = ({ name, document }: NamedPolicy): { name: string; policy: unknown } => ({
     name,
     policy: document,

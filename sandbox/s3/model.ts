@@ -86,8 +86,8 @@ const foundObject = structure('GetObjectOutput', {
 });
 
 /**
- * What the sandbox has of S3 on the wire, written as the SDK's clients carry their models: `@aws-sdk/client-s3` is none of this
- * project's packages. Taken from botocore's model of 2006-03-01. Buckets are made by templates only.
+ * What the sandbox has of S3 on the wire, written as the SDK's clients carry their models. Theirs leaves the bucket to the host
+ * name; here, as in botocore's model of 2006-03-01, it stands in the path. Buckets are made by templates only.
  */
 export const S3_MODEL = {
   PutObject$: operation(

@@ -1,0 +1,436 @@
+import type { DescribeExecutionOutput, HistoryEvent } from '@aws-sdk/client-sfn';
+import * as z from 'zod/mini';
+
+const RecordedDecision = z.object({
+  at: z.string(),
+  by: z.string(),
+  what: z.string(),
+  why: z.nullable(z.string()),
+});
+type RecordedDecision = z.infer<typeof RecordedDecision>;
+
+/** An answer in place of a result; the same one several times in a row is one. */
+const Problem = z.object({
+  error: z.string(),
+  message: z.string(),
+  times: z.int(),
+  from: z.string(),
+  until: z.string(),
+});
+type Problem = z.infer<typeof Problem>;
+
+const RecordedStep = z.object({
+  state: z.string(),
+  startedAt: z.string(),
+  endedAt: z.nullable(z.string()),
+  seconds: z.nullable(z.number()),
+  outcome: z.enum(['done', 'failed', 'not ended']),
+  /** How often it was asked. */
+  calls: z.int(),
+  problems: z.array(Problem),
+  /** Identifiers only, as everything that the machine passes on. */
+  result: z.optional(z.unknown()),
+});
+export type RecordedStep = z.infer<typeof RecordedStep>;
+
+const Check = z.object({
+  name: z.string(),
+  ok: z.boolean(),
+  detail: z.string(),
+  /** One that is a warning blocks nothing. */
+  severity: z.optional(z.string()),
+});
+
+/**
+ * What is left of a recovery, for people and programs: made from the history of its execution, which Step Functions forgets
+ * after 90 days. Times are ISO 8601; null is what is not known or did not happen.
+ */
+export const RecoveryRecord = z.object({
+  /** Raised when the meaning of a member changes. */
+  version: z.literal(1),
+  environment: z.string(),
+  execution: z.object({
+    arn: z.string(),
+    name: z.string(),
+    status: z.string(),
+    /** The last state that it entered. */
+    end: z.nullable(z.string()),
+    startedAt: z.string(),
+    endedAt: z.nullable(z.string()),
+    seconds: z.nullable(z.number()),
+    redrives: z.int(),
+    error: z.nullable(z.string()),
+    cause: z.nullable(z.string()),
+  }),
+  mode: z.string(),
+  requestedBy: z.nullable(z.string()),
+  reason: z.nullable(z.string()),
+  /** Null where no plan was made. */
+  restored: z.nullable(
+    z.object({
+      recoveryId: z.string(),
+      from: z.string(),
+      /** The last moment whose writes are in it. */
+      asOf: z.string(),
+      why: z.string(),
+      oldInstance: z.string(),
+      newInstance: z.string(),
+      migrationsTakenAway: z.nullable(z.array(z.string())),
+    }),
+  ),
+  measured: z.object({
+    /** RTO: from the start to the proven cutover. */
+    recoverySeconds: z.nullable(z.number()),
+    /** RPO: from the restore point to the moment when nothing could be written to the old database any more. */
+    lossSeconds: z.nullable(z.number()),
+    /** From the fence to the proven cutover: the application had no database. */
+    closedSeconds: z.nullable(z.number()),
+  }),
+  decisions: z.array(RecordedDecision),
+  checks: z.array(z.extend(Check, { state: z.string() })),
+  /** The tasks, in the order in which they began. */
+  steps: z.array(RecordedStep),
+});
+export type RecoveryRecord = z.infer<typeof RecoveryRecord>;
+
+type Execution = Pick<
+  DescribeExecutionOutput,
+  'executionArn' | 'name' | 'status' | 'startDate' | 'stopDate' | 'input' | 'error' | 'cause' | 'redriveCount'
+>;
+
+const text = z.optional(z.nullable(z.string()));
+const Input = z.looseObject({
+  mode: text,
+  reason: text,
+  requestedBy: text,
+  retire: text,
+  verify: z.optional(z.looseObject({ accept: z.optional(z.array(z.string())) })),
+});
+const Planned = z.looseObject({
+  recovery: z.looseObject({
+    id: z.string(),
+    retire: z.string(),
+    live: z.looseObject({ instanceId: z.string() }),
+    recoveryInstanceId: z.string(),
+    restorePoint: z.looseObject({
+      kind: z.string(),
+      snapshotId: text,
+      databaseTime: text,
+      time: text,
+    }),
+  }),
+  plan: z.looseObject({ why: z.string() }),
+});
+type Planned = z.infer<typeof Planned>;
+const Verified = z.looseObject({ migrationsTakenAway: z.nullable(z.array(z.string())) });
+const Checked = z.looseObject({ checks: z.array(z.unknown()) });
+/** How a person answered what the machine asked. */
+const Answered = z.looseObject({
+  question: z.string(),
+  decision: z.string(),
+  by: text,
+  reason: text,
+  at: text,
+});
+const Reasoned = z.looseObject({ reason: z.string() });
+const Settings = z.looseObject({
+  settings: z.array(
+    z.looseObject({
+      name: z.string(),
+      live: z.string(),
+      recovery: z.string(),
+      equal: z.boolean(),
+      note: text,
+    }),
+  ),
+});
+
+/** What an execution was started for; a plan, the default, leaves no record. */
+export function modeOf(input: string | undefined): string {
+  return readInput(input).mode ?? 'plan';
+}
+
+export function recordOf(
+  environment: string,
+  execution: Execution,
+  events: readonly HistoryEvent[],
+): RecoveryRecord {
+  const { steps, end } = stepsOf(events);
+  const input = readInput(execution.input);
+  const startedAt = iso(execution.startDate);
+  const endedAt = execution.stopDate ? iso(execution.stopDate) : null;
+  const result = (state: string): unknown =>
+    steps.findLast((step) => step.state === state && step.outcome === 'done')?.result;
+  const planned = Planned.safeParse(result('Plan')).data;
+  const verified = Verified.safeParse(result('Verify')).data;
+  return {
+    version: 1,
+    environment,
+    execution: {
+      arn: execution.executionArn ?? '',
+      name: execution.name ?? '',
+      status: execution.status ?? '',
+      end,
+      startedAt,
+      endedAt,
+      seconds: endedAt === null ? null : secondsBetween(startedAt, endedAt),
+      redrives: execution.redriveCount ?? 0,
+      error: execution.error ?? null,
+      cause: execution.cause === undefined ? null : messageOf(execution.cause),
+    },
+    mode: input.mode ?? 'plan',
+    requestedBy: input.requestedBy ?? null,
+    reason: input.reason ?? null,
+    restored: planned
+      ? {
+          recoveryId: planned.recovery.id,
+          from: restorePointOf(planned),
+          asOf: asOf(planned),
+          why: planned.plan.why,
+          oldInstance: planned.recovery.live.instanceId,
+          newInstance: planned.recovery.recoveryInstanceId,
+          migrationsTakenAway: verified?.migrationsTakenAway ?? null,
+        }
+      : null,
+    measured: measure(startedAt, planned, steps),
+    decisions: decisionsOf(startedAt, input, planned, steps),
+    checks: steps.flatMap(({ state, result: found }) =>
+      (Checked.safeParse(found).data?.checks ?? []).flatMap((each) => {
+        const check = Check.safeParse(each);
+        return check.success ? [{ state, ...check.data }] : [];
+      }),
+    ),
+    steps,
+  };
+}
+
+/** Whatever was typed in: a recovery with a wrong input leaves a record, too. */
+function readInput(input: string | undefined): z.infer<typeof Input> {
+  return Input.safeParse(parsed(input ?? '{}')).data ?? {};
+}
+
+function restorePointOf({ recovery: { restorePoint } }: Planned): string {
+  return restorePoint.kind === 'snapshot'
+    ? `snapshot ${restorePoint.snapshotId ?? ''}`
+    : 'the automated backups';
+}
+
+function asOf({ recovery: { restorePoint } }: Planned): string {
+  return restorePoint.databaseTime ?? restorePoint.time ?? '';
+}
+
+function measure(
+  startedAt: string,
+  planned: Planned | undefined,
+  steps: readonly RecordedStep[],
+): RecoveryRecord['measured'] {
+  const done = (state: string) => steps.findLast((step) => step.state === state && step.outcome === 'done');
+  const proven = done('Prove')?.endedAt ?? null;
+  const fence = done('Fence');
+  const closed = fence?.endedAt ?? null;
+  return {
+    recoverySeconds: proven === null ? null : secondsBetween(startedAt, proven),
+    lossSeconds: closed === null || !planned ? null : secondsBetween(asOf(planned), closed),
+    closedSeconds: proven === null || !fence ? null : secondsBetween(fence.startedAt, proven),
+  };
+}
+
+function decisionsOf(
+  startedAt: string,
+  input: z.infer<typeof Input>,
+  planned: Planned | undefined,
+  steps: readonly RecordedStep[],
+): RecordedDecision[] {
+  const operator = input.requestedBy ?? 'not said';
+  const decisions: RecordedDecision[] = [
+    {
+      at: startedAt,
+      by: operator,
+      what: `to start mode "${input.mode ?? 'plan'}"`,
+      why: input.reason ?? null,
+    },
+  ];
+  if (planned) {
+    const at = steps.findLast(({ state }) => state === 'Plan')?.endedAt ?? startedAt;
+    decisions.push({
+      at,
+      by: 'the machine',
+      what: `to go back to ${restorePointOf(planned)}, as of ${asOf(planned)}`,
+      why: planned.plan.why,
+    });
+    decisions.push({
+      at,
+      by: input.retire === undefined ? 'the default' : operator,
+      what: `to ${planned.recovery.retire} the old instance afterwards`,
+      why: null,
+    });
+  }
+  if (input.verify?.accept && input.verify.accept.length > 0)
+    decisions.push({
+      at: startedAt,
+      by: operator,
+      what: `to accept failed checks: ${input.verify.accept.join(', ')}`,
+      why: null,
+    });
+  for (const step of steps) decisions.push(...decisionsIn(step));
+  // What is compared last counts: before the cutover not everything is made equal yet.
+  const compared = steps.findLast(({ result }) => Settings.safeParse(result).success);
+  if (compared) decisions.push(...differencesIn(compared));
+  return decisions.sort((one, other) => one.at.localeCompare(other.at));
+}
+
+function decisionsIn({
+  state,
+  startedAt,
+  endedAt,
+  result,
+  outcome,
+  problems,
+}: RecordedStep): RecordedDecision[] {
+  const at = endedAt ?? startedAt;
+  const answered = Answered.safeParse(result).data;
+  if (answered)
+    return [
+      {
+        at: answered.at ?? at,
+        by: answered.by ?? 'nobody',
+        what: `${answered.question}: ${answered.decision}`,
+        why: answered.reason ?? null,
+      },
+    ];
+  const [problem] = problems.slice(-1);
+  if (outcome === 'failed' && problem && !state.startsWith('Notify'))
+    return [
+      { at, by: 'the machine', what: `to give up at ${state}`, why: `${problem.error}: ${problem.message}` },
+    ];
+  const reasoned = Reasoned.safeParse(result).data;
+  return reasoned
+    ? [{ at, by: 'the machine', what: `at ${state}: ${wordsOf(result)}`, why: reasoned.reason }]
+    : [];
+}
+
+function differencesIn({ startedAt, endedAt, result }: RecordedStep): RecordedDecision[] {
+  return (Settings.safeParse(result).data?.settings ?? [])
+    .filter(({ equal }) => !equal)
+    .map(({ name, live, recovery, note }) => ({
+      at: endedAt ?? startedAt,
+      by: 'the machine',
+      what: `to accept that ${name} is ${recovery} instead of ${live}`,
+      why: note ?? null,
+    }));
+}
+
+/** `lifted: false` for what a step answers beside its reason. */
+function wordsOf(result: unknown): string {
+  const { reason: _, ...others } = z.record(z.string(), z.unknown()).parse(result);
+  return Object.entries(others)
+    .map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
+    .join(', ');
+}
+
+/** A state while the history is read. */
+interface OpenStep {
+  readonly state: string;
+  readonly startedAt: string;
+  endedAt: string | null;
+  outcome: RecordedStep['outcome'];
+  calls: number;
+  problems: Problem[];
+  result: unknown;
+}
+
+/**
+ * The tasks of an execution in the order in which they began. Events belong to the state that the events before them belong to,
+ * since branches run side by side; after a redrive they go on with the state that had not ended.
+ */
+function stepsOf(events: readonly HistoryEvent[]): { steps: RecordedStep[]; end: string | null } {
+  const steps: OpenStep[] = [];
+  const owners = new Map<number, OpenStep>();
+  let end: string | null = null;
+  for (const event of events) {
+    const at = iso(event.timestamp);
+    const { id = 0, previousEventId = 0, type = '' } = event;
+    if (event.stateEnteredEventDetails) {
+      end = event.stateEnteredEventDetails.name ?? null;
+      if (/^(Choice|Pass|Succeed|Fail)/.test(type)) continue;
+      const step: OpenStep = {
+        state: end ?? '',
+        startedAt: at,
+        endedAt: null,
+        outcome: 'not ended',
+        calls: 0,
+        problems: [],
+        result: undefined,
+      };
+      steps.push(step);
+      owners.set(id, step);
+      continue;
+    }
+    const owner =
+      type === 'ExecutionRedriven'
+        ? steps.findLast((step) => step.endedAt === null)
+        : owners.get(previousEventId);
+    if (!owner) continue;
+    owners.set(id, owner);
+    takeIn(owner, event, at);
+  }
+  return {
+    steps: steps.map((step) => ({
+      ...step,
+      seconds: step.endedAt === null ? null : secondsBetween(step.startedAt, step.endedAt),
+    })),
+    end,
+  };
+}
+
+function takeIn(step: OpenStep, event: HistoryEvent, at: string): void {
+  if (event.taskScheduledEventDetails) {
+    step.calls++;
+    return;
+  }
+  const failure =
+    event.taskFailedEventDetails ??
+    event.taskTimedOutEventDetails ??
+    event.taskStartFailedEventDetails ??
+    event.taskSubmitFailedEventDetails;
+  if (failure) {
+    step.outcome = 'failed';
+    addProblem(step.problems, failure.error ?? 'unknown', messageOf(failure.cause ?? ''), at);
+    return;
+  }
+  if (event.type === 'TaskSucceeded') step.outcome = 'done';
+  if (!event.stateExitedEventDetails) return;
+  step.endedAt = at;
+  // What a state of another kind than a task comes to.
+  if (step.calls === 0) step.outcome = 'done';
+  if (step.outcome === 'done') step.result = parsed(event.stateExitedEventDetails.output ?? 'null');
+}
+
+function addProblem(problems: Problem[], error: string, message: string, at: string): void {
+  const last = problems.at(-1);
+  if (last?.error === error && last.message === message)
+    problems.splice(-1, 1, { ...last, times: last.times + 1, until: at });
+  else problems.push({ error, message, times: 1, from: at, until: at });
+}
+
+/** What a function threw, without the place in its code. */
+function messageOf(cause: string): string {
+  const thrown = z.looseObject({ errorMessage: z.string() }).safeParse(parsed(cause));
+  return thrown.success ? thrown.data.errorMessage : cause;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function iso(date: Date | undefined): string {
+  return (date ?? new Date(0)).toISOString();
+}
+
+function secondsBetween(from: string, until: string): number {
+  return Math.round((Date.parse(until) - Date.parse(from)) / 100) / 10;
+}

@@ -1,0 +1,235 @@
+import {
+  GetObjectCommand,
+  ListObjectVersionsCommand,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
+import { RecoveryRecord } from '../../../lambdas/recovery-record';
+import { writeRecord, type WriteRecordDeps } from '../../../lambdas/steps/write-record';
+import { LIVE, PlayedMachine, Thrown, type Answer } from '../../machine/played-machine';
+
+const INPUT = {
+  mode: 'recover',
+  reason: 'checkout broken | since 10:02',
+  requestedBy: 'ada@example.com',
+  retire: 'delete',
+};
+
+/** Asked again twice, as while RDS restores. */
+const afterTwoTries: Answer = (_event, call) => {
+  if (call <= 2) throw new Thrown('InstanceNotReady', 'Instance x is "creating". Hint: Wait.');
+  return { instanceId: 'new', resourceId: 'db-NEW', host: 'new.example.com', port: 5432 };
+};
+
+describe('write-record', () => {
+  let machine: PlayedMachine;
+  let s3: S3Client;
+  beforeAll(async () => {
+    machine = await PlayedMachine.start();
+    s3 = client();
+  });
+  afterAll(async () => {
+    s3.destroy();
+    await machine.stop();
+  });
+
+  const client = (more: S3ClientConfig = {}) =>
+    new S3Client({ ...machine.served.client, forcePathStyle: true, ...more });
+  const write = (executionArn: string, more: Partial<WriteRecordDeps> = {}) =>
+    writeRecord(
+      { executionArn },
+      { stepFunctions: machine.client, environment: 'production', s3, bucket: 'records', ...more },
+    );
+
+  /** What stands in the bucket under the name that was answered. */
+  async function read(location: string): Promise<string> {
+    const Key = location.replace('s3://records/', '');
+    const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'records', Key }));
+    return (await Body?.transformToString()) ?? '';
+  }
+
+  async function recordOf(executionArn: string): Promise<{ record: RecoveryRecord; page: string }> {
+    const written = await write(executionArn);
+    if (!written.recorded) throw new Error(written.reason);
+    const text = await read(written.json);
+    return { record: RecoveryRecord.parse(JSON.parse(text)), page: await read(written.page) };
+  }
+
+  test('says who, why, what was restored, when each step was, what was checked and decided, and how long it took', async () => {
+    const { executionArn } = await machine.run(INPUT, { 'check-restored-instance': afterTwoTries });
+    const { record, page } = await recordOf(executionArn);
+
+    expect(record.execution).toMatchObject({
+      arn: executionArn,
+      status: 'SUCCEEDED',
+      end: 'Recovered',
+      error: null,
+      redrives: 0,
+    });
+    expect(record).toMatchObject({
+      requestedBy: 'ada@example.com',
+      reason: INPUT.reason,
+      restored: {
+        from: 'snapshot production-database-pre-migration-build-4711-0123456789',
+        oldInstance: LIVE.instanceId,
+        migrationsTakenAway: ['20251208120000_drop_details'],
+      },
+    });
+    // The steps in their order, each within the time of the one before it and the one after it.
+    const states = record.steps.map(({ state }) => state);
+    expect(states[0]).toBe('Plan');
+    expect(states).toEqual(
+      expect.arrayContaining(['StartRestore', 'Fence', 'Swap', 'Prove', 'Drain', 'Retire']),
+    );
+    for (const { startedAt, endedAt, seconds, outcome } of record.steps) {
+      expect(outcome).toBe('done');
+      expect((Date.parse(endedAt ?? '') - Date.parse(startedAt)) / 1000).toBeCloseTo(seconds ?? -1, 0);
+    }
+    const waiting = record.steps.find(({ state }) => state === 'CheckRestoredInstance');
+    expect(waiting).toMatchObject({
+      calls: 3,
+      problems: [{ error: 'InstanceNotReady', message: 'Instance x is "creating". Hint: Wait.', times: 2 }],
+    });
+    // The machine waited between the tries.
+    expect(waiting?.seconds).toBeGreaterThan(3);
+    // What was measured is what the steps say.
+    const proven = record.steps.find(({ state }) => state === 'Prove')?.endedAt ?? '';
+    const seconds = (Date.parse(proven) - Date.parse(record.execution.startedAt)) / 1000;
+    expect(record.measured.recoverySeconds).toBeCloseTo(seconds, 0);
+    const fenced = record.steps.find(({ state }) => state === 'Fence')?.endedAt ?? '';
+    expect(record.measured.lossSeconds).toBeCloseTo(
+      (Date.parse(fenced) - Date.parse(record.restored?.asOf ?? '')) / 1000,
+      0,
+    );
+    expect(record.measured.lossSeconds).toBeGreaterThanOrEqual(7 * 60);
+    expect(record.checks).toEqual([
+      {
+        state: 'Verify',
+        name: 'writable',
+        ok: true,
+        detail: 'A temporary table could be made | and dropped.',
+      },
+      { state: 'Prove', name: 'the secret names the new instance', ok: true, detail: 'It does.' },
+    ]);
+    expect(record.decisions.map(({ by, what, why }) => `${by}: ${what} (${why ?? ''})`)).toEqual([
+      'ada@example.com: to start mode "recover" (checkout broken | since 10:02)',
+      `the machine: to go back to ${record.restored?.from ?? ''}, as of ${record.restored?.asOf ?? ''} (It is the newest one that is available.)`,
+      'ada@example.com: to delete the old instance afterwards ()',
+      'the machine: at RecordPosition: masterUserKnown: true, recorded: false (The master user could not log in.)',
+      'the machine: to accept that AvailabilityZone is b instead of a (RDS chooses it)',
+    ]);
+
+    // The page says the same, and what people typed is no markup in it.
+    expect(page).toMatch(/^# Recovery recovery-1 of production\n/);
+    expect(page).toContain('| Why | checkout broken \\| since 10:02 |');
+    expect(page).toMatch(/\| CheckRestoredInstance \| \d+(\.\d)? s \| 3 \| done \|/);
+    expect(page).toMatch(/\| Time to recover \(RTO\) \| \d+(\.\d)? s, from the start/);
+    for (const line of page.split('\n').filter((each) => each.startsWith('| Verify')))
+      expect(line.split(/(?<!\\)\|/)).toHaveLength(6);
+  });
+
+  test('a failure is in it, with the first error and what was undone', async () => {
+    const { executionArn } = await machine.run(INPUT, {
+      prove: () => {
+        throw new Thrown('ProofFailed', 'The application cannot log in. Hint: Look.');
+      },
+    });
+    const { record, page } = await recordOf(executionArn);
+    expect(record.execution).toMatchObject({ status: 'FAILED', end: 'SwappedBack', error: 'ProofFailed' });
+    expect(record.measured).toMatchObject({ recoverySeconds: null, closedSeconds: null });
+    expect(record.steps.filter(({ outcome }) => outcome === 'failed').map(({ state }) => state)).toEqual([
+      'Prove',
+    ]);
+    expect(record.decisions.slice(-2).map(({ what, why }) => [what, why])).toEqual([
+      ['to give up at Prove', 'ProofFailed: The application cannot log in. Hint: Look.'],
+      ['at LiftFence: lifted: true', 'Its owner gave up.'],
+    ]);
+    expect(page).toContain('**SwappedBack** (FAILED)');
+    expect(page).toContain('Error: `ProofFailed`');
+  });
+
+  test('a wrong input leaves a record, without a plan', async () => {
+    const { executionArn } = await machine.run(
+      { mode: 'recover', bogus: 1 },
+      {
+        plan: () => {
+          throw new Thrown('InvalidInput', 'The input cannot be used.');
+        },
+      },
+    );
+    const { record, page } = await recordOf(executionArn);
+    expect(record).toMatchObject({
+      restored: null,
+      requestedBy: null,
+      execution: { end: 'PlanFailed', error: 'InvalidInput' },
+    });
+    expect(page).toContain('nothing: no plan could be made');
+  });
+
+  test('redriven, it is written again under the same name, and what was there stays as a version', async () => {
+    const { executionArn, status } = await machine.run(INPUT, {
+      retire: () => {
+        throw new Thrown('RetirementRefused', 'Somebody writes.');
+      },
+    });
+    expect(status).toBe('FAILED');
+    const first = await write(executionArn);
+    await machine.redrive(executionArn);
+    const second = await write(executionArn);
+    expect(first).toMatchObject({ recorded: true, status: 'FAILED' });
+    expect(second).toEqual({ ...first, status: 'SUCCEEDED' });
+    const { record } = await recordOf(executionArn);
+    expect(record.execution).toMatchObject({ end: 'Recovered', redrives: 1 });
+    // Both tries of the step, and the end between them, which the redrive went on from.
+    expect(record.steps.filter(({ state }) => state === 'Retire').map(({ outcome }) => outcome)).toEqual([
+      'failed',
+      'done',
+    ]);
+    const { Versions = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket: 'records' }));
+    const key = second.recorded ? second.json.replace('s3://records/', '') : '';
+    expect(Versions.filter(({ Key }) => Key === key)).toHaveLength(3);
+  });
+
+  test('a history of many pages is read to its end', async () => {
+    const { executionArn } = await machine.run(INPUT);
+    let pages = 0;
+    const unhook = machine.served.context.api.intercept(async ({ context, input }, next) => {
+      if (context.operation === 'GetExecutionHistory') {
+        pages++;
+        input['maxResults'] = 7;
+      }
+      return next();
+    });
+    const { record } = await recordOf(executionArn);
+    unhook();
+    expect(pages).toBeGreaterThan(10);
+    expect(record.execution.end).toBe('Recovered');
+    expect(record.steps.at(-1)).toMatchObject({ state: 'NotifyRecovered', outcome: 'done' });
+  });
+
+  test('a plan leaves none', async () => {
+    const { executionArn } = await machine.run({});
+    expect(await write(executionArn)).toMatchObject({
+      recorded: false,
+      execution: expect.any(String) as string,
+    });
+  });
+
+  test('what S3 refuses fails in its words; a lost answer is asked for again', async () => {
+    const { executionArn } = await machine.run(INPUT);
+    await expect(write(executionArn, { bucket: 'none' })).rejects.toMatchObject({ name: 'NoSuchBucket' });
+    const { api } = machine.served.context;
+    let failures = 0;
+    const unhook = api.intercept(async ({ context }, next) => {
+      const answer = await next();
+      // The answer is lost after the effect, twice.
+      if (context.operation === 'PutObject' && failures++ < 2) throw new Error('lost');
+      return answer;
+    });
+    const patient = client({ maxAttempts: 3 });
+    expect(await write(executionArn, { s3: patient })).toMatchObject({ recorded: true });
+    patient.destroy();
+    unhook();
+    expect(failures).toBe(4);
+  });
+});
