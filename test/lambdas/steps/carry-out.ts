@@ -102,9 +102,10 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
   let restored: InstanceAddress;
   try {
     await ask('start-restore', (recovery, deps) => startRestore({ recovery }, deps));
+    // Whatever becomes of it, the machine goes on.
     await ask('take-safety-snapshot', (recovery, deps) =>
       takeSafetySnapshot({ recovery }, { ...deps, environment: lab.environment }),
-    );
+    ).catch(() => undefined);
     restored = await ask('check-restored-instance', (recovery, deps) =>
       checkRestoredInstance({ recovery }, deps),
     );

@@ -16,6 +16,14 @@ export const NEVER_USED: readonly Explanation[] = [
       'The same for rds:DescribeDBInstanceAutomatedBackups by DbiResourceId. The sandbox takes the automated backups.',
   },
   {
+    sid: 'ReadMasterUser',
+    reason: 'Of match-settings, only when no known password of the master user works: side-by-side.test.ts.',
+  },
+  {
+    sid: 'MarkProgress',
+    reason: 'Of match-settings, only when it has something to ask for: side-by-side.test.ts.',
+  },
+  {
     sid: 'MatchInstance',
     actions: ['rds:ModifyDBInstance'],
     reason:
