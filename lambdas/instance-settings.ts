@@ -264,15 +264,16 @@ export function compareSettings(
       live: ofLive,
       recovery: ofRecovery,
       equal,
-      ...(equal ? {} : explanation(setting, isLater(setting))),
+      ...(equal ? {} : explanation(setting, done, isLater(setting))),
     };
   });
 }
 
-function explanation(setting: Setting, isLater: boolean): { note?: string } {
+/** Before the cutover what is worth failing for has none. After it all that is left is for a person. */
+function explanation(setting: Setting, done: 'to serve' | 'all', isLater: boolean): { note?: string } {
   if (setting.mayDiffer !== undefined) return { note: setting.mayDiffer };
   if (isLater) return { note: FOR_LATER };
-  return NOT_WORTH_FAILING.has(setting.name) ? { note: NOT_TAKEN } : {};
+  return done === 'all' || NOT_WORTH_FAILING.has(setting.name) ? { note: NOT_TAKEN } : {};
 }
 
 /** Throws SettingsDiffer where a setting differs and nothing says why that is fine: such an instance must not serve. */
