@@ -155,8 +155,8 @@ while :; do
       say 'The gate could not be asked. Do not migrate.'
       exit 3
     fi
-    status=creating
-    : > "$answer"
+    sleep 5
+    continue
   fi
   case $status in
     creating)

@@ -273,6 +273,9 @@ export interface VerificationCheck extends Check {
   severity: 'error' | 'warning';
 }
 
+const TakenAway = z.object({ name: z.string(), checksum: z.optional(z.string()) });
+type TakenAway = z.infer<typeof TakenAway>;
+
 export const VerifyEvent = OnRecoveryInstance;
 export interface VerifyResult {
   checks: VerificationCheck[];
@@ -280,6 +283,8 @@ export interface VerifyResult {
   migrations: string[];
   /** In the live database but not in the recovery instance; null where the live database could not be read. */
   migrationsTakenAway: string[] | null;
+  /** The same of every project in the database, with the first digits of the checksums that were applied. */
+  quarantine: TakenAway[] | null;
 }
 
 /**
@@ -356,7 +361,11 @@ export interface DrainResult {
 }
 
 /** Throws RetirementNotFinished until the old instance is gone and its final snapshot available; the machine asks again. */
-export const RetireEvent = RecoveryEvent;
+export const RetireEvent = z.object({
+  recovery: Recovery,
+  /** What Verify found; null, or left out: not known, and what the restore points say stands. */
+  quarantine: z.optional(z.nullable(z.array(TakenAway))),
+});
 export type RetireResult =
   | { retired: 'deleted'; instanceId: string; finalSnapshotId: string }
   | { retired: 'kept'; instanceId: string }

@@ -36,6 +36,8 @@ export interface Marker {
 const MAX_MARKERS = 10;
 /** The window trails the present by up to five minutes. More than this, and something is wrong with the backups. */
 const MAX_LAG_MINUTES = 15;
+/** Clocks differ by so much, and RDS rounds to seconds. */
+const MAX_AHEAD_MS = 5000;
 const NONE = '-';
 
 function markerName(deploymentId: string): string {
@@ -85,10 +87,15 @@ export async function backupWindow(
   }
 }
 
-/** Whether the automated backups of the instance reach up to now, but for the minutes that they always trail. */
+/**
+ * Whether the automated backups of the instance reach up to now, but for the minutes that they always trail. Where they reach
+ * beyond now our clock is wrong, and so would the marker be: a recovery would lose all that was written in between.
+ */
 export async function windowReachesNow(rds: RDSClient, resourceId: string, now: Date): Promise<boolean> {
   const window = await backupWindow(rds, resourceId);
-  return window !== undefined && window.to.getTime() >= now.getTime() - MAX_LAG_MINUTES * 60_000;
+  if (!window) return false;
+  const lag = now.getTime() - window.to.getTime();
+  return lag >= -MAX_AHEAD_MS && lag <= MAX_LAG_MINUTES * 60_000;
 }
 
 /** Writes the marker of a deployment and removes the oldest ones. RestoreTime knows whole seconds. */

@@ -82,6 +82,23 @@ export function addToQuarantine(
   return [...added, ...left];
 }
 
+/**
+ * The quarantine once it is known what a recovery took away: that, and no more, instead of what the restore points let expect.
+ * Where the database does not know a checksum, that of the restore point stays.
+ */
+export function correctQuarantine(
+  quarantine: readonly Quarantined[],
+  takenAway: readonly Migration[],
+  recoveryId: string,
+): Quarantined[] {
+  const known = takenAway.map(({ name, checksum }) => ({
+    name,
+    checksum: checksum ?? quarantine.find((held) => held.name === heldName(name))?.checksum,
+  }));
+  const others = quarantine.filter((held) => held.recoveryId !== recoveryId);
+  return addToQuarantine(others, known, recoveryId);
+}
+
 /** Keys of all tags of the quarantine, for RemoveTagsFromResource. */
 export function quarantineKeys(tags: readonly Tag[] | undefined): string[] {
   return entryKeys(tags, NAME);

@@ -237,6 +237,15 @@ export function functionPermissions(
         },
       },
       {
+        ...changeInstance('CorrectQuarantine', 'live', RECOVERY_INSTANCE_NAMES, [
+          'rds:RemoveTagsFromResource',
+        ]),
+        conditions: {
+          ...tagged('live'),
+          'ForAllValues:StringLike': { 'aws:TagKeys': 'migration-rollback:quarantine-*' },
+        },
+      },
+      {
         sid: 'MarkRetired',
         actions: ['rds:AddTagsToResource'],
         resources: [rds('db')],

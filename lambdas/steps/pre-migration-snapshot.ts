@@ -96,7 +96,7 @@ async function restorePoint(
       const request = { deploymentId: event.deploymentId, time: now, migrations: pending ?? [] };
       return ofTime((await writeMarker(deps.rds, live.instance, request)).time, instanceId, notes);
     }
-    notes.push('The automated backups do not reach up to now, so a snapshot is taken.');
+    notes.push('The automated backups do not end at this moment by our clock, so a snapshot is taken.');
   }
   return begin(event, live, deps, { snapshotId, database, pending });
 }

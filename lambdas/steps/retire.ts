@@ -2,12 +2,15 @@ import {
   AddTagsToResourceCommand,
   DeleteDBInstanceCommand,
   ModifyDBInstanceCommand,
+  RemoveTagsFromResourceCommand,
   type DBInstance,
   type DBSnapshot,
   type RDSClient,
+  type Tag,
 } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { Recovery, RetireResult } from '../contract';
+import type * as z from 'zod/mini';
+import type { Recovery, RetireEvent, RetireResult } from '../contract';
 import { readLogin } from '../database-url';
 import {
   RetirementNotFinished,
@@ -16,9 +19,10 @@ import {
   isAwsError,
   isDeletionForLater,
 } from '../errors';
+import { correctQuarantine, quarantineKeys, readQuarantine, writeQuarantine } from '../quarantine';
 import { addressOf, findInstance, findSnapshot, isTerminal, isUp } from '../rds';
 import { currentSecret } from '../secrets';
-import { readMarks, writeMarks, type Marks } from '../tags';
+import { readMarks, writeMarks, type Marks, type Migration } from '../tags';
 
 export interface RetireDeps {
   readonly rds: RDSClient;
@@ -29,14 +33,17 @@ export interface RetireDeps {
 }
 
 /**
- * Marks the recovery instance live, so that nothing takes it for one that may be discarded; marks the old instance retired
+ * Marks the recovery instance live, so that nothing takes it for one that may be discarded, and corrects its quarantine; marks the old instance retired
  * and, when asked to, deletes it with a final snapshot, its automated backups kept. Every proof is made anew at every call.
  * Throws RetirementNotFinished until done, RetirementRefused, SnapshotQuotaExceeded.
  */
-export async function retire({ recovery }: { recovery: Recovery }, deps: RetireDeps): Promise<RetireResult> {
+export async function retire(
+  { recovery, quarantine }: z.infer<typeof RetireEvent>,
+  deps: RetireDeps,
+): Promise<RetireResult> {
   const { rds } = deps;
   const { instanceId, resourceId } = recovery.live;
-  await mark(rds, await replacementOf(recovery, deps), 'live', recovery);
+  await markLive(rds, await replacementOf(recovery, deps), recovery, quarantine ?? undefined);
 
   if (recovery.live.state === 'gone') return { retired: 'gone', instanceId };
   const old = await findInstance(rds, instanceId);
@@ -181,19 +188,39 @@ async function finished(
   return { retired: 'deleted', instanceId, finalSnapshotId: recovery.finalSnapshotId };
 }
 
+/** Deployments wait for the end of the recovery, so none sees the quarantine before it is corrected. */
+async function markLive(
+  rds: RDSClient,
+  instance: DBInstance,
+  recovery: Recovery,
+  takenAway: readonly Migration[] | undefined,
+): Promise<void> {
+  const { DBInstanceArn: arn, TagList } = instance;
+  const held = readQuarantine(TagList);
+  const tags = writeQuarantine(takenAway ? correctQuarantine(held, takenAway, recovery.id) : held);
+  await mark(rds, instance, 'live', recovery, tags);
+  // Only now: whoever dies in between leaves a quarantine that holds too much.
+  const superfluous = quarantineKeys(TagList).filter((key) => !tags.some(({ Key }) => Key === key));
+  if (superfluous.length > 0)
+    await rds.send(new RemoveTagsFromResourceCommand({ ResourceName: arn, TagKeys: superfluous }));
+}
+
 async function mark(
   rds: RDSClient,
   instance: DBInstance,
   role: 'live' | 'retired',
   recovery: Recovery,
+  more: readonly Tag[] = [],
 ): Promise<void> {
   const marks = readMarks(instance.TagList);
   if (marks.role === role && marks['recovery-id'] === recovery.id) return;
-  await tag(rds, instance.DBInstanceArn, {
-    role,
-    environment: recovery.environment,
-    'recovery-id': recovery.id,
-  });
+  const { environment, id } = recovery;
+  await rds.send(
+    new AddTagsToResourceCommand({
+      ResourceName: instance.DBInstanceArn,
+      Tags: [...writeMarks({ role, environment, 'recovery-id': id }), ...more],
+    }),
+  );
 }
 
 /** A final snapshot is made by the delete call, which takes no tags. */

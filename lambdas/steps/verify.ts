@@ -5,10 +5,11 @@ import { check, isWritable } from '../database-checks';
 import { fact, readFacts, type DatabaseFacts, type Fact } from '../database-facts';
 import { readLogin } from '../database-url';
 import { RollbackError, VerificationFailed } from '../errors';
-import { recorded, type MigrationTable } from '../migrations';
+import { LEDGER, recorded, type MigrationTable } from '../migrations';
 import { withConnection, type Connection, type Login } from '../postgres';
 import { countRows, type RowCounts } from '../row-counts';
 import { currentSecret } from '../secrets';
+import { shortChecksum } from '../tags';
 import { runTeamChecks, type TeamCheck } from '../team-checks';
 import { judge } from '../verification';
 
@@ -65,6 +66,7 @@ export async function verify(
     checks,
     migrations: applied(copy.migrations),
     migrationsTakenAway: lively ? takenAway(lively.facts.migrations, applied(copy.migrations)) : null,
+    quarantine: lively ? toQuarantine(lively.facts.migrations, copy.migrations) : null,
   };
 }
 
@@ -139,4 +141,25 @@ function takenAway(live: Fact<readonly MigrationTable[]>, restored: readonly str
   if ('unknown' in live) return null;
   const now = recorded(live.value[0]);
   return [...new Set([...now.applied, ...now.failed])].filter((name) => !restored.includes(name));
+}
+
+/** Of every project: what its table has in the live database and not in the copy. Oldest first in each. */
+function toQuarantine(
+  live: Fact<readonly MigrationTable[]>,
+  copy: Fact<readonly MigrationTable[]>,
+): VerifyResult['quarantine'] {
+  if ('unknown' in live || 'unknown' in copy) return null;
+  return live.value.flatMap(({ schema, table, rows }) => {
+    const restored = copy.value.find((one) => one.schema === schema && one.table === table);
+    const left = new Set(restored?.rows.flatMap(({ name, state }) => (state === 'applied' ? [name] : [])));
+    const gone = new Map(
+      rows
+        .filter(({ name, state }) => state !== 'rolled back' && !left.has(name))
+        .map(({ name, checksum }) => [name, checksum]),
+    );
+    // The ledger has another kind of checksum than CI.
+    return [...gone].map(([name, checksum]) =>
+      table === LEDGER ? { name } : { name, checksum: shortChecksum(checksum) },
+    );
+  });
 }

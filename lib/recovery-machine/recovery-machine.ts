@@ -264,7 +264,11 @@ export class RecoveryMachine extends Construct {
 
   private retire(onError: sfn.IChainable): sfn.TaskStateBase {
     return this.states.step(
-      { name: 'Retire', event: { recovery: jsonata('$recovery') }, assign: { retirement: RESULT } },
+      {
+        name: 'Retire',
+        event: { recovery: jsonata('$recovery'), quarantine: jsonata('$verification.quarantine') },
+        assign: { retirement: RESULT },
+      },
       onError,
     );
   }

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { DescribeDBSnapshotsCommand } from '@aws-sdk/client-rds';
@@ -161,6 +161,7 @@ test('two jobs at once and one killed half-way end with one snapshot', async () 
 test('what cannot be asked fails the job, and wrong usage says how', async () => {
   const unknown = await ended(job(['before', '--env', 'nowhere', '--deployment-id', 'x']));
   expect(unknown).toMatchObject({ code: 3 });
+  expect(unknown.log).not.toContain('%');
   expect(await ended(job(['before', '--env', 'production']))).toMatchObject({ code: 2 });
   expect(await gate('x', '--migrations', 'nowhere')).toMatchObject({ code: 2 });
   const strange = await gate('a "quoted" \\ id');
@@ -206,4 +207,42 @@ test('the GitHub action runs the script with its inputs', async () => {
   });
   expect(await ended(child)).toMatchObject({ code: 0 });
   expect(readFileSync(output, 'utf8')).toMatch(/^status=available$/m);
+});
+
+test('the GitLab template asks the gate, migrates, and records how it ended', async () => {
+  const Template = z.strictObject({
+    '.migrate-with-restore-point': z.strictObject({
+      variables: z.record(z.string(), z.string()),
+      id_tokens: z.object({ GATE_ID_TOKEN: z.object({ aud: z.literal('sts.amazonaws.com') }) }),
+      script: z.array(z.string()),
+    }),
+  });
+  const template = Template.parse(parse(readFileSync(join(ROOT, 'ci', 'gitlab.yml'), 'utf8')));
+  const { variables, script } = template['.migrate-with-restore-point'];
+  symlinkSync(join(ROOT, 'ci'), join(project.directory, 'ci'));
+  const asked = join(sandbox.context.directory, 'npx');
+  writeFileSync(join(bin, 'npx'), `#!/bin/sh\necho "$@" >> '${asked}'\nexit "$MIGRATION_ENDS"\n`);
+  chmodSync(join(bin, 'npx'), 0o755);
+  const run = (id: string, ends: string) =>
+    ended(
+      spawn('/bin/sh', ['-e', '-c', script.join('\n')], {
+        cwd: project.directory,
+        env: {
+          PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
+          ...variables,
+          CI_JOB_ID: id,
+          CI_PROJECT_PATH: 'shop/backend',
+          GATE_ID_TOKEN: 'token',
+          MIGRATION_ENDS: ends,
+        },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      }),
+    );
+  const outcome = async (id: string) =>
+    readMarks((await snapshotsOf(`shop/backend job ${id}`))[0]?.TagList).outcome;
+  expect(await run('1', '0')).toMatchObject({ code: 0 });
+  expect(await outcome('1')).toBe('succeeded');
+  expect(await run('2', '1')).toMatchObject({ code: 1 });
+  expect(await outcome('2')).toBe('failed');
+  expect(readFileSync(asked, 'utf8')).toBe('prisma migrate deploy\nprisma migrate deploy\n');
 });

@@ -97,3 +97,21 @@ test('of every week with a good unexpired scheduled one, one stays', () => {
     }),
   );
 });
+
+test('a clock that is off by an hour deletes what expires in that hour, and no more', () => {
+  const hour = 3_600_000;
+  const boundaries = ({ takenAt, expiresAt }: KnownSnapshot): number[] => [
+    expiresAt?.getTime() ?? Infinity,
+    takenAt.getTime() + rules.dailyDays * DAY,
+  ];
+  fc.assert(
+    fc.property(catalogue, (snapshots) => {
+      const now = deleted(snapshots);
+      const fast = deleted(snapshots, new Date(NOW.getTime() + hour));
+      const slow = deleted(snapshots, new Date(NOW.getTime() - hour));
+      expect(now).toEqual(expect.arrayContaining(slow));
+      for (const early of fast.filter((one) => !now.includes(one)))
+        expect(boundaries(early).some((at) => at > NOW.getTime() && at <= NOW.getTime() + hour)).toBe(true);
+    }),
+  );
+});

@@ -445,6 +445,15 @@ describe('what else stands in the way', () => {
     [{ deploymentId: '' }, 'deploymentId'],
     [{ deploymentId: 'x', migrations: [{ name: 'm', checksum: 'short' }] }, 'migrations.0.checksum'],
     [{ deploymentId: 'x', restorePoint: 'later' }, 'restorePoint'],
+    [{}, 'deploymentId'],
+    [{ deploymentId: 4711 }, 'deploymentId'],
+    [{ deploymentId: 'd'.repeat(201) }, 'deploymentId'],
+    [{ deploymentId: 'x', schema: 's'.repeat(64) }, 'schema'],
+    [{ deploymentId: 'x', outcome: 'maybe' }, 'outcome'],
+    [{ deploymentId: 'x', migrations: { name: 'm' } }, 'migrations'],
+    [{ deploymentId: 'x', migrations: [{ name: 'm'.repeat(256) }] }, 'migrations.0.name'],
+    [{ deploymentId: 'x', migrations: [{ name: 'm', checksum: 'A'.repeat(64) }] }, 'migrations.0.checksum'],
+    [{ deploymentId: 'x', migrations: [{ name: 'm', applied: true }] }, 'migrations.0.applied'],
     [null, 'the whole'],
   ])('%j is refused by field', async (event, field) => {
     expect(await preMigrationSnapshot(event, lab)).toMatchObject({
@@ -455,7 +464,60 @@ describe('what else stands in the way', () => {
   });
 });
 
+describe('what is strange, and not wrong', () => {
+  test.each([`${'部署'.repeat(100)}`, '../../etc', '--', `it's "quoted"\n\u0000`, '🚀'.repeat(50)])(
+    'the deployment %j gets a snapshot of its own, the same at every try',
+    async (deploymentId) => {
+      const answer = await ask({ deploymentId });
+      if (!('snapshotId' in answer)) throw new Error(JSON.stringify(answer));
+      expect(answer.snapshotId).toMatch(/^[a-z](?:-?[a-z0-9])*$/);
+      expect(await final({ deploymentId })).toMatchObject({
+        status: 'available',
+        snapshotId: answer.snapshotId,
+      });
+      const other = await ask({ deploymentId: `${deploymentId.slice(0, 199)}x` });
+      expect(other).toMatchObject({
+        snapshotId: expect.not.stringMatching(`^${answer.snapshotId}$`) as string,
+      });
+    },
+  );
+
+  test('tags of the quarantine and of markers that somebody edited', async () => {
+    const { DBInstanceArn: ResourceName } = await live();
+    const tags = {
+      quarantine: 'no colon :: 2_bad:zz:zz a:b:c:d',
+      'lifted-0123456789': 'nonsense',
+      'point-0123456789': 'yesterday - nobody',
+      'point-abcdefabcd': '2026-11-21T10:00:00Z',
+    };
+    const keys = Object.keys(tags).map((key) => `migration-rollback:${key}`);
+    const Tags = Object.values(tags).map((Value, index) => ({ Key: keys[index], Value }));
+    await lab.rds.send(new AddTagsToResourceCommand({ ResourceName, Tags }));
+    // In doubt it is refused: the content is not the one that the tag names, so a checksum helps.
+    expect(await ask({ deploymentId: 'strange', migrations: [{ name: '2_bad' }] })).toMatchObject({
+      status: 'refused',
+      error: 'MigrationQuarantined',
+    });
+    expect(await final({ deploymentId: 'strange', migrations: [{ name: '3_good' }] })).toMatchObject({
+      status: 'available',
+    });
+    await lab.rds.send(new RemoveTagsFromResourceCommand({ ResourceName, TagKeys: keys }));
+  });
+});
+
 describe('a point in time', () => {
+  test.each([-1, 1])('a clock that is off by %d h does not mark a wrong moment', async (hours) => {
+    await until(live, ({ LatestRestorableTime }) => LatestRestorableTime !== undefined);
+    const off = lab.gate({ now: () => new Date(lab.now().getTime() + hours * 3_600_000) });
+    const event = { deploymentId: `clock ${hours}`, restorePoint: 'point-in-time' };
+    // A snapshot instead: RDS knows the time of that itself.
+    expect(await preMigrationSnapshot(event, off)).toMatchObject({
+      status: 'creating',
+      snapshotId: containing('pre-migration'),
+    });
+    expect(await final(event)).toMatchObject({ status: 'available' });
+  });
+
   test('is a marker, made in one go, the same when asked again; the outcome is recorded with it', async () => {
     await until(live, ({ LatestRestorableTime }) => LatestRestorableTime !== undefined);
     const event = {

@@ -1,7 +1,12 @@
-import { ModifyDBInstanceCommand, RemoveTagsFromResourceCommand } from '@aws-sdk/client-rds';
+import {
+  AddTagsToResourceCommand,
+  ModifyDBInstanceCommand,
+  RemoveTagsFromResourceCommand,
+} from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { InstanceAddress, MatchSettingsResult, Recovery } from '../../../lambdas/contract';
 import { readLogin } from '../../../lambdas/database-url';
+import { addToQuarantine, readQuarantine, writeQuarantine } from '../../../lambdas/quarantine';
 import { currentSecret } from '../../../lambdas/secrets';
 import { applicationDatabase } from '../../../lambdas/steps/application-database';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
@@ -43,6 +48,11 @@ const migrate = (name: string): Promise<unknown> =>
   lab.sql(
     `insert into _prisma_migrations (id, checksum, finished_at, migration_name) values ('${name}', 'x', now(), '${name}')`,
   );
+
+async function quarantined({ instanceId }: InstanceAddress): Promise<string[]> {
+  const { TagList } = (await lab.instance(instanceId)) ?? {};
+  return readQuarantine(TagList).map(({ name, checksum, recoveryId }) => `${name}:${checksum}:${recoveryId}`);
+}
 
 async function restored(recovery: Recovery): Promise<InstanceAddress> {
   await startRestore({ recovery }, lab);
@@ -88,10 +98,23 @@ test('a whole recovery, every step twice', async () => {
     applicationRole: 'orders_app',
     applicationPassword: 'already current',
   });
-  expect(await verify({ recovery, instance }, lab)).toMatchObject({
+  const verified = await verify({ recovery, instance }, lab);
+  expect(verified).toMatchObject({
     migrations: ['1_start'],
     migrationsTakenAway: ['2_bad'],
+    quarantine: [{ name: '2_bad', checksum: 'x' }],
   });
+  expect(await quarantined(instance)).toEqual([`2_bad:undefined:${recovery.id}`]);
+  // Restore points may have been made for migrations that never ran, so many that they need a second tag.
+  const never = Array.from({ length: 6 }, (_, index) => ({ name: `3_never_${index}_${'n'.repeat(50)}` }));
+  const earlier = [{ name: '0_before', checksum: 'a', recoveryId: '0123456789' }];
+  const expected = addToQuarantine(earlier, [...never, { name: '2_bad' }], recovery.id);
+  await lab.rds.send(
+    new AddTagsToResourceCommand({
+      ResourceName: (await lab.instance(instance.instanceId))?.DBInstanceArn,
+      Tags: writeQuarantine(expected),
+    }),
+  );
 
   const swapped = await swap({ recovery, instance }, lab);
   expect(await swap({ recovery, instance }, lab)).toEqual(swapped);
@@ -105,7 +128,10 @@ test('a whole recovery, every step twice', async () => {
   expect(await finishSettings({ recovery, instance }, lab)).toEqual({ settings });
 
   expect(await drain({ recovery }, lab)).toEqual({ sessions: 0 });
-  const retired = await again('RetirementNotFinished', () => retire({ recovery }, lab));
+  const { quarantine } = verified;
+  const retired = await again('RetirementNotFinished', () => retire({ recovery, quarantine }, lab));
+  // What was really taken away, with the checksum that was applied, and what was there before.
+  expect(await quarantined(instance)).toEqual([`2_bad:x:${recovery.id}`, '0_before:a:0123456789']);
   expect(retired).toEqual({
     retired: 'deleted',
     instanceId: 'orders',

@@ -65,6 +65,12 @@ export const NEVER_USED: readonly Explanation[] = [
       'Only where a recovery has claimed the database before: whether it still runs. test/lambdas/recovery-claim.test.ts.',
   },
   {
+    sid: 'CorrectQuarantine',
+    reason:
+      'Only where restore points were made for migrations that never ran, so many that they need another tag: ' +
+      'test/lambdas/steps/recovery.test.ts.',
+  },
+  {
     sid: 'PinSecretVersions',
     reason:
       'The schedule pins only a version that the gate has not pinned, and the reaper releases only what no snapshot needs any more.',

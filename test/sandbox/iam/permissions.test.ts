@@ -24,7 +24,12 @@ const marks = (role: string): { Key: string; Value: string }[] => [
 beforeAll(async () => {
   sandbox = await Sandbox.start({ clock: new RealClock(), durations: durations('quick') });
   const { rds, secrets } = sandbox.clients();
-  const instances = { live: [], 'live-rec-1': marks('recovery-instance'), old: marks('retired') };
+  const instances = {
+    live: [],
+    'live-rec-1': marks('recovery-instance'),
+    'live-rec-0': marks('live'),
+    old: marks('retired'),
+  };
   for (const [id, tags] of Object.entries(instances))
     await rds.send(
       new CreateDBInstanceCommand({
@@ -492,6 +497,12 @@ const CASES: readonly Case[] = [
   ),
   rdsCall(
     'retire',
+    'RemoveTagsFromResource',
+    { ResourceName: arn('db:live-rec-0'), TagKeys: ['migration-rollback:quarantine-2'] },
+    { CorrectQuarantine: { action: 'rds:RemoveTagsFromResource', resource: arn('db:live-rec-0') } },
+  ),
+  rdsCall(
+    'retire',
     'AddTagsToResource',
     { ResourceName: arn('db:live'), Tags: marks('retired') },
     {
@@ -582,6 +593,11 @@ const NEVER: readonly (readonly [FunctionName, string, object])[] = [
   ['end-drill', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
   ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', FinalDBSnapshotIdentifier: 'live-final-1' }],
   ['retire', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', DeletionProtection: false }],
+  [
+    'retire',
+    'RemoveTagsFromResource',
+    { ResourceName: arn('db:live-rec-0'), TagKeys: ['migration-rollback:recovery-id'] },
+  ],
   ['retire', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('recovery-instance') }],
   ['retire', 'AddTagsToResource', { ResourceName: arn('db:old'), Tags: marks('live') }],
   ['match-settings', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', MasterUserPassword: 'x' }],
