@@ -1,3 +1,5 @@
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { S3Client } from '@aws-sdk/client-s3';
@@ -21,6 +23,14 @@ export function rdsClient(): RDSClient {
 
 export function secretsManagerClient(): SecretsManagerClient {
   return new SecretsManagerClient(CONFIGURATION);
+}
+
+export function ecsClient(): ECSClient {
+  return new ECSClient(CONFIGURATION);
+}
+
+export function eventBridgeClient(): EventBridgeClient {
+  return new EventBridgeClient(CONFIGURATION);
 }
 
 export function stepFunctionsClient(): SFNClient {

@@ -15,12 +15,18 @@ const snapshotName = text(255).check(z.regex(/^(?:rds:)?[A-Za-z][A-Za-z0-9-]*$/)
 export const ENVIRONMENTS = ['production', 'staging', 'development'] as const;
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 
+/** An ECS service that reads DATABASE_URL when its tasks start. */
+const Consumer = z.object({ cluster: z.string(), service: z.string() });
+export type Consumer = z.infer<typeof Consumer>;
+
 /** How the recoveries of an environment are carried out; from the table of environments, handed to a function as JSON. */
 const RecoveryRules = z.object({
   /** A person approves before the secret is moved. */
   approveCutover: z.boolean(),
   /** A person approves before the old instance is deleted. */
   approveRetirement: z.boolean(),
+  /** Restarted after the swap. */
+  consumers: z.array(Consumer),
 });
 export type RecoveryRules = z.infer<typeof RecoveryRules>;
 
@@ -347,6 +353,20 @@ export interface ProveResult {
   checks: Check[];
 }
 
+export const RestartConsumersEvent = z.object({
+  recovery: Recovery,
+  /** The secret version that Swap made current, and when, ISO 8601. */
+  versionId: z.string(),
+  swappedAt: z.string(),
+});
+export interface RestartConsumersResult {
+  services: { cluster: string; service: string; deploymentId: string }[];
+}
+
+/** Throws ConsumersNotConnected until the application has a session on the new instance; the machine asks again. */
+export const ProveConsumersEvent = OnRecoveryInstance;
+export type ProveConsumersResult = { expected: false } | { expected: true; sessions: number };
+
 /** Undoes a swap as far as it went. */
 export const SwapBackEvent = RecoveryEvent;
 export interface SwapBackResult {
@@ -665,6 +685,8 @@ export const FUNCTIONS = [
   'fence',
   'swap',
   'prove',
+  'restart-consumers',
+  'prove-consumers',
   'finish-settings',
   'swap-back',
   'lift-fence',
@@ -697,6 +719,7 @@ export const NOT_YET_ERRORS = {
   'end-drill': 'DiscardNotFinished',
   fence: 'SessionsNotEnded',
   'finish-settings': 'SettingsNotMatched',
+  'prove-consumers': 'ConsumersNotConnected',
   drain: 'StillConnected',
   retire: 'RetirementNotFinished',
   discard: 'DiscardNotFinished',
@@ -717,6 +740,7 @@ export const DATABASE_FUNCTIONS = [
   'lift-fence',
   'swap',
   'prove',
+  'prove-consumers',
   'drain',
 ] as const satisfies readonly FunctionName[];
 

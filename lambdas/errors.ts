@@ -36,6 +36,11 @@ export class SessionsNotEnded extends RollbackError {
   override readonly name = 'SessionsNotEnded';
 }
 
+/** The application has no session on the new instance so far. */
+export class ConsumersNotConnected extends RollbackError {
+  override readonly name = 'ConsumersNotConnected';
+}
+
 /** Somebody still has a session on the old instance. */
 export class StillConnected extends RollbackError {
   override readonly name = 'StillConnected';
@@ -167,6 +172,11 @@ export class FenceFailed extends RollbackError {
 /** The proof after the swap says no. */
 export class ProofFailed extends RollbackError {
   override readonly name = 'ProofFailed';
+}
+
+/** Services that the table names could not be restarted. */
+export class ConsumersNotRestarted extends RollbackError {
+  override readonly name = 'ConsumersNotRestarted';
 }
 
 /** One of the proofs that must come before deleting the old instance is missing. */

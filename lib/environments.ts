@@ -69,6 +69,8 @@ export interface RecoverySettings {
   readonly approveCutover: boolean;
   /** Whether a person has to approve before the old instance is deleted. */
   readonly approveRetirement: boolean;
+  /** The ECS services that read DATABASE_URL at their start: they are restarted after the swap. Others can follow the event. */
+  readonly consumers: readonly { readonly cluster: string; readonly service: string }[];
 }
 
 /** When a recovery is rehearsed. */
@@ -140,7 +142,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       newestAtMostHours: 36,
     },
     drills: { dayOfWeek: 'SUN', hour: 5, timeZone: 'UTC', newestAtMostDays: 8 },
-    recovery: { approveCutover: false, approveRetirement: true },
+    recovery: { approveCutover: false, approveRetirement: true, consumers: [] },
     logDays: RetentionDays.ONE_YEAR,
     notify: [],
     price: {
@@ -174,7 +176,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       newestAtMostHours: 36,
     },
     drills: null,
-    recovery: { approveCutover: false, approveRetirement: false },
+    recovery: { approveCutover: false, approveRetirement: false, consumers: [] },
     logDays: RetentionDays.ONE_MONTH,
     notify: [],
     price: {
@@ -261,6 +263,14 @@ export function checkSettings(settings: EnvironmentSettings): void {
     );
   checkSchedule(settings, refuse);
   checkDrills(settings, refuse);
+  for (const consumer of settings.recovery?.consumers ?? [])
+    for (const [field, name] of Object.entries(consumer))
+      if (!/^[A-Za-z0-9_-]{1,255}$/.test(name))
+        refuse(
+          `recovery.consumers.${field}`,
+          name,
+          'Write the name, not the ARN, of an ECS cluster and service.',
+        );
   if (settings.ci && !/^[\w.-]+(\/[\w.-]+)+$/.test(settings.ci.repository))
     refuse('ci.repository', settings.ci.repository, 'Write owner/name, without patterns.');
   for (const address of settings.notify)

@@ -22,6 +22,8 @@ export const RUNS_IN_VPC: {
   fence: true,
   swap: true,
   prove: true,
+  'restart-consumers': false,
+  'prove-consumers': true,
   'finish-settings': false,
   'swap-back': false,
   'lift-fence': true,

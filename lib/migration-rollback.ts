@@ -95,7 +95,13 @@ const DEFAULT_SCHEDULE: SnapshotSchedule = {
   newestAtMostHours: 36,
 };
 
-const DEFAULT_RECOVERY: RecoverySettings = { approveCutover: false, approveRetirement: true };
+const DEFAULT_RECOVERY: RecoverySettings = {
+  approveCutover: false,
+  approveRetirement: true,
+  consumers: [],
+};
+/** The functions that know how recoveries are carried out. */
+const NEED_RECOVERY_RULES: readonly AnyFunctionName[] = ['plan', 'restart-consumers', 'prove-consumers'];
 
 type AnyFunctionName = FunctionName | RestorePointFunctionName;
 /** The functions that know how long snapshots stay. */
@@ -205,8 +211,15 @@ export class MigrationRollback extends Construct {
       resourceName: machineName,
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
-    const recoveryRules: RecoveryRules = props.recovery ?? DEFAULT_RECOVERY;
-    const scope = { environment, databaseUrlSecret, masterSecret, machineName };
+    const recovery = props.recovery ?? DEFAULT_RECOVERY;
+    const recoveryRules: RecoveryRules = { ...recovery, consumers: [...recovery.consumers] };
+    const scope = {
+      environment,
+      databaseUrlSecret,
+      masterSecret,
+      machineName,
+      consumers: recovery.consumers,
+    };
     const permissions = {
       ...functionPermissions(this, scope),
       ...restorePointPermissions(this, scope),
@@ -227,7 +240,7 @@ export class MigrationRollback extends Construct {
           MASTER_SECRET_ID: masterSecret.secretArn,
           SNAPSHOT_RETENTION_DAYS: String(snapshotRetentionDays),
           ...(NEED_RULES.includes(name) && { RETENTION_RULES: JSON.stringify(rules) }),
-          ...(name === 'plan' && { RECOVERY_RULES: JSON.stringify(recoveryRules) }),
+          ...(NEED_RECOVERY_RULES.includes(name) && { RECOVERY_RULES: JSON.stringify(recoveryRules) }),
           ...(name === 'decide' && { RECOVERY_MACHINE_ARN: machineArn }),
           ...(name === 'reap-snapshots' &&
             props.drills && { DRILL_RULES: drillRules(this, machineArn, props.drills) }),
@@ -252,6 +265,8 @@ export class MigrationRollback extends Construct {
       fence: make('fence'),
       swap: make('swap'),
       prove: make('prove'),
+      'restart-consumers': make('restart-consumers'),
+      'prove-consumers': make('prove-consumers'),
       'finish-settings': make('finish-settings'),
       'swap-back': make('swap-back'),
       'lift-fence': make('lift-fence'),

@@ -10,6 +10,8 @@ export interface PermissionScope {
   readonly databaseUrlSecret: ISecret;
   readonly masterSecret: ISecret;
   readonly machineName: string;
+  /** ECS services that are restarted after a swap. */
+  readonly consumers: readonly { readonly cluster: string; readonly service: string }[];
 }
 
 const ROLE_TAG = 'migration-rollback:role';

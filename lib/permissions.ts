@@ -16,7 +16,7 @@ export function functionPermissions(
   scope: Construct,
   permissions: PermissionScope,
 ): Readonly<Record<FunctionName, readonly Permission[]>> {
-  const { databaseUrlSecret, machineName } = permissions;
+  const { databaseUrlSecret, machineName, consumers } = permissions;
   const {
     stack,
     arn,
@@ -215,6 +215,35 @@ export function functionPermissions(
           'allows roles to be handed to that monitoring and to nothing else.',
       },
     ],
+    'restart-consumers': [
+      ...(consumers.length === 0
+        ? []
+        : [
+            {
+              sid: 'RestartConsumers',
+              actions: ['ecs:DescribeServices', 'ecs:UpdateService'],
+              resources: consumers.map(({ cluster, service }) =>
+                stack.formatArn({
+                  service: 'ecs',
+                  resource: 'service',
+                  resourceName: `${cluster}/${service}`,
+                }),
+              ),
+            },
+          ]),
+      {
+        sid: 'TellOfCutover',
+        actions: ['events:PutEvents'],
+        resources: [stack.formatArn({ service: 'events', resource: 'event-bus', resourceName: 'default' })],
+        conditions: {
+          'ForAllValues:StringEquals': {
+            'events:source': 'migration-rollback',
+            'events:detail-type': 'Database cutover',
+          },
+        },
+      },
+    ],
+    'prove-consumers': [readUrl],
     'swap-back': [
       {
         sid: 'MoveDatabaseUrlBack',

@@ -47,6 +47,11 @@ export class RecoveryMachine extends Construct {
     const swapBack = failures.swapBack(discard);
     const oldInstanceKept = failures.oldInstanceKept();
 
+    const proveConsumers = this.states.onRecoveryInstance(
+      'ProveConsumers',
+      'consumersProof',
+      oldInstanceKept.tell,
+    );
     const finishSettings = this.states.onRecoveryInstance('FinishSettings', 'settings', oldInstanceKept.tell);
     const cutoverNotApproved = failures.cutoverNotApproved();
 
@@ -78,12 +83,15 @@ export class RecoveryMachine extends Construct {
         .when(failedIn('Retire'), retire)
         .when(failedIn('AskForRetirement'), askForRetirement)
         .when(failedIn('Drain'), drain)
+        .when(failedIn('ProveConsumers'), proveConsumers)
         .otherwise(finishSettings),
     );
 
     fence
       .next(this.swap(swapBack))
       .next(this.prove(swapBack))
+      .next(this.restartConsumers(proveConsumers))
+      .next(proveConsumers)
       .next(finishSettings)
       .next(drain)
       .next(approveRetirement);
@@ -240,7 +248,15 @@ export class RecoveryMachine extends Construct {
   }
 
   private swap(onError: sfn.IChainable): sfn.TaskStateBase {
-    return this.states.onRecoveryInstance('Swap', 'swap', onError);
+    return this.states.step(
+      {
+        name: 'Swap',
+        event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
+        // What is deployed from now on has the new value.
+        assign: { swap: RESULT, swappedAt: '$now()' },
+      },
+      onError,
+    );
   }
 
   private prove(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -256,6 +272,31 @@ export class RecoveryMachine extends Construct {
       },
       onError,
     );
+  }
+
+  /** Where they cannot be restarted people are told and the recovery goes on: the swap is good, and they may do it by hand. */
+  private restartConsumers(goOn: sfn.IChainable): sfn.TaskStateBase {
+    const tell = this.states.notify(
+      'NotifyNotRestarted',
+      'ACT NOW: restart the application',
+      `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " and works, but restarting its consumers failed with " & $consumers.problem & ` +
+        `"\\nThey have no database until they are restarted. The recovery goes on and waits for them."`,
+      goOn,
+    );
+    tell.next(goOn);
+    const restart = this.states.step({
+      name: 'RestartConsumers',
+      event: {
+        recovery: jsonata('$recovery'),
+        versionId: jsonata('$swap.versionId'),
+        swappedAt: jsonata('$swappedAt'),
+      },
+      assign: { consumers: RESULT },
+    });
+    restart.addCatch(tell, {
+      assign: { consumers: { problem: jsonata(`$states.errorOutput.Error & ": " & ${ERROR_MESSAGE}`) } },
+    });
+    return restart;
   }
 
   private drain(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -313,6 +354,7 @@ export class RecoveryMachine extends Construct {
           verification: jsonata('$verification'),
           swap: jsonata('$swap'),
           proof: jsonata('$proof.checks'),
+          consumers: jsonata('$merge([$consumers, $consumersProof])'),
           retirement: jsonata('$retirement'),
           approvals: jsonata('$approvals'),
         },

@@ -35,6 +35,8 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   fence: steady('SessionsNotEnded', Duration.seconds(1), Duration.minutes(5)),
   // The first backup.
   'finish-settings': growing('SettingsNotMatched', Duration.hours(12)),
+  // Tasks are placed, started and let through by the load balancer; somebody may have to see to it.
+  'prove-consumers': steady('ConsumersNotConnected', Duration.seconds(5), Duration.minutes(30)),
   // Connection pools of old tasks hold on until the tasks are replaced.
   drain: steady('StillConnected', Duration.seconds(10), Duration.minutes(30)),
   // The final snapshot of a big database is incremental, but not quick.

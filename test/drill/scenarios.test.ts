@@ -124,6 +124,8 @@ const CUTOVER = [
   'Fence',
   'Swap',
   'Prove',
+  'RestartConsumers',
+  'ProveConsumers',
   'FinishSettings',
   'Drain',
   'ApproveRetirement?',

@@ -124,8 +124,11 @@ test('a safety snapshot that cannot be taken stops no recovery', () => {
 });
 
 test('every other path from a catch ends FAILED', () => {
-  const others = states.filter(([name]) => name !== 'TakeSafetySnapshot');
-  const handlers = new Set(others.flatMap(([, { Catch }]) => Catch.map(({ Next }) => Next)));
+  // Whoever could not be restarted is restarted by hand: the swap is good.
+  const goesOn = ['TakeSafetySnapshot', 'RestartConsumers', 'NotifyNotRestarted'];
+  const handlers = new Set(
+    states.flatMap(([name, { Catch }]) => (goesOn.includes(name) ? [] : Catch.map(({ Next }) => Next))),
+  );
   expect(handlers.size).toBeGreaterThan(4);
   for (const handler of handlers)
     for (const name of reachableFrom(handler)) {
@@ -179,6 +182,8 @@ test('runs the steps of a recovery in order', () => {
     'Fence',
     'Swap',
     'Prove',
+    'RestartConsumers',
+    'ProveConsumers',
     'FinishSettings',
     'Drain',
     'ApproveRetirement?',
@@ -215,7 +220,12 @@ test.each([
   [['SwapBack'], 'NotifySwapBackFailed', 'SwapBackFailed'],
   [['Discard'], 'NotifyDiscardFailed', 'DiscardFailed'],
   [['AskForCutover'], 'NotifyCutoverNotApproved', 'CutoverNotApproved'],
-  [['FinishSettings', 'Drain', 'AskForRetirement', 'Retire'], 'NotifyOldInstanceKept', 'OldInstanceKept'],
+  [['RestartConsumers'], 'NotifyNotRestarted', 'OldInstanceKept'],
+  [
+    ['ProveConsumers', 'FinishSettings', 'Drain', 'AskForRetirement', 'Retire'],
+    'NotifyOldInstanceKept',
+    'OldInstanceKept',
+  ],
 ])('when %s fails, goes by %s to %s', (failing, handler, end) => {
   for (const name of failing) expect(state(name).Catch.map(({ Next }) => Next)).toEqual([handler]);
   expect(reachableFrom(handler)).toContain(end);
@@ -226,7 +236,7 @@ test.each([
   ['DiscardFailed', ['Discard']],
   ['SwapBackFailed', ['SwapBack']],
   ['LiftFenceFailed', ['LiftFence']],
-  ['OldInstanceKept', ['AskForRetirement', 'Drain', 'FinishSettings', 'Retire']],
+  ['OldInstanceKept', ['AskForRetirement', 'Drain', 'FinishSettings', 'ProveConsumers', 'Retire']],
   ['CutoverNotApproved', ['AskForCutover']],
   ['RecoveredButNotTold', ['NotifyRecovered']],
 ])('after %s a redrive goes on with %j', (end, going) => {

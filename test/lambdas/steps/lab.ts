@@ -38,7 +38,7 @@ export class Lab {
   readonly snapshotRetentionDays = 90;
   /** Of the team; none but where a test has some. */
   readonly teamChecks: TeamCheck[] = [];
-  readonly recoveryRules = { approveCutover: false, approveRetirement: true };
+  readonly recoveryRules = { approveCutover: false, approveRetirement: true, consumers: [] };
   readonly instancePrice: InstancePrice | undefined = undefined;
   readonly now = (): Date => this.sandbox.context.clock.now();
   /** What the gate asks by way of a function in the VPC. */

@@ -209,6 +209,7 @@ const CASES: readonly Case[] = [
       'match-credentials',
       'verify',
       'prove',
+      'prove-consumers',
       'fence',
       'lift-fence',
       'retire',
@@ -309,6 +310,39 @@ const CASES: readonly Case[] = [
     input: () => input,
     needs: { [sid]: { action: `states:${operation}`, resource } },
   })),
+  ...(
+    [
+      ['DescribeServices', { cluster: 'shop', services: ['web'] }],
+      ['UpdateService', { cluster: 'shop', service: 'web', forceNewDeployment: true }],
+    ] as const
+  ).map(
+    ([operation, input]): Case => ({
+      function: 'restart-consumers',
+      service: 'ecs',
+      operation,
+      input: () => input,
+      needs: {
+        RestartConsumers: {
+          action: `ecs:${operation}`,
+          resource: 'arn:aws:ecs:eu-central-1:123456789012:service/shop/web',
+        },
+      },
+    }),
+  ),
+  {
+    function: 'restart-consumers',
+    service: 'events',
+    operation: 'PutEvents',
+    input: () => ({
+      Entries: [{ Source: 'migration-rollback', DetailType: 'Database cutover', Detail: '{}' }],
+    }),
+    needs: {
+      TellOfCutover: {
+        action: 'events:PutEvents',
+        resource: 'arn:aws:events:eu-central-1:123456789012:event-bus/default',
+      },
+    },
+  },
   ...(['pre-migration-snapshot', 'restore-points'] as const).map((name) =>
     rdsCall(
       name,

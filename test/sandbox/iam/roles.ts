@@ -22,6 +22,7 @@ export function productionPermissions(secrets: {
     databaseUrlSecret: Secret.fromSecretCompleteArn(stack, 'Url', secrets.databaseUrl),
     masterSecret: Secret.fromSecretCompleteArn(stack, 'Master', secrets.master),
     machineName: 'production-recovery',
+    consumers: [{ cluster: 'shop', service: 'web' }],
   } as const;
   const permissions = { ...functionPermissions(stack, scope), ...restorePointPermissions(stack, scope) };
   const resolved = ([name, list]: [string, readonly Permission[]]): [string, Permission[]] => [

@@ -1,0 +1,16 @@
+import { ecsClient, eventBridgeClient } from './clients';
+import { RestartConsumersEvent, readRecoveryRules } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { restartConsumers } from './steps/restart-consumers';
+
+export const handler = defineHandler({
+  name: 'restart-consumers',
+  event: RestartConsumersEvent,
+  step: restartConsumers,
+  deps: (settings) => ({
+    ecs: ecsClient(),
+    events: eventBridgeClient(),
+    consumers: readRecoveryRules(required(settings.RECOVERY_RULES, 'RECOVERY_RULES')).consumers,
+  }),
+});
