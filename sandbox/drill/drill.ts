@@ -4,6 +4,7 @@ import type { DrillReport } from './report';
 import type { RecoveryRun } from './recovery';
 import type { Scenario } from './scenario';
 import { safeEnd } from './safe-end';
+import { recordIsWritten } from './written-record';
 import { noPasswordIsLeft } from './secrecy';
 import { Stage } from './stage';
 import type { Timeline } from './timeline';
@@ -35,6 +36,7 @@ export async function runDrill(
         const outcome = { ...played, after };
         const checks = [
           ...(await (failed ? safeEnd(stage, outcome) : scenario.check(stage, outcome))),
+          await recordIsWritten(stage, run),
           await noPasswordIsLeft(stage, run),
           ...everyFaultHappened(sandbox),
         ];

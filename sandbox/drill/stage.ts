@@ -14,6 +14,7 @@ import { z } from 'zod';
 import { readQuarantine } from '../../lambdas/quarantine';
 import { arn } from '../core/account';
 import { ApiError } from '../core/api';
+import { deployedTo } from '../deploy/deploy';
 import { prisma } from '../prisma/cli';
 import { TaskTracker } from '../sample-app/app';
 import { badMigration, type BadMigrationName } from '../sample-app/bad-migrations';
@@ -276,6 +277,20 @@ export class Stage {
     const text = Buffer.from(Payload ?? []).toString();
     if (FunctionError !== undefined) throw new Error(`The function ${name} failed: ${text}`);
     return JSON.parse(text);
+  }
+
+  /** A document in the bucket of the records; undefined as long as there is none. */
+  async record(key: string): Promise<string | undefined> {
+    const [bucket] = deployedTo(this.sandbox.context).stack('Production-Rollback').ofType('AWS::S3::Bucket');
+    const { api, callers } = this.sandbox.context;
+    const input = { Bucket: bucket?.physicalId, Key: key };
+    try {
+      const found = await api.call('s3', 'GetObject', input, callers.administrator());
+      return Buffer.from(z.object({ Body: z.instanceof(Uint8Array) }).parse(found).Body).toString();
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'NoSuchKey') return undefined;
+      throw error;
+    }
   }
 
   /** Starts `production-recovery` as the console does, answers what it asks and waits for its end. */

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import * as lambda from '@aws-sdk/client-lambda';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import * as rds from '@aws-sdk/client-rds';
 import * as secretsManager from '@aws-sdk/client-secrets-manager';
 import * as sfn from '@aws-sdk/client-sfn';
@@ -39,6 +40,7 @@ export class AwsCommand {
 
   private constructor(
     private readonly services: Readonly<Record<string, Service>>,
+    private readonly s3: S3Client,
     private readonly server: Server,
   ) {}
 
@@ -53,6 +55,12 @@ export class AwsCommand {
         stepfunctions: { model: 'states', sdk: sfn, client: clients.stepFunctions },
         lambda: { model: 'lambda', sdk: lambda, client: clients.lambda },
       },
+      new S3Client({
+        endpoint: sandbox.context.endpoint,
+        region: sandbox.context.account.region,
+        credentials: sandbox.credentials(),
+        forcePathStyle: true,
+      }),
       server,
     );
     server.on('request', (request, response) => {
@@ -86,10 +94,21 @@ export class AwsCommand {
     }
   }
 
+  /** `aws s3 cp s3://<bucket>/<key> -`: prints an object. */
+  private async copy(operationName: string, words: readonly string[]): Promise<string> {
+    const [from = '', to, ...others] = words;
+    const [, Bucket, Key] = /^s3:\/\/([^/]+)\/(.+)$/.exec(from) ?? [];
+    if (operationName !== 'cp' || Key === undefined || to !== '-' || others.length > 0)
+      throw new UsageError('Of s3 there is "cp s3://BUCKET/KEY -" here.');
+    const { Body } = await this.s3.send(new GetObjectCommand({ Bucket, Key }));
+    return (await Body?.transformToString()) ?? '';
+  }
+
   private async run({
     argv: [serviceName = '', operationName = '', ...rest],
     directory,
   }: Line): Promise<string> {
+    if (serviceName === 's3') return this.copy(operationName, rest);
     const service = this.services[serviceName];
     if (!service) throw new UsageError(`There is no service "${serviceName}" here.`);
     if (operationName === 'wait') return wait(service, rest);

@@ -283,6 +283,9 @@ describe('an operator who follows it', () => {
         'Recovered',
       ]),
     );
+    expect(await operator.does('Read the record')).toMatch(
+      /^# Recovery .* of production\n\n\*\*Recovered\*\* \(SUCCEEDED\)/,
+    );
 
     await operator.does('What it decided');
     const { OLD, NEW = '', FINAL = '' } = await operator.variables();
