@@ -3,7 +3,7 @@ import { QueryFailed } from './errors';
 import type { Connection } from './postgres';
 
 const PER_INDEX_MS = 30_000;
-const ALTOGETHER_MS = 120_000;
+const ALTOGETHER_MS = 90_000;
 /** index_corrupted and data_corrupted. */
 const CORRUPT = ['XX001', 'XX002'];
 

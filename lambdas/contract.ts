@@ -71,6 +71,24 @@ export const VerifyRequest = z.strictObject({
 
 /** What the machine is started for. */
 export const MODES = ['plan', 'recover', 'drill'] as const;
+export const WarmRequest = z
+  .strictObject({
+    /** Tables, each with its indexes, or single indexes: `name` or `schema.name`. */
+    tables: z._default(z.array(text(200)).check(z.maxLength(100)), []),
+    /** So much of their blocks is read before the cutover. */
+    percent: z._default(z.int().check(z.minimum(1), z.maximum(100)), 100),
+    /** So much of the whole storage RDS has loaded before the cutover; left out: it is not waited for. */
+    storagePercent: z.optional(z.int().check(z.minimum(1), z.maximum(100))),
+  })
+  .check((context) => {
+    if (context.value.tables.length === 0 && context.value.storagePercent === undefined)
+      context.issues.push({
+        code: 'custom',
+        path: ['tables'],
+        message: 'names at least one table, or "storagePercent" is there',
+        input: context.value.tables,
+      });
+  });
 
 /** What the operator types into the console; `{}` plans and changes nothing. */
 export const RecoveryInput = z
@@ -84,6 +102,8 @@ export const RecoveryInput = z
     /** Whether a person has to approve. What the environment asks for can be added to, not waived. */
     approveCutover: z.optional(z.boolean()),
     approveRetirement: z.optional(z.boolean()),
+    /** Left out: the cutover does not wait. */
+    warm: z.optional(WarmRequest),
   })
   .check((context) => {
     if (context.value.mode !== 'recover') return;
@@ -153,6 +173,7 @@ export const Recovery = z.object({
   verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
   approveCutover: z.boolean(),
   approveRetirement: z.boolean(),
+  warm: z._default(z.nullable(WarmRequest), null),
   /** The live instance, found from the secret. */
   live: z.extend(InstanceAddress, {
     /** `gone`: it was deleted. `dead`: RDS says that it cannot bring it back. Nobody can write to either. */
@@ -291,6 +312,34 @@ export interface VerifyResult {
   migrationsTakenAway: string[] | null;
   /** The same of every project in the database, with the first digits of the checksums that were applied. */
   quarantine: TakenAway[] | null;
+}
+
+/** How far the tables are warm, and where to go on. */
+export const WarmResult = z.object({
+  percent: z.int(),
+  /** False: the machine calls again. */
+  enough: z.boolean(),
+  blocksRead: z.int(),
+  /** `pg_prewarm`, or `queries`, which cannot read indexes. */
+  method: z.string(),
+  /** What could not be read, and why. */
+  leftOut: z.array(z.string()),
+  calls: z.int(),
+  /** Where to go on, and the relations before it that were refused. */
+  next: z.object({ relation: z.int(), block: z.int(), refused: z.array(z.int()) }),
+});
+export type WarmResult = z.infer<typeof WarmResult>;
+/** Reads on where `warmth`, the result of the call before it, says. */
+export const WarmEvent = z.object({
+  recovery: Recovery,
+  instance: InstanceAddress,
+  warmth: z.nullable(WarmResult),
+});
+
+/** Throws NotHydratedYet until RDS has loaded as much of the storage as asked for; the machine asks again. */
+export const HydrateEvent = RecoveryEvent;
+export interface HydrateResult {
+  percent: number;
 }
 
 /**
@@ -682,6 +731,8 @@ export const FUNCTIONS = [
   'match-credentials',
   'verify',
   'end-drill',
+  'warm',
+  'hydrate',
   'fence',
   'swap',
   'prove',
@@ -717,6 +768,7 @@ export const NOT_YET_ERRORS = {
   'match-settings': 'SettingsNotMatched',
   'match-credentials': 'CredentialsNotReady',
   'end-drill': 'DiscardNotFinished',
+  hydrate: 'NotHydratedYet',
   fence: 'SessionsNotEnded',
   'finish-settings': 'SettingsNotMatched',
   'prove-consumers': 'ConsumersNotConnected',
@@ -736,6 +788,7 @@ export const DATABASE_FUNCTIONS = [
   'record-position',
   'match-credentials',
   'verify',
+  'warm',
   'fence',
   'lift-fence',
   'swap',

@@ -30,24 +30,27 @@ export interface UnloggedTable {
   readonly isEmpty: boolean | undefined;
 }
 
-/** A statement that reads data, and all of one kind together: storage that was just restored is slow. */
+/** A statement that reads the catalogue, one that reads data, and all of these of one kind together. */
+const LISTING_MS = 20_000;
 const PER_STATEMENT_MS = 5_000;
-const PER_FACT_MS = 60_000;
+const PER_FACT_MS = 45_000;
 
 /** Reads; changes nothing but settings of the session. Throws DatabaseUnreachable. */
 export async function readFacts(connection: Connection): Promise<DatabaseFacts> {
-  const migrations = await fact(() => readMigrationTables(connection));
-  const schema = await fact(() => describeSchema(connection));
-  await connection.query(`select pg_catalog.set_config('statement_timeout', $1, false)`, [
-    String(PER_STATEMENT_MS),
-  ]);
+  await limit(connection, LISTING_MS);
   return {
-    migrations,
-    schema,
+    migrations: await fact(() => readMigrationTables(connection)),
+    schema: await fact(() => describeSchema(connection)),
     invalidIndexes: await fact(() => invalidIndexes(connection)),
     sequences: await fact(() => sequences(connection)),
     unloggedTables: await fact(() => unloggedTables(connection)),
   };
+}
+
+async function limit(connection: Connection, milliseconds: number): Promise<void> {
+  await connection.query(`select pg_catalog.set_config('statement_timeout', $1, false)`, [
+    String(milliseconds),
+  ]);
 }
 
 /** An answer, or why PostgreSQL refused it. */
@@ -87,6 +90,7 @@ const SMALL_PAGES = 1280;
  * and columns of big tables whose highest number no index knows.
  */
 async function sequences(connection: Connection): Promise<Sequences> {
+  await limit(connection, LISTING_MS);
   const found = z.array(SequenceOfColumn).parse(
     await connection.query(
       `with used as (
@@ -117,6 +121,7 @@ async function sequences(connection: Connection): Promise<Sequences> {
         order by 1, 2, 3`,
     ),
   );
+  await limit(connection, PER_STATEMENT_MS);
   const until = Date.now() + PER_FACT_MS;
   const behind: string[] = [];
   const notAsked: string[] = [];
@@ -140,6 +145,7 @@ async function sequences(connection: Connection): Promise<Sequences> {
 }
 
 async function unloggedTables(connection: Connection): Promise<UnloggedTable[]> {
+  await limit(connection, LISTING_MS);
   const found = z.array(z.object({ name: z.string() })).parse(
     await connection.query(
       `select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
@@ -150,6 +156,7 @@ async function unloggedTables(connection: Connection): Promise<UnloggedTable[]> 
         order by 1`,
     ),
   );
+  await limit(connection, PER_STATEMENT_MS);
   const until = Date.now() + PER_FACT_MS;
   const tables: UnloggedTable[] = [];
   for (const { name } of found) {

@@ -31,6 +31,11 @@ export class CredentialsNotReady extends RollbackError {
   override readonly name = 'CredentialsNotReady';
 }
 
+/** RDS has not loaded as much of the storage as was asked for. */
+export class NotHydratedYet extends RollbackError {
+  override readonly name = 'NotHydratedYet';
+}
+
 /** Sessions that were on the old database when it was fenced are still ending. */
 export class SessionsNotEnded extends RollbackError {
   override readonly name = 'SessionsNotEnded';
@@ -152,6 +157,11 @@ export class QueryFailed extends RollbackError {
 /** At least one check of the recovery instance says no. */
 export class VerificationFailed extends RollbackError {
   override readonly name = 'VerificationFailed';
+}
+
+/** The chosen tables were not read as far as asked for in some six hours. */
+export class NotWarmInTime extends RollbackError {
+  override readonly name = 'NotWarmInTime';
 }
 
 /** The secret is not of a known shape, names more than one endpoint, or does not name the expected one. */

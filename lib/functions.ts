@@ -19,6 +19,8 @@ export const RUNS_IN_VPC: {
   'match-credentials': true,
   verify: true,
   'end-drill': false,
+  warm: true,
+  hydrate: false,
   fence: true,
   swap: true,
   prove: true,

@@ -262,6 +262,8 @@ export class MigrationRollback extends Construct {
       'match-credentials': make('match-credentials'),
       verify: make('verify'),
       'end-drill': make('end-drill'),
+      warm: make('warm'),
+      hydrate: make('hydrate'),
       fence: make('fence'),
       swap: make('swap'),
       prove: make('prove'),

@@ -184,6 +184,8 @@ export function functionPermissions(
     ],
     'match-credentials': [readUrl, readMaster],
     verify: [readUrl],
+    warm: [readUrl],
+    hydrate: [describeInstances],
     fence: [readUrl, readMaster],
     'lift-fence': [readUrl, readMaster],
     swap: [

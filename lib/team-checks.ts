@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { TeamCheck } from '../lambdas/team-checks';
 
 /** All of them together; the function that runs them has a quarter of an hour, and checks of its own. */
-const MAX_SECONDS = 480;
+const MAX_SECONDS = 360;
 const MAX_SECONDS_OF_ONE = 300;
 const DEFAULTS = { severity: 'error', timeoutSeconds: 30 } as const;
 const HEADERS = 'severity (error or warning) and timeout (as 30s or 2m)';

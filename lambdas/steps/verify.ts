@@ -57,6 +57,7 @@ export async function verify(
       copyRows,
       live: lively?.facts,
       liveRows: lively?.rows,
+      now: new Date(),
     }),
     ...(recovery.verify.amcheck ? [{ name: 'amcheck', ...(await read(restored, amcheck)) }] : []),
     ...(await runTeamChecks(restored, deps.teamChecks)),

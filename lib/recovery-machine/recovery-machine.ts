@@ -109,7 +109,7 @@ export class RecoveryMachine extends Construct {
           comment: 'mode "drill" ends before anything is touched that serves',
         })
           .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "drill"')), this.endDrill(discard))
-          .otherwise(approveCutover),
+          .otherwise(this.warmUp(discard, approveCutover)),
       );
 
     const plan = this.plan(planFailed.tell);
@@ -134,7 +134,13 @@ export class RecoveryMachine extends Construct {
           },
           input: jsonata('$states.context.Execution.Input'),
         },
-        assign: { recovery: `${RESULT}.recovery`, plan: `${RESULT}.plan`, approvals: '[]' },
+        assign: {
+          recovery: `${RESULT}.recovery`,
+          plan: `${RESULT}.plan`,
+          approvals: '[]',
+          warmth: 'null',
+          hydration: 'null',
+        },
       },
       onError,
     );
@@ -238,6 +244,35 @@ export class RecoveryMachine extends Construct {
         },
       }),
     );
+  }
+
+  /** Only where the operator asked for it; then as many calls as it takes. */
+  private warmUp(onError: sfn.IChainable, then: sfn.IChainable): sfn.Choice {
+    const warm = this.states.step(
+      {
+        name: 'Warm',
+        event: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          warmth: jsonata('$warmth'),
+        },
+        assign: { warmth: RESULT },
+      },
+      onError,
+    );
+    const hydrate = this.states.step(
+      { name: 'Hydrate', event: { recovery: jsonata('$recovery') }, assign: { hydration: RESULT } },
+      onError,
+    );
+    warm.next(
+      new sfn.Choice(this, 'WarmEnough?')
+        .when(sfn.Condition.jsonata(jsonata('$not($warmth.enough)')), warm)
+        .otherwise(hydrate),
+    );
+    hydrate.next(then);
+    return new sfn.Choice(this, 'Warm?', { comment: 'by default the cutover does not wait' })
+      .when(sfn.Condition.jsonata(jsonata('$exists($recovery.warm.percent)')), warm)
+      .otherwise(then);
   }
 
   private fence(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -352,6 +387,8 @@ export class RecoveryMachine extends Construct {
           settings: jsonata('$settings.settings'),
           credentials: jsonata('$credentials'),
           verification: jsonata('$verification'),
+          warmth: jsonata('$warmth'),
+          hydration: jsonata('$hydration'),
           swap: jsonata('$swap'),
           proof: jsonata('$proof.checks'),
           consumers: jsonata('$merge([$consumers, $consumersProof])'),

@@ -31,6 +31,8 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   'match-credentials': growing('CredentialsNotReady', Duration.minutes(30)),
   // What it could not delete in time Discard deletes.
   'end-drill': growing('DiscardNotFinished', Duration.hours(1)),
+  // Loading the storage takes hours on a big database.
+  hydrate: growing('NotHydratedYet', Duration.hours(12)),
   // A session ends as soon as its server process sees that it must; one that waits for its disk does not.
   fence: steady('SessionsNotEnded', Duration.seconds(1), Duration.minutes(5)),
   // The first backup.

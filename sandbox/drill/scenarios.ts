@@ -8,8 +8,10 @@ import { swapProofFails } from './scenarios/swap-proof-fails';
 import { liveGone } from './scenarios/live-gone';
 import { oneWriter } from './scenarios/one-writer';
 import { rejected } from './scenarios/rejected';
+import { notAsRecorded } from './scenarios/not-as-recorded';
 import { redrive } from './scenarios/redrive';
 import { drillMode } from './scenarios/drill-mode';
+import { verifiedAndWarm } from './scenarios/verified-and-warm';
 
 /** What can be rehearsed, in the order of the list. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -17,6 +19,8 @@ export const SCENARIOS: readonly Scenario[] = [
   pointInTime,
   beforeMigration,
   failedVerification,
+  notAsRecorded,
+  verifiedAndWarm,
   swapProofFails,
   liveGone,
   oneWriter,

@@ -375,6 +375,35 @@ export class Stage {
       await this.sandbox.context.clock.sleep(10_000);
   }
 
+  /** Runs SQL in the live database as RDS's own user, who may do what a master user may on RDS: make extensions. */
+  async asAdministrator(statement: string): Promise<readonly Record<string, unknown>[]> {
+    const { instance } = await this.live();
+    const database = new URL((await this.databaseUrl()).url).pathname.slice(1);
+    const server = this.sandbox.rds.server(instance.DBInstanceIdentifier ?? '');
+    return (await server?.admin(statement, [], database)) ?? [];
+  }
+
+  /** Blocks of tables with their indexes, in the live database. */
+  async blocksOf(tables: readonly string[]): Promise<number> {
+    const names = tables.map((name) => `'${name}'`).join(', ');
+    const [row] = await this.asAdministrator(
+      `select coalesce(sum((pg_relation_size(t) + pg_indexes_size(t)) / 8192), 0)::int as blocks from unnest(array[${names}]::regclass[]) t`,
+    );
+    return Number(row?.blocks ?? 0);
+  }
+
+  /** Runs `work` when RDS is asked for the next snapshot, before it takes it. Returns a function that calls it off. */
+  beforeSnapshot(work: () => Promise<void>): () => void {
+    const unhook = this.sandbox.context.api.intercept(async ({ context }, next) => {
+      if (context.operation === 'CreateDBSnapshot') {
+        unhook();
+        await work();
+      }
+      return next();
+    });
+    return unhook;
+  }
+
   /** Runs `work` right after Swap has moved AWSCURRENT. Returns a function that calls it off. */
   afterSwap(work: () => Promise<void>): () => void {
     return this.sandbox.context.api.intercept(async ({ context, input }, next) => {

@@ -253,6 +253,13 @@ describe('an operator who follows it', () => {
     expect(await operator.execution()).toMatchObject({ status: 'FAILED', error: 'RestorePointNotFound' });
   });
 
+  test('plans to have it warm first', async () => {
+    await operator.does('Warm it first');
+    expect(await operator.does('Wait for the end')).toContain(
+      '"warm":{"tables":["orders","order_lines"],"percent":100,"storagePercent":20}',
+    );
+  });
+
   test('stops a recovery while it restores, redrives it, and watches it recover', async () => {
     // Stopped and redriven while the function that asked for the restore still waits for the answer.
     const restore = holdAnswer(operator.sandbox.context.api, 'RestoreDBInstanceFromDBSnapshot');

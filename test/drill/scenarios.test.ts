@@ -106,7 +106,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 const namesOf = (report: z.infer<typeof Report>): string[] => report.states.map(({ name }) => name);
 
-const FORWARD = [
+const VERIFY = [
   'Plan',
   'PlanOnly?',
   'StartRestore',
@@ -116,10 +116,11 @@ const FORWARD = [
   'MatchSettings',
   'MatchCredentials',
   'Verify',
-  'IsItADrill?',
 ];
+const FORWARD = [...VERIFY, 'IsItADrill?'];
 
 const CUTOVER = [
+  'Warm?',
   'ApproveCutover?',
   'Fence',
   'Swap',
@@ -139,9 +140,10 @@ const WAYS: Record<string, readonly string[]> = {
   'point-in-time': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'before-migration': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'live-gone': [...FORWARD, ...CUTOVER, ...END],
-  'failed-verification': [...FORWARD, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
+  'failed-verification': [...VERIFY, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,
+    'Warm?',
     'ApproveCutover?',
     'Fence',
     'Swap',
@@ -153,14 +155,31 @@ const WAYS: Record<string, readonly string[]> = {
     'SwappedBack',
   ],
   'first-backup': [...FORWARD, ...CUTOVER, ...END],
+  'not-as-recorded': [...VERIFY, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
+  'verified-and-warm': [
+    ...FORWARD,
+    'Warm?',
+    'Warm',
+    'WarmEnough?',
+    'Hydrate',
+    ...CUTOVER.slice(1),
+    ...RETIREMENT,
+  ],
   'one-writer': [...FORWARD, ...CUTOVER, ...END],
   redrive: [
     ...[...FORWARD, ...CUTOVER, 'AskForRetirement', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
     ...['GoOnWith?', ...END],
   ],
   rejected: [
-    ...[...FORWARD, 'ApproveCutover?', 'AskForCutover', 'NotifyCutoverNotApproved', 'CutoverNotApproved'],
-    ...['AskForCutover', ...CUTOVER.slice(1), 'AskForRetirement', 'NotifyOldInstanceKept', 'OldInstanceKept'],
+    ...[
+      ...FORWARD,
+      'Warm?',
+      'ApproveCutover?',
+      'AskForCutover',
+      'NotifyCutoverNotApproved',
+      'CutoverNotApproved',
+    ],
+    ...['AskForCutover', ...CUTOVER.slice(2), 'AskForRetirement', 'NotifyOldInstanceKept', 'OldInstanceKept'],
     ...['GoOnWith?', ...RETIREMENT],
   ],
   'drill-mode': [...FORWARD, 'EndDrill', 'Drilled'],

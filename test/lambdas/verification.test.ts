@@ -56,6 +56,7 @@ const evidence: Evidence = {
   copyRows: rows({ 'public.task': 50_100, 'public.label': 0, 'public.comment': 690 }),
   live: facts({ migrations: { value: table(first, second, bad) } }),
   liveRows: rows({ 'public.task': 50_200, 'public.comment': 0 }),
+  now: new Date('2026-11-21T10:30:00Z'),
 };
 
 /** `blocks`, `reported` or `ok`, and the detail. */
@@ -120,6 +121,8 @@ test('migrations: those that should be there are, the others are not', () => {
     'reported',
     'Begun after that time, and there: public.3_bad.',
   ]);
+  const ahead = { ...copy(first), now: new Date('2026-11-20T00:00:00Z') };
+  expect(judged('migrations of their time', ahead)[0]).toBe('ok');
 });
 
 test('a schema that differs from the recorded one blocks, and the difference to the live one is named', () => {

@@ -178,6 +178,7 @@ test('runs the steps of a recovery in order', () => {
     'MatchCredentials',
     'Verify',
     'IsItADrill?',
+    'Warm?',
     'ApproveCutover?',
     'Fence',
     'Swap',
@@ -194,7 +195,7 @@ test('runs the steps of a recovery in order', () => {
 });
 
 test('a drill ends before the fence', () => {
-  expect(following('IsItADrill?')).toEqual(['ApproveCutover?', 'EndDrill']);
+  expect(following('IsItADrill?')).toEqual(['Warm?', 'EndDrill']);
   const reached = [...reachableFrom('EndDrill')];
   expect(reached).toContain('Drilled');
   for (const name of ['Fence', 'Swap', 'Retire']) expect(reached).not.toContain(name);
@@ -211,6 +212,8 @@ test.each([
       'MatchCredentials',
       'Verify',
       'EndDrill',
+      'Warm',
+      'Hydrate',
     ],
     'Discard',
     'RecoveryFailed',
@@ -372,7 +375,8 @@ test('final errors are never asked again', () => {
 
 test('the longest possible recovery stays below 25,000 events and the timeout of the machine', () => {
   // Each attempt: scheduled, started, failed; each state: entered, exited.
-  let events = 0;
+  // Warm is called again up to 200 times, with a choice between.
+  let events = 200 * 8;
   let seconds = 0;
   for (const [, { Retry, TimeoutSeconds = 0 }] of tasks) {
     events += 5;

@@ -120,6 +120,7 @@ describe('the network', () => {
         'record-position',
         'swap',
         'verify',
+        'warm',
       ].map((name) => `production-${name}`),
     );
   });

@@ -55,7 +55,7 @@ test('all checks together must fit into the time of the function', () => {
   try {
     for (const name of ['a.sql', 'b.sql'])
       writeFileSync(join(directory, name), '-- timeout: 5m\nselect 1 where false');
-    expect(() => readTeamChecks(directory)).toThrow('may take 600 seconds together, allowed are 480');
+    expect(() => readTeamChecks(directory)).toThrow('may take 600 seconds together, allowed are 360');
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -1,0 +1,15 @@
+import { secretsManagerClient } from './clients';
+import { WarmEvent } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { warm } from './steps/warm';
+
+export const handler = defineHandler({
+  name: 'warm',
+  event: WarmEvent,
+  step: warm,
+  deps: (settings) => ({
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+  }),
+});
