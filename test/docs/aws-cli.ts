@@ -120,6 +120,13 @@ export class AwsCommand {
     const wanted = operation.name === 'Invoke' ? 1 : 0;
     if (positional.length !== wanted) throw new UsageError(`Unknown: ${positional.join(' ')}`);
 
+    const pages = await paged(service, operation.name, input);
+    if (pages) {
+      // As the CLI does it: as text each page is printed for itself, as JSON they are one answer.
+      if (cli.output === 'text')
+        return pages.map((page) => asText(cli.query === undefined ? page : select(cli.query, page))).join('');
+      return printed(merged(pages), cli);
+    }
     const Command: unknown = Reflect.get(service.sdk, `${operation.name}Command`);
     let output = await call(service.client, 'send', construct(Command, input));
     if (operation.name === 'Invoke') {
@@ -127,10 +134,50 @@ export class AwsCommand {
       await writeFile(resolve(directory, positional[0] ?? ''), Payload);
       output = others;
     }
-    const { $metadata: _, ...members } = z.looseObject({}).parse(output);
-    const selected = cli.query === undefined ? members : select(cli.query, members);
-    return cli.output === 'text' ? asText(selected) : `${JSON.stringify(selected, null, 4)}\n`;
+    return printed(withoutMetadata(output), cli);
   }
+}
+
+function printed(
+  answer: Record<string, unknown>,
+  { query, output }: ReturnType<typeof readOptions>['cli'],
+): string {
+  const selected = query === undefined ? answer : select(query, answer);
+  return output === 'text' ? asText(selected) : `${JSON.stringify(selected, null, 4)}\n`;
+}
+
+function withoutMetadata(output: unknown): Record<string, unknown> {
+  const { $metadata: _, ...members } = z.looseObject({}).parse(output);
+  return members;
+}
+
+/** Every page of an operation that has pages; undefined of one that has none. */
+async function paged(
+  { sdk, client }: Service,
+  operationName: string,
+  input: Record<string, unknown>,
+): Promise<Record<string, unknown>[] | undefined> {
+  const paginator = `paginate${operationName}`;
+  if (!Object.hasOwn(sdk, paginator)) return undefined;
+  const pages: Record<string, unknown>[] = [];
+  for await (const page of asyncIterable.parse(await call(sdk, paginator, { client }, input)))
+    pages.push(withoutMetadata(page));
+  return pages;
+}
+
+const asyncIterable = z.custom<AsyncIterable<unknown>>(
+  (value) => typeof value === 'object' && value !== null && Symbol.asyncIterator in value,
+);
+
+/** The lists of all pages in one; of everything else what the first page says. */
+function merged(pages: readonly Record<string, unknown>[]): Record<string, unknown> {
+  const whole: Record<string, unknown> = {};
+  for (const page of pages)
+    for (const [name, value] of Object.entries(page)) {
+      const lists = z.tuple([z.array(z.unknown()), z.array(z.unknown())]).safeParse([whole[name], value]);
+      whole[name] = lists.success ? lists.data.flat() : (whole[name] ?? value);
+    }
+  return whole;
 }
 
 /** `aws <service> wait <name>`: the SDK has the same waiters. */

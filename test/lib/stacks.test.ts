@@ -117,6 +117,7 @@ describe('the network', () => {
         'lift-fence',
         'match-credentials',
         'prove',
+        'prove-consumers',
         'record-position',
         'swap',
         'verify',
