@@ -273,7 +273,10 @@ export function functionPermissions(
         ]),
         conditions: {
           ...tagged('live'),
-          'ForAllValues:StringLike': { 'aws:TagKeys': 'migration-rollback:quarantine-*' },
+          // The first of the tags has no number.
+          'ForAllValues:StringLike': {
+            'aws:TagKeys': ['migration-rollback:quarantine', 'migration-rollback:quarantine-*'],
+          },
         },
       },
       {

@@ -17,7 +17,7 @@ export interface Wait<Name extends string = string> {
 
 /**
  * Of what has taken a while it is known that it may take as long again, so the pause grows with the time waited: what is late is
- * noticed at most this share late, and six hours take some 300 questions instead of 1,440.
+ * noticed at most this share late, and six hours take some 250 questions instead of 1,440.
  */
 const SHARE = 0.015;
 
@@ -30,24 +30,29 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   'match-settings': growing('SettingsNotMatched', Duration.hours(6)),
   'match-credentials': growing('CredentialsNotReady', Duration.minutes(30)),
   // What it could not delete in time Discard deletes.
-  'end-drill': growing('DiscardNotFinished', Duration.hours(1)),
+  'end-drill': unhurried('DiscardNotFinished', Duration.hours(1)),
   // Loading the storage takes hours on a big database.
-  hydrate: growing('NotHydratedYet', Duration.hours(12)),
+  hydrate: unhurried('NotHydratedYet', Duration.hours(12)),
   // A session ends as soon as its server process sees that it must; one that waits for its disk does not.
   fence: steady('SessionsNotEnded', Duration.seconds(1), Duration.minutes(5)),
   // The first backup.
-  'finish-settings': growing('SettingsNotMatched', Duration.hours(12)),
+  'finish-settings': unhurried('SettingsNotMatched', Duration.hours(12)),
   // Tasks are placed, started and let through by the load balancer; somebody may have to see to it.
   'prove-consumers': steady('ConsumersNotConnected', Duration.seconds(5), Duration.minutes(30)),
   // Connection pools of old tasks hold on until the tasks are replaced.
   drain: steady('StillConnected', Duration.seconds(10), Duration.minutes(30)),
   // The final snapshot of a big database is incremental, but not quick.
-  retire: growing('RetirementNotFinished', Duration.hours(4)),
-  discard: growing('DiscardNotFinished', Duration.hours(6)),
+  retire: unhurried('RetirementNotFinished', Duration.hours(4)),
+  discard: unhurried('DiscardNotFinished', Duration.hours(6)),
 };
 
 function growing<Name extends string>(error: Name, limit: Duration): Wait<Name> {
-  return { error, first: Duration.seconds(3), share: SHARE, limit };
+  return { error, first: Duration.seconds(8), share: SHARE, limit };
+}
+
+/** Nobody waits for its end: half as many questions. */
+function unhurried<Name extends string>(error: Name, limit: Duration): Wait<Name> {
+  return { error, first: Duration.seconds(15), share: 2 * SHARE, limit };
 }
 
 function steady<Name extends string>(error: Name, first: Duration, limit: Duration): Wait<Name> {

@@ -180,9 +180,11 @@ async function everything(): Promise<unknown> {
   );
 }
 
+/** With the error where it failed, so that a failed test says why. */
 async function executionStatus(name: string): Promise<string | undefined> {
   const executionArn = `${MACHINE.replace('stateMachine', 'execution')}:${name}`;
-  return (await stepFunctions.send(new DescribeExecutionCommand({ executionArn }))).status;
+  const { status, error, cause } = await stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
+  return error === undefined ? status : `${status ?? ''}: ${error}: ${cause ?? ''}`;
 }
 
 async function invokeGate(): Promise<string> {

@@ -317,20 +317,18 @@ const CASES: readonly Case[] = [
       ['DescribeServices', { cluster: 'shop', services: ['web'] }],
       ['UpdateService', { cluster: 'shop', service: 'web', forceNewDeployment: true }],
     ] as const
-  ).map(
-    ([operation, input]): Case => ({
-      function: 'restart-consumers',
-      service: 'ecs',
-      operation,
-      input: () => input,
-      needs: {
-        RestartConsumers: {
-          action: `ecs:${operation}`,
-          resource: 'arn:aws:ecs:eu-central-1:123456789012:service/shop/web',
-        },
+  ).map(([operation, input]): Case => ({
+    function: 'restart-consumers',
+    service: 'ecs',
+    operation,
+    input: () => input,
+    needs: {
+      RestartConsumers: {
+        action: `ecs:${operation}`,
+        resource: 'arn:aws:ecs:eu-central-1:123456789012:service/shop/web',
       },
-    }),
-  ),
+    },
+  })),
   {
     function: 'restart-consumers',
     service: 'events',
@@ -534,7 +532,10 @@ const CASES: readonly Case[] = [
   rdsCall(
     'retire',
     'RemoveTagsFromResource',
-    { ResourceName: arn('db:live-rec-0'), TagKeys: ['migration-rollback:quarantine-2'] },
+    {
+      ResourceName: arn('db:live-rec-0'),
+      TagKeys: ['migration-rollback:quarantine', 'migration-rollback:quarantine-2'],
+    },
     { CorrectQuarantine: { action: 'rds:RemoveTagsFromResource', resource: arn('db:live-rec-0') } },
   ),
   rdsCall(
