@@ -129,7 +129,10 @@ test('the application has come when it has a session, not when this system has',
   const { host, port, user, password, database } = readLogin(value);
   const instance: InstanceAddress = { ...recovery.live, host, port };
   const prove = (expected = consumers) =>
-    proveConsumers({ recovery, instance }, { ...lab, consumers: expected });
+    proveConsumers(
+      { recovery, instance },
+      { secrets: lab.secrets, databaseUrlSecretId: lab.databaseUrlSecretId, consumers: expected },
+    );
 
   expect(await prove([])).toEqual({ expected: false });
   await expect(prove()).rejects.toMatchObject({ name: 'ConsumersNotConnected' });

@@ -28,7 +28,18 @@ function random(seed: number): () => number {
 }
 
 /** Every character that means something in a URL, in SQL or in JSON, and some that are more than one byte. */
-const ODD = [...' !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~', '%41', '%zz', 'ü', 'ß', '日', '😀', 'a', 'B', '7'];
+const ODD = [
+  ...Array.from(' !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~'),
+  '%41',
+  '%zz',
+  'ü',
+  'ß',
+  '日',
+  '😀',
+  'a',
+  'B',
+  '7',
+];
 
 function passwords(seed: number, count: number): string[] {
   const next = random(seed);

@@ -465,7 +465,7 @@ describe('what else stands in the way', () => {
 });
 
 describe('what is strange, and not wrong', () => {
-  test.each([`${'部署'.repeat(100)}`, '../../etc', '--', `it's "quoted"\n\u0000`, '🚀'.repeat(50)])(
+  test.each(['部署'.repeat(100), '../../etc', '--', `it's "quoted"\n\u0000`, '🚀'.repeat(50)])(
     'the deployment %j gets a snapshot of its own, the same at every try',
     async (deploymentId) => {
       const answer = await ask({ deploymentId });
