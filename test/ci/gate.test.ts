@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { readMarks } from '../../lambdas/tags';
 import { VirtualClock } from '../../sandbox/core/clock';
+import { answerQuestions, yes } from '../../sandbox/drill/answers';
 import { prisma } from '../../sandbox/prisma/cli';
 import { durations } from '../../sandbox/rds/durations';
 import { prepareProject, type Project } from '../../sandbox/sample-app/project';
@@ -96,10 +97,14 @@ async function snapshotsOf(deploymentId: string) {
 async function recover(input: string): Promise<string | undefined> {
   const { stepFunctions } = sandbox.clients();
   const stateMachineArn = 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery';
+  const leave = answerQuestions(sandbox, 'production', yes);
   const { executionArn } = await stepFunctions.send(new StartExecutionCommand({ stateMachineArn, input }));
   for (;;) {
     const { status } = await stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
-    if (status !== 'RUNNING') return status;
+    if (status !== 'RUNNING') {
+      leave();
+      return status;
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -87,9 +87,12 @@ async function rehearse(faults: readonly FaultInput[]): Promise<Rehearsal> {
 async function cleanUp(): Promise<void> {
   const { rds } = sandbox.clients();
   const live = await stage.live();
-  for (const { DBInstanceIdentifier, DbiResourceId, DBInstanceStatus } of await stage.instances()) {
+  for (const { DBInstanceIdentifier, DbiResourceId } of await stage.instances()) {
     if (DbiResourceId === live.instance.DbiResourceId) continue;
-    if (DBInstanceStatus !== 'deleting') {
+    const status = async () => (await stage.instance(DBInstanceIdentifier ?? ''))?.DBInstanceStatus;
+    // Something that it was told before may still be under way.
+    while (!['available', 'deleting', undefined].includes(await status())) await clock.sleep(60_000);
+    if ((await status()) === 'available') {
       await rds.send(
         new ModifyDBInstanceCommand({
           DBInstanceIdentifier,
@@ -99,7 +102,7 @@ async function cleanUp(): Promise<void> {
       );
       await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier, SkipFinalSnapshot: true }));
     }
-    while ((await stage.instance(DBInstanceIdentifier ?? '')) !== undefined) await clock.sleep(60_000);
+    while ((await status()) !== undefined) await clock.sleep(60_000);
   }
 }
 
