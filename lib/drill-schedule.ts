@@ -29,9 +29,11 @@ export class DrillSchedule extends Construct {
       { sid: 'SendFailures', actions: ['sqs:SendMessage'], resources: [deadLetters.queueArn] },
     ]);
     // The newest snapshot: where nobody deployed for months there is none from before a migration.
-    const input: Pick<RecoveryInput, 'mode' | 'restore'> = {
+    const input: Pick<RecoveryInput, 'mode' | 'restore' | 'requestedBy' | 'reason'> = {
       mode: 'drill',
       restore: { to: 'latest-snapshot' },
+      requestedBy: `the schedule ${environment}-weekly-drill`,
+      reason: 'to know that a recovery would work',
     };
     const weekly = new CfnSchedule(this, 'Weekly', {
       name: `${environment}-weekly-drill`,

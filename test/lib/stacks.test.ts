@@ -199,7 +199,14 @@ describe('drills', () => {
         Name: 'production-weekly-drill',
         ScheduleExpression: 'cron(0 5 ? * SUN *)',
         ScheduleExpressionTimezone: 'UTC',
-        Target: { Input: '{"mode":"drill","restore":{"to":"latest-snapshot"}}' },
+        Target: {
+          Input: JSON.stringify({
+            mode: 'drill',
+            restore: { to: 'latest-snapshot' },
+            requestedBy: 'the schedule production-weekly-drill',
+            reason: 'to know that a recovery would work',
+          }),
+        },
       },
     ]);
   });

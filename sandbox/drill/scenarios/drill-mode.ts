@@ -1,7 +1,7 @@
 import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch';
 import { DescribeSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { ENVIRONMENT, type Stage } from '../stage';
-import type { Scenario } from '../scenario';
+import { OPERATOR, type Scenario } from '../scenario';
 import { applicationReaches, check, secretUntouched } from '../scenario-checks';
 
 export const drillMode: Scenario = {
@@ -16,7 +16,11 @@ export const drillMode: Scenario = {
     for (const { DBSnapshotIdentifier = '' } of await stage.snapshots())
       await stage.untilSnapshotAvailable(DBSnapshotIdentifier);
     stage.timeline.heading('The machine rehearses');
-    const run = await stage.recover({ mode: 'drill', restore: { to: 'latest-snapshot' } });
+    const run = await stage.recover({
+      mode: 'drill',
+      restore: { to: 'latest-snapshot' },
+      ...OPERATOR,
+    });
     return { before, liveBefore, run };
   },
   async check(stage, { liveBefore, run }) {

@@ -77,7 +77,7 @@ test.each([
     { faults: [{ fault: 'failed status', at: { operation: 'rds:DescribeDBInstances' }, status: 'failed' }] },
     'faults[0].at.operation: only these end in a status: ',
   ],
-  ['a rate of no service', { rates: { s3: 5 } }, 'rates'],
+  ['a rate of no service', { rates: { dynamodb: 5 } }, 'rates'],
   ['a rate of nothing', { rates: { rds: 0 } }, 'rates.rds: Too small'],
 ])('refuses %s and names the field', (_what, plan, line) => {
   expect(refusal(plan)).toEqual([expect.stringContaining(line)]);

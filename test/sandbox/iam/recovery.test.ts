@@ -135,7 +135,7 @@ test('what was used so far is told from what was not', async () => {
   // A recovery that ended before the swap has restored from a snapshot and discarded, and neither swapped nor retired.
   expect(unexplained).not.toContainEqual(
     expect.stringMatching(
-      /PreMigration|rds:DeleteDBInstance on .*-rec-|RestoreSnapshot|WriteOwnLog|WriteLog|LambdaMakesInterfaces|Notify /,
+      /PreMigration|Discard.*rds:DeleteDBInstance on .*-rec-|RestoreSnapshot|WriteOwnLog|WriteLog|LambdaMakesInterfaces|Notify /,
     ),
   );
   for (const sid of ['MoveDatabaseUrl', 'MoveDatabaseUrlBack', 'DeleteRetired', 'RestoreToTime'])
