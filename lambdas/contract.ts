@@ -98,6 +98,8 @@ export const RecoveryInput = z
     reason: z.optional(text(1000)),
     requestedBy: z.optional(text(200)),
     retire: z._default(z.enum(['delete', 'keep']), 'delete'),
+    /** For how many days an old instance that is kept is wanted; then people are reminded of it, and nothing else happens. */
+    keepDays: z.optional(z.int().check(z.minimum(1), z.maximum(365))),
     verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
     /** Whether a person has to approve. What the environment asks for can be added to, not waived. */
     approveCutover: z.optional(z.boolean()),
@@ -106,6 +108,13 @@ export const RecoveryInput = z
     warm: z.optional(WarmRequest),
   })
   .check((context) => {
+    if (context.value.keepDays !== undefined && context.value.retire !== 'keep')
+      context.issues.push({
+        code: 'custom',
+        path: ['keepDays'],
+        message: 'goes with "retire": "keep" only',
+        input: context.value.keepDays,
+      });
     if (context.value.mode !== 'recover') return;
     for (const field of ['reason', 'requestedBy'] as const) {
       if (context.value[field] === undefined)
@@ -118,6 +127,9 @@ export const RecoveryInput = z
     }
   });
 export type RecoveryInput = z.infer<typeof RecoveryInput>;
+
+/** For how many days an old instance is kept where nobody says: two weekends. */
+export const KEEP_DAYS = 14;
 
 /** What was written down with a snapshot about the database, for Verify to compare with; absent is what was not. */
 export const RecordedState = z.object({
@@ -170,6 +182,7 @@ export const Recovery = z.object({
   reason: z.nullable(z.string()),
   requestedBy: z.nullable(z.string()),
   retire: z.enum(['delete', 'keep']),
+  keepDays: z._default(z.int(), KEEP_DAYS),
   verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
   approveCutover: z.boolean(),
   approveRetirement: z.boolean(),
@@ -233,6 +246,8 @@ export interface PlanResult {
     asInBackup: { name: string; live: string; backup: string }[];
     /** What the second instance costs a day; null where the table of environments has no price of its class. */
     costPerDay: { amount: number; currency: string; priceOf: string } | null;
+    /** Old instances of earlier recoveries that were to be kept until a day which is over, each with what to do. */
+    keptTooLong: string[];
     /** What could not be found out, and why. */
     notKnown: string[];
     /** The exact input that carries this plan out. */
@@ -284,10 +299,6 @@ export const MatchSettingsEvent = z.object({
 export interface MatchSettingsResult {
   settings: { name: string; live: string; recovery: string; equal: boolean; note?: string }[];
 }
-
-/** After the cutover the rest, once RDS takes changes. Throws SettingsNotMatched likewise. */
-export const FinishSettingsEvent = OnRecoveryInstance;
-export type FinishSettingsResult = MatchSettingsResult;
 
 export const MatchCredentialsEvent = OnRecoveryInstance;
 export interface MatchCredentialsResult {
@@ -416,6 +427,18 @@ export interface RestartConsumersResult {
 export const ProveConsumersEvent = OnRecoveryInstance;
 export type ProveConsumersResult = { expected: false } | { expected: true; sessions: number };
 
+/**
+ * After the cutover: marks it as proven, with what exactly it took away, so that deployments can go on; then gives the new instance the
+ * rest of the settings, once RDS takes changes. Throws SettingsNotMatched likewise.
+ */
+export const FinishSettingsEvent = z.object({
+  recovery: Recovery,
+  instance: InstanceAddress,
+  /** What Verify found; null, or left out: not known, and what the restore points say stands. */
+  quarantine: z.optional(z.nullable(z.array(TakenAway))),
+});
+export type FinishSettingsResult = MatchSettingsResult;
+
 /** Undoes a swap as far as it went. */
 export const SwapBackEvent = RecoveryEvent;
 export interface SwapBackResult {
@@ -427,17 +450,23 @@ export interface SwapBackResult {
 export const DrainEvent = RecoveryEvent;
 export interface DrainResult {
   sessions: 0;
+  /** When that was seen, ISO 8601. */
+  at: string;
 }
 
-/** Throws RetirementNotFinished until the old instance is gone and its final snapshot available; the machine asks again. */
+/**
+ * Throws RetirementNotFinished until the old instance is gone and its final snapshot available; the machine asks again. Throws
+ * DrainOutdated where it would delete now and Drain has looked too long ago; the machine goes back to Drain.
+ */
 export const RetireEvent = z.object({
   recovery: Recovery,
-  /** What Verify found; null, or left out: not known, and what the restore points say stands. */
-  quarantine: z.optional(z.nullable(z.array(TakenAway))),
+  /** When Drain saw that nobody was connected, ISO 8601. */
+  drainedAt: z.iso.datetime({ offset: true }),
 });
 export type RetireResult =
   | { retired: 'deleted'; instanceId: string; finalSnapshotId: string }
-  | { retired: 'kept'; instanceId: string }
+  /** Null: marked by hand, or of before there was a date. */
+  | { retired: 'kept'; instanceId: string; keepUntil: string | null }
   /** It was gone before the recovery began. */
   | { retired: 'gone'; instanceId: string };
 

@@ -11,5 +11,6 @@ export const handler = defineHandler({
   deps: (settings) => ({
     secrets: secretsManagerClient(),
     masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
+    now: () => new Date(),
   }),
 });

@@ -189,6 +189,11 @@ export class ConsumersNotRestarted extends RollbackError {
   override readonly name = 'ConsumersNotRestarted';
 }
 
+/** It was too long ago that nobody was seen to be connected to the old instance: the machine has it looked at again. */
+export class DrainOutdated extends RollbackError {
+  override readonly name = 'DrainOutdated';
+}
+
 /** One of the proofs that must come before deleting the old instance is missing. */
 export class RetirementRefused extends RollbackError {
   override readonly name = 'RetirementRefused';

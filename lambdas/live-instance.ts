@@ -10,6 +10,8 @@ import { readMarks } from './tags';
 
 export interface LiveInstance {
   readonly instance: DBInstance;
+  /** All of the Region. */
+  readonly instances: readonly DBInstance[];
   readonly address: InstanceAddress;
   /** The version of the secret that names it. */
   readonly secretVersionId: string;
@@ -23,15 +25,18 @@ export async function findLiveInstance(
 ): Promise<LiveInstance> {
   const secret = await currentSecret(secrets, secretId);
   const { host, port } = readLogin(secret.value);
-  const instance = byEndpoint(await listInstances(rds), host, port);
+  const instances = await listInstances(rds);
+  const instance = byEndpoint(instances, host, port);
   const address = instance && addressOf(instance);
   if (!instance || !address) throw noInstance(host, port);
-  return { instance, address, secretVersionId: secret.versionId };
+  return { instance, instances, address, secretVersionId: secret.versionId };
 }
 
 /** What a recovery starts from. */
 export interface LiveOrGone {
   readonly live: Recovery['live'];
+  /** All of the Region. */
+  readonly instances: readonly DBInstance[];
   readonly secretVersionId: string;
   /** As RDS says; of an instance that is gone `gone`. */
   readonly status: string;
@@ -61,6 +66,7 @@ export async function findLiveOrGone(
     const state = isDead(status) ? 'dead' : 'there';
     return {
       live: { ...address, state },
+      instances,
       secretVersionId,
       status,
       settings: instance,
@@ -91,6 +97,7 @@ export async function findLiveOrGone(
     );
   return {
     live: { instanceId, resourceId, host, port, state: 'gone' },
+    instances,
     secretVersionId,
     status: 'gone',
     settings: withTags(snapshot),

@@ -63,6 +63,7 @@ export function summaryOf(
       : [
           `Until one of them goes there are two instances ${size(instance)}: ${costPerDay ? `${costPerDay.amount} ${costPerDay.currency} a day more (${costPerDay.priceOf}).` : 'twice the cost of now; the table of environments has no price.'}`,
         ]),
+    ...plan.keptTooLong,
     ...plan.notKnown,
     ...(recovery.mode === 'plan'
       ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
@@ -81,7 +82,9 @@ function afterwards(recovery: Recovery): string[] {
         ]
       : live.state === 'gone'
         ? []
-        : [`Afterwards ${live.instanceId} is kept.`];
+        : [
+            `Afterwards ${live.instanceId} is kept; after ${recovery.keepDays} days people are reminded of it, and nothing deletes it.`,
+          ];
   return [...old, ...approvalSteps(recovery)];
 }
 

@@ -15,8 +15,8 @@ import { readMarks, writeMarks, type Marks } from './tags';
 /** How long RDS is asked again for settings that are not worth failing for. Changes are seen within minutes. */
 const PATIENCE_MS = 20 * 60_000;
 
-/** The recovery instance, up, with nothing under way. Throws SettingsNotMatched until it is, SettingsCannotMatch, RestoreFailed. */
-export async function settledInstance(
+/** The recovery instance, by its tags. Throws SettingsCannotMatch, RestoreFailed. */
+export async function ownInstance(
   rds: RDSClient,
   recovery: Recovery,
   { instanceId }: InstanceAddress,
@@ -32,9 +32,14 @@ export async function settledInstance(
       `Instance ${instanceId} is ${own?.DBInstanceStatus ?? 'gone'}.`,
       'Its events in the RDS console say why.',
     );
-  const open = unfinished(own);
-  if (open.length > 0) throw new SettingsNotMatched(`Instance ${instanceId}: ${open.join('; ')}.`, 'Wait.');
   return own;
+}
+
+/** Throws SettingsNotMatched until the instance is up, with nothing under way. */
+export function requireSettled(own: DBInstance): void {
+  const open = unfinished(own);
+  if (open.length > 0)
+    throw new SettingsNotMatched(`Instance ${own.DBInstanceIdentifier ?? ''}: ${open.join('; ')}.`, 'Wait.');
 }
 
 /** Whether asking for what is not worth failing for has gone on for long enough. */

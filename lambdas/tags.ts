@@ -50,6 +50,10 @@ const TEXTS = [
   'outcome-at',
   /** On a snapshot: never to be deleted, and why. People set it. */
   'hold',
+  /** On an instance: id of the recovery whose cutover to it was proven (proven-cutover.ts). */
+  'cutover-proven',
+  /** On a retired instance that is kept: the day, ISO 8601, until which it is wanted. People may change it. */
+  'keep-until',
   /** On an instance: why the newest recovery took migrations away (quarantine.ts). */
   'quarantine-reason',
   /** On a snapshot: the day of the schedule that it was taken for. */

@@ -5,6 +5,8 @@ import { permissionTerms, type PermissionScope } from './permission-terms';
 
 /** Names that `lambdas/names.ts` makes for recovery instances. */
 const RECOVERY_INSTANCE_NAMES = '*-rec-*';
+/** Of the quarantine; the first of the tags has no number. */
+const QUARANTINE_KEYS = ['migration-rollback:quarantine', 'migration-rollback:quarantine-*'];
 
 /**
  * What each function may ask of AWS: no more than its step asks (docs/permissions.md says why).
@@ -206,7 +208,30 @@ export function functionPermissions(
       changeInstance('FinishInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
         'rds:ModifyDBInstance',
       ]),
-      markRecoveryInstance('MarkProgress', 'rest-asked-at'),
+      {
+        ...changeInstance('MarkProgress', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
+          'rds:AddTagsToResource',
+        ]),
+        conditions: {
+          ...tagged('recovery-instance'),
+          'ForAllValues:StringLike': {
+            'aws:TagKeys': [
+              'migration-rollback:rest-asked-at',
+              'migration-rollback:cutover-proven',
+              ...QUARANTINE_KEYS,
+            ],
+          },
+        },
+      },
+      {
+        ...changeInstance('CorrectQuarantine', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
+          'rds:RemoveTagsFromResource',
+        ]),
+        conditions: {
+          ...tagged('recovery-instance'),
+          'ForAllValues:StringLike': { 'aws:TagKeys': QUARANTINE_KEYS },
+        },
+      },
       {
         sid: 'UseMonitoringRole',
         actions: ['iam:PassRole'],
@@ -265,18 +290,6 @@ export function functionPermissions(
         ]),
         conditions: {
           StringEquals: { ...tagged('recovery-instance').StringEquals, ...tagging('live').StringEquals },
-        },
-      },
-      {
-        ...changeInstance('CorrectQuarantine', 'live', RECOVERY_INSTANCE_NAMES, [
-          'rds:RemoveTagsFromResource',
-        ]),
-        conditions: {
-          ...tagged('live'),
-          // The first of the tags has no number.
-          'ForAllValues:StringLike': {
-            'aws:TagKeys': ['migration-rollback:quarantine', 'migration-rollback:quarantine-*'],
-          },
         },
       },
       {

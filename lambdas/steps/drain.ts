@@ -17,11 +17,13 @@ import { masterLogins } from '../secrets';
  */
 export async function drain(
   { recovery }: { recovery: Recovery },
-  deps: { secrets: SecretsManagerClient; masterSecretId: string },
+  deps: { secrets: SecretsManagerClient; masterSecretId: string; now: () => Date },
 ): Promise<DrainResult> {
   const { host, port, instanceId, state } = recovery.live;
+  // Before it is looked at: it is never taken for later than it was.
+  const at = deps.now().toISOString();
   // Fence has seen that nothing takes connections there.
-  if (state !== 'there') return { sessions: 0 };
+  if (state !== 'there') return { sessions: 0, at };
   const masters = await masterLogins(deps.secrets, deps.masterSecretId, {
     host,
     port,
@@ -56,5 +58,5 @@ export async function drain(
       `Still connected to ${instanceId}: ${sessions.map(({ role, application, sessions: count }) => `${String(count)} of role ${String(role)} (${String(application) || 'no application name'})`).join(', ')}.`,
       'Restart what still runs with the old DATABASE_URL.',
     );
-  return { sessions: 0 };
+  return { sessions: 0, at };
 }

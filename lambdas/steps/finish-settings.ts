@@ -1,22 +1,26 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
-import type { FinishSettingsResult, InstanceAddress, Recovery } from '../contract';
+import type * as z from 'zod/mini';
+import type { FinishSettingsEvent, FinishSettingsResult } from '../contract';
 import { compareSettings, settingsToModify } from '../instance-settings';
 import { settingsOf } from '../live-instance';
-import { askedFor, change, settledInstance } from '../settings-change';
+import { markCutoverProven } from '../proven-cutover';
+import { askedFor, change, ownInstance, requireSettled } from '../settings-change';
 import { readMarks } from '../tags';
 
 /**
- * After the cutover: gives the instance that is live now the settings that serving did not need, deletion protection among
+ * After the cutover: marks it as proven, so that deployments can go on, and gives the instance that is live now the settings that serving did not need, deletion protection among
  * them. It asks for nothing that interrupts the application. Throws SettingsNotMatched until nothing differs, which may take as
  * long as the first backup: the message says what is missing.
  */
 export async function finishSettings(
-  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
+  { recovery, instance, quarantine }: z.output<typeof FinishSettingsEvent>,
   deps: { rds: RDSClient; now: () => Date },
 ): Promise<FinishSettingsResult> {
   const { rds } = deps;
+  const own = await ownInstance(rds, recovery, instance);
+  await markCutoverProven(rds, own, recovery.id, quarantine ?? undefined);
   const old = await settingsOf(rds, recovery);
-  const own = await settledInstance(rds, recovery, instance);
+  requireSettled(own);
   const since = readMarks(own.TagList)['rest-asked-at'];
   const now = deps.now();
   const { changes } = settingsToModify(old, own, 'the rest', askedFor(since, now));

@@ -1,10 +1,11 @@
 import { AddTagsToResourceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
 import type { LiftQuarantineEvent, LiftQuarantineResult } from '../contract';
-import { QuarantineNotLifted, RecoveryAlreadyRunning } from '../errors';
+import { QuarantineNotLifted } from '../errors';
 import { findLiveInstance } from '../live-instance';
+import { refuseUntilProven } from '../proven-cutover';
 import { readQuarantine, writeLift, type Quarantined } from '../quarantine';
-import { findRunningRecovery, type ClaimDeps } from '../recovery-claim';
+import type { ClaimDeps } from '../recovery-claim';
 import { heldName, MAX_TAGS } from '../tags';
 
 /**
@@ -18,13 +19,8 @@ export async function liftQuarantine(
   const { rds } = deps;
   const { instance, address } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
   const { instanceId } = address;
-  // It makes the quarantine of the next instance out of that of this one.
-  const recovery = await findRunningRecovery(deps);
-  if (recovery)
-    throw new RecoveryAlreadyRunning(
-      `Recovery ${recovery.name}, which ${recovery.requestedBy} started at ${recovery.since}, runs.`,
-      'Wait for it to end, then see which migrations it took away.',
-    );
+  // A recovery makes the quarantine of the next instance out of that of this one, and corrects it before its cutover is proven.
+  await refuseUntilProven(instance, deps);
   const quarantine = readQuarantine(instance.TagList);
   const held = quarantine.find(({ name }) => name === heldName(migration));
   const others = quarantine.filter((one) => one !== held && one.lift === undefined).map(({ name }) => name);

@@ -4,7 +4,7 @@ import type { InstanceAddress, MatchSettingsResult, Recovery } from '../contract
 import { SettingsCannotMatch, SettingsNotMatched } from '../errors';
 import { compareSettings, requireExplained, settingsToModify } from '../instance-settings';
 import { settingsOf } from '../live-instance';
-import { askedFor, change, mark, notYetWhenBusy, settledInstance } from '../settings-change';
+import { askedFor, change, mark, notYetWhenBusy, ownInstance, requireSettled } from '../settings-change';
 import { currentSecret, readMasterCredentials } from '../secrets';
 import { readMarks } from '../tags';
 
@@ -26,7 +26,8 @@ export async function matchSettings(
 ): Promise<MatchSettingsResult> {
   const { rds } = deps;
   const live = await settingsOf(rds, event.recovery);
-  const own = await settledInstance(rds, event.recovery, event.instance);
+  const own = await ownInstance(rds, event.recovery, event.instance);
+  requireSettled(own);
   const id = event.instance.instanceId;
 
   const since = readMarks(own.TagList)['settings-asked-at'];

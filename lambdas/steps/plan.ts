@@ -3,6 +3,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
 import {
+  KEEP_DAYS,
   RecoveryInput,
   type CheckMigrationsEvent,
   type CheckMigrationsResult,
@@ -22,6 +23,7 @@ import {
 } from '../errors';
 import { pricePerDay } from '../instance-price';
 import { asInBackup, modifiedAfterRestore } from '../instance-settings';
+import { keptTooLong } from '../kept-instances';
 import { findLiveOrGone, type LiveOrGone } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
@@ -95,6 +97,7 @@ export async function plan(
     requestedBy: input.requestedBy ?? null,
     // RDS takes no final snapshot of an instance that it cannot bring back.
     retire: live.state === 'there' ? input.retire : 'keep',
+    keepDays: input.keepDays ?? KEEP_DAYS,
     verify: input.verify,
     ...approvals,
     warm: input.warm ?? null,
@@ -162,6 +165,7 @@ export async function plan(
             currency: deps.instancePrice.currency,
             priceOf: deps.instancePrice.priceOf,
           },
+    keptTooLong: keptTooLong(database.instances, environment, deps.now()),
     notKnown,
     inputToRecover: {
       mode: 'recover',
@@ -169,6 +173,7 @@ export async function plan(
       reason: input.reason ?? 'why the database goes back',
       requestedBy: input.requestedBy ?? 'your name',
       retire: input.retire,
+      ...(input.keepDays !== undefined && { keepDays: input.keepDays }),
       ...(input.warm && { warm: input.warm }),
       ...(input.verify.amcheck || input.verify.accept.length > 0 ? { verify: input.verify } : {}),
       ...approvals,

@@ -15,7 +15,6 @@ import {
   MigrationFailed,
   MigrationQuarantined,
   MigrationRunning,
-  RecoveryAlreadyRunning,
   RollbackError,
   SnapshotUnusable,
 } from '../errors';
@@ -23,9 +22,9 @@ import { findLiveInstance, type LiveInstance } from '../live-instance';
 import { preMigrationSnapshotId } from '../names';
 import { parse } from '../parse';
 import { findMarker, windowReachesNow, writeMarker } from '../point-in-time';
+import { refuseUntilProven } from '../proven-cutover';
 import { judge, readQuarantine } from '../quarantine';
 import { findSnapshot } from '../rds';
-import { findRunningRecovery } from '../recovery-claim';
 import { required } from '../secrets';
 import { snapshotQuota } from '../snapshot-quota';
 import { takeSnapshot } from '../take-snapshot';
@@ -104,18 +103,13 @@ async function restorePoint(
 /** Everything that stands in the way of a migration, from what is known first to what has to be asked for. */
 async function examine(
   event: PreMigrationSnapshotEvent,
-  { instance }: LiveInstance,
+  { instance, address }: LiveInstance,
   deps: PreMigrationSnapshotDeps,
 ): Promise<{ database: CheckMigrationsResult; pending: Migration[] | undefined; notes: string[] }> {
-  const recovery = await findRunningRecovery({
+  const recovery = await refuseUntilProven(instance, {
     ...deps,
     databaseUrlSecretId: required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID'),
   });
-  if (recovery)
-    throw new RecoveryAlreadyRunning(
-      `Recovery ${recovery.name} of ${deps.environment}, which ${recovery.requestedBy} started at ${recovery.since}, runs.`,
-      'Wait for it to end, then see which migrations it took away.',
-    );
   const database = await deps.checkMigrations({
     migrations: event.migrations ?? null,
     schema: event.schema ?? null,
@@ -141,6 +135,11 @@ async function examine(
     database,
     pending,
     notes: [
+      ...(recovery
+        ? [
+            `Recovery ${recovery.name} has not ended, but its cutover to ${address.instanceId} is proven: this is about that instance.`,
+          ]
+        : []),
       ...changed.map(
         ({ name, recoveryId }) => `${name} was taken away by recovery ${recoveryId} and changed since.`,
       ),

@@ -11,6 +11,7 @@ import type {
 } from '../contract';
 import { drillWarning } from '../drill-age';
 import { RetentionWarning, isAwsError } from '../errors';
+import { keptTooLong } from '../kept-instances';
 import { findLiveInstance } from '../live-instance';
 import { findRunningRecovery } from '../recovery-claim';
 import { decide, good, type Decision } from '../retention';
@@ -45,7 +46,7 @@ export async function reapSnapshots(
 ): Promise<ReapSnapshotsResult> {
   const { rds, rules } = deps;
   const now = deps.now();
-  const { instance } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
+  const { instance, instances } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
   const candidates = await listOwnSnapshots(rds, deps.environment, instance);
   const decisions = decide(candidates, rules, now);
   const recovery = await findRunningRecovery(deps);
@@ -71,6 +72,7 @@ export async function reapSnapshots(
   const warnings = [
     ...newestWarning(left, instance, rules, now),
     ...(quotaWarning === undefined ? [] : [quotaWarning]),
+    ...keptTooLong(instances, deps.environment, now),
     ...(deps.drills ? await drillWarning(deps.stepFunctions, deps.drills, now) : []),
   ];
   const result: ReapSnapshotsResult = {

@@ -2,27 +2,25 @@ import {
   AddTagsToResourceCommand,
   DeleteDBInstanceCommand,
   ModifyDBInstanceCommand,
-  RemoveTagsFromResourceCommand,
   type DBInstance,
   type DBSnapshot,
   type RDSClient,
-  type Tag,
 } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type * as z from 'zod/mini';
 import type { Recovery, RetireEvent, RetireResult } from '../contract';
 import { readLogin } from '../database-url';
 import {
+  DrainOutdated,
   RetirementNotFinished,
   RetirementRefused,
   SnapshotQuotaExceeded,
   isAwsError,
   isDeletionForLater,
 } from '../errors';
-import { correctQuarantine, quarantineKeys, readQuarantine, writeQuarantine } from '../quarantine';
 import { addressOf, findInstance, findSnapshot, isTerminal, isUp } from '../rds';
 import { currentSecret } from '../secrets';
-import { readMarks, writeMarks, type Marks, type Migration } from '../tags';
+import { readMarks, writeMarks, type Marks } from '../tags';
 
 export interface RetireDeps {
   readonly rds: RDSClient;
@@ -33,17 +31,23 @@ export interface RetireDeps {
 }
 
 /**
- * Marks the recovery instance live, so that nothing takes it for one that may be discarded, and corrects its quarantine; marks the old instance retired
+ * Only RDS can be asked to delete, which cannot be reached from where databases can: so nobody may have been connected when Drain looked,
+ * at most this long ago. Behind the fence only a grant by hand lets anybody in.
+ */
+const DRAINED_AT_MOST_MS = 15 * 60_000;
+
+/**
+ * Marks the recovery instance live, so that nothing takes it for one that may be discarded; marks the old instance retired
  * and, when asked to, deletes it with a final snapshot, its automated backups kept. Every proof is made anew at every call.
- * Throws RetirementNotFinished until done, RetirementRefused, SnapshotQuotaExceeded.
+ * Throws RetirementNotFinished until done, DrainOutdated, RetirementRefused, SnapshotQuotaExceeded.
  */
 export async function retire(
-  { recovery, quarantine }: z.infer<typeof RetireEvent>,
+  { recovery, drainedAt }: z.infer<typeof RetireEvent>,
   deps: RetireDeps,
 ): Promise<RetireResult> {
   const { rds } = deps;
   const { instanceId, resourceId } = recovery.live;
-  await markLive(rds, await replacementOf(recovery, deps), recovery, quarantine ?? undefined);
+  await mark(rds, await replacementOf(recovery, deps), 'live', recovery);
 
   if (recovery.live.state === 'gone') return { retired: 'gone', instanceId };
   const old = await findInstance(rds, instanceId);
@@ -58,8 +62,7 @@ export async function retire(
         `Instance ${instanceId}, which was to be kept, is gone.`,
         'See CloudTrail for who deleted it.',
       );
-    await mark(rds, old, 'retired', recovery);
-    return { retired: 'kept', instanceId };
+    return { retired: 'kept', instanceId, keepUntil: await keep(old, recovery, deps) };
   }
 
   const snapshot = await findSnapshot(rds, recovery.finalSnapshotId);
@@ -76,7 +79,7 @@ export async function retire(
       `Safety snapshot ${recovery.safetySnapshotId} of ${instanceId} is still being taken.`,
       'Wait: RDS deletes no instance that it takes a snapshot of.',
     );
-  if (old.DBInstanceStatus !== 'deleting') await remove(recovery, old, snapshot, deps);
+  if (old.DBInstanceStatus !== 'deleting') await remove(recovery, drainedAt, old, snapshot, deps);
   throw new RetirementNotFinished(
     `Instance ${instanceId} is being deleted; its final snapshot is ${snapshot?.Status ?? 'not to be seen yet'}.`,
     'Wait.',
@@ -115,11 +118,21 @@ async function replacementOf(recovery: Recovery, deps: RetireDeps): Promise<DBIn
   return replacement;
 }
 
+/** Asked again, the day that was written first, or that somebody has changed it to since. */
+async function keep(old: DBInstance, recovery: Recovery, { rds, now }: RetireDeps): Promise<string | null> {
+  const marks = readMarks(old.TagList);
+  if (marks.role === 'retired' && marks['recovery-id'] === recovery.id) return marks['keep-until'] ?? null;
+  const keepUntil = new Date(now().getTime() + recovery.keepDays * 86_400_000).toISOString();
+  await mark(rds, old, 'retired', recovery, { 'keep-until': keepUntil });
+  return keepUntil;
+}
+
 async function remove(
   recovery: Recovery,
+  drainedAt: string,
   old: DBInstance,
   snapshot: DBSnapshot | undefined,
-  { rds }: RetireDeps,
+  { rds, now: clock }: RetireDeps,
 ): Promise<void> {
   const { instanceId } = recovery.live;
   // Another call of this step, slower than its timeout, may have begun the deletion between our two looks.
@@ -129,6 +142,11 @@ async function remove(
     throw new RetirementRefused(
       `Final snapshot ${recovery.finalSnapshotId} exists (${snapshot.Status ?? 'unknown'}) while instance ${instanceId} is ${old.DBInstanceStatus ?? 'unknown'}: it does not hold what was written since.`,
       'Delete the instance by hand with a final snapshot of another name.',
+    );
+  if (clock().getTime() - Date.parse(drainedAt) > DRAINED_AT_MOST_MS)
+    throw new DrainOutdated(
+      `Nobody was connected to ${instanceId} at ${drainedAt}, which is more than ${DRAINED_AT_MOST_MS / 60_000} minutes ago.`,
+      'It is looked at again before it is deleted.',
     );
   await mark(rds, old, 'retired', recovery);
   try {
@@ -188,39 +206,17 @@ async function finished(
   return { retired: 'deleted', instanceId, finalSnapshotId: recovery.finalSnapshotId };
 }
 
-/** Deployments wait for the end of the recovery, so none sees the quarantine before it is corrected. */
-async function markLive(
-  rds: RDSClient,
-  instance: DBInstance,
-  recovery: Recovery,
-  takenAway: readonly Migration[] | undefined,
-): Promise<void> {
-  const { DBInstanceArn: arn, TagList } = instance;
-  const held = readQuarantine(TagList);
-  const tags = writeQuarantine(takenAway ? correctQuarantine(held, takenAway, recovery.id) : held);
-  await mark(rds, instance, 'live', recovery, tags);
-  // Only now: whoever dies in between leaves a quarantine that holds too much.
-  const superfluous = quarantineKeys(TagList).filter((key) => !tags.some(({ Key }) => Key === key));
-  if (superfluous.length > 0)
-    await rds.send(new RemoveTagsFromResourceCommand({ ResourceName: arn, TagKeys: superfluous }));
-}
-
 async function mark(
   rds: RDSClient,
   instance: DBInstance,
   role: 'live' | 'retired',
   recovery: Recovery,
-  more: readonly Tag[] = [],
+  more: Marks = {},
 ): Promise<void> {
   const marks = readMarks(instance.TagList);
   if (marks.role === role && marks['recovery-id'] === recovery.id) return;
   const { environment, id } = recovery;
-  await rds.send(
-    new AddTagsToResourceCommand({
-      ResourceName: instance.DBInstanceArn,
-      Tags: [...writeMarks({ role, environment, 'recovery-id': id }), ...more],
-    }),
-  );
+  await tag(rds, instance.DBInstanceArn, { role, environment, 'recovery-id': id, ...more });
 }
 
 /** A final snapshot is made by the delete call, which takes no tags. */

@@ -8,7 +8,7 @@ import type { MachineStates } from './states';
 
 /** The restored instance is there, unused and paid for, and what it does not hold grows. */
 const CUTOVER_WAITS_FOR = Duration.hours(12);
-/** The cutover stands meanwhile; but neither a migration nor another recovery can be started. */
+/** The cutover stands meanwhile, and deployments go on; but no other recovery can be started. */
 const RETIREMENT_WAITS_FOR = Duration.hours(24);
 
 /** The two questions to a person, each asked where the recovery is to ask it. */
@@ -39,6 +39,11 @@ export class RecoveryApprovals {
     );
   }
 
+  /** JSONata: a person has to be asked about the old instance, and has not said yes. Nothing that is kept needs leave to go. */
+  readonly retirementIsOpen =
+    '$recovery.approveRetirement and $recovery.retire = "delete" and ' +
+    '$count($approvals[question = "retirement" and decision = "approved"]) = 0';
+
   /** Before the old instance is deleted. */
   askForRetirement(onError: sfn.IChainable): SnsPublish {
     return this.states.ask(
@@ -49,7 +54,7 @@ export class RecoveryApprovals {
         text:
           `"the cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", and nobody is connected to the old instance " & ${LIVE} & ` +
           `". May that be deleted? Yes: it goes with the final snapshot " & $recovery.finalSnapshotId & "; its automated backups are kept. ` +
-          `No: it is kept, and can be gone back to at once. Until the answer no migration and no other recovery of ${this.environment} can begin."`,
+          `No: it is kept, and can be gone back to at once. Until the answer no other recovery of ${this.environment} can begin; deployments can."`,
         waitsFor: RETIREMENT_WAITS_FOR,
       },
       onError,

@@ -150,6 +150,7 @@ export class RecoveryFailures {
         `($firstError.state = "FinishSettings" ? "set by hand on the new one what is missing there, deletion protection above all, and redrive" : ` +
         `"once nothing uses it, delete it by hand with a final snapshot, as docs/runbook.md says") & "."`,
       jsonata('$firstError.state'),
+      { drains: 0 },
     );
   }
 }

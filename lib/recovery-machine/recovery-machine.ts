@@ -23,6 +23,9 @@ export interface RecoveryMachineProps extends MachineStatesProps {
  */
 const MACHINE_TIMEOUT = Duration.days(21);
 
+/** How often it is looked again who is connected, while RDS does not delete the old instance: some four hours. */
+const DRAINS = 16;
+
 /**
  * The recovery machine. Its states, their order and its failure paths are described in docs/state-machine.md.
  *
@@ -52,7 +55,7 @@ export class RecoveryMachine extends Construct {
       'consumersProof',
       oldInstanceKept.tell,
     );
-    const finishSettings = this.states.onRecoveryInstance('FinishSettings', 'settings', oldInstanceKept.tell);
+    const finishSettings = this.finishSettings(oldInstanceKept.tell);
     const cutoverNotApproved = failures.cutoverNotApproved();
 
     const approvals = new RecoveryApprovals(this, this.states, props.environment);
@@ -68,14 +71,12 @@ export class RecoveryMachine extends Construct {
 
     const drain = this.drain(oldInstanceKept.tell);
     const askForRetirement = approvals.askForRetirement(oldInstanceKept.tell);
-    const retire = this.retire(oldInstanceKept.tell);
-    const approveRetirement = approvals.where(
-      'ApproveRetirement?',
-      // Nothing that is kept needs leave to go.
-      '$recovery.approveRetirement and $recovery.retire = "delete"',
-      askForRetirement,
-      retire,
-    );
+    const retire = this.retire(drain, oldInstanceKept.tell);
+    const approveRetirement = new sfn.Choice(this, 'ApproveRetirement?')
+      .when(sfn.Condition.jsonata(jsonata(approvals.retirementIsOpen)), askForRetirement)
+      .otherwise(retire);
+    // Somebody may have come while the answer was waited for.
+    askForRetirement.next(drain);
     const failedIn = (state: string): sfn.Condition =>
       sfn.Condition.jsonata(jsonata(`$firstError.state = "${state}"`));
     oldInstanceKept.end.next(
@@ -138,6 +139,7 @@ export class RecoveryMachine extends Construct {
           recovery: `${RESULT}.recovery`,
           plan: `${RESULT}.plan`,
           approvals: '[]',
+          drains: '0',
           warmth: 'null',
           hydration: 'null',
         },
@@ -334,16 +336,39 @@ export class RecoveryMachine extends Construct {
     return restart;
   }
 
-  private drain(onError: sfn.IChainable): sfn.TaskStateBase {
-    return this.states.step({ name: 'Drain', event: { recovery: jsonata('$recovery') } }, onError);
+  private finishSettings(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      {
+        name: 'FinishSettings',
+        event: {
+          recovery: jsonata('$recovery'),
+          instance: jsonata('$instance'),
+          quarantine: jsonata('$exists($verification.quarantine) ? $verification.quarantine : null'),
+        },
+        assign: { settings: RESULT },
+      },
+      onError,
+    );
   }
 
-  private retire(onError: sfn.IChainable): sfn.TaskStateBase {
+  private drain(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      { name: 'Drain', event: { recovery: jsonata('$recovery') }, assign: { drainedAt: `${RESULT}.at` } },
+      onError,
+    );
+  }
+
+  /** Goes back to Drain where that has looked too long ago. */
+  private retire(drain: sfn.IChainable, onError: sfn.IChainable): sfn.TaskStateBase {
+    const again = new sfn.Choice(this, 'DrainAgain?')
+      .when(sfn.Condition.jsonata(jsonata(`$drains <= ${DRAINS}`)), drain)
+      .otherwise(onError);
     return this.states.step(
       {
         name: 'Retire',
-        event: { recovery: jsonata('$recovery'), quarantine: jsonata('$verification.quarantine') },
+        event: { recovery: jsonata('$recovery'), drainedAt: jsonata('$drainedAt') },
         assign: { retirement: RESULT },
+        unless: { error: 'DrainOutdated', then: again, assign: { drains: jsonata('$drains + 1') } },
       },
       onError,
     );
@@ -362,7 +387,7 @@ export class RecoveryMachine extends Construct {
         '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time) & ' +
         `". The old instance " & ${LIVE} & ` +
         '($retirement.retired = "deleted" ? " was deleted. What was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
-        ': $retirement.retired = "gone" ? " was gone already" : " is kept. What was written since is in it") & ". " & ' +
+        ': $retirement.retired = "gone" ? " was gone already" : " is kept" & ($retirement.keepUntil != null ? " until " & $substring($retirement.keepUntil, 0, 10)) & ". What was written since is in it") & ". " & ' +
         '($verification.migrationsTakenAway = null ? "Which migrations were taken away is not known, the old database could not be read: look before the next deployment." : ' +
         '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
         '"Taken away, and pending again: " & $join($verification.migrationsTakenAway, ", ") & ". Mend them before the next deployment.")',

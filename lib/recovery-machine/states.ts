@@ -43,6 +43,12 @@ export interface Step {
   readonly event: Record<string, unknown>;
   /** The variables that keep the result. */
   readonly assign?: Record<string, string>;
+  /** An error that is no failure: where it goes on then. */
+  readonly unless?: {
+    readonly error: string;
+    readonly then: sfn.IChainable;
+    readonly assign: Record<string, unknown>;
+  };
 }
 
 /** Makes the states of the machine, each of one of a few kinds. */
@@ -65,7 +71,7 @@ export class MachineStates {
   }
 
   /** A call of the function of the same name. A failure, if a way for it is given, is kept as the first error. */
-  step({ name, event, assign }: Step, onError?: sfn.IChainable): sfn.TaskStateBase {
+  step({ name, event, assign, unless }: Step, onError?: sfn.IChainable): sfn.TaskStateBase {
     const stepName = this.stepName(name);
     const lambdaFunction = this.props.functions[stepName];
     const state = tasks.LambdaInvoke.jsonata(this.scope, name, {
@@ -80,17 +86,17 @@ export class MachineStates {
       }),
     });
     this.askAgain(state, stepName);
-    if (onError)
-      state.addCatch(onError, {
-        assign: {
-          firstError: {
-            state: name,
-            error: jsonata('$states.errorOutput.Error'),
-            message: jsonata(ERROR_MESSAGE),
-          },
-          redrives: jsonata(REDRIVES),
-        },
-      });
+    const failure = {
+      firstError: {
+        state: name,
+        error: jsonata('$states.errorOutput.Error'),
+        message: jsonata(ERROR_MESSAGE),
+      },
+      redrives: jsonata(REDRIVES),
+    };
+    if (unless)
+      state.addCatch(unless.then, { errors: [unless.error], assign: { ...failure, ...unless.assign } });
+    if (onError) state.addCatch(onError, { assign: failure });
     return state;
   }
 
@@ -151,8 +157,9 @@ export class MachineStates {
     subject: string,
     cause: string,
     goesOnWith: string,
+    assign?: Record<string, unknown>,
   ): RedrivableEnd {
-    const end = this.end(endName, cause, goesOnWith);
+    const end = this.end(endName, cause, goesOnWith, assign);
     const tell = this.notify(notifyName, subject, cause, end);
     tell.next(end);
     return { tell, end };
@@ -162,7 +169,7 @@ export class MachineStates {
    * Ends the execution FAILED with the first error, which the function `fail` throws: uncaught on purpose. Redriven, that
    * function answers, and the machine goes on with what comes next (docs/decisions/0013-redrive.md).
    */
-  end(name: string, cause: string, goesOnWith: string): sfn.TaskStateBase {
+  end(name: string, cause: string, goesOnWith: string, assign?: Record<string, unknown>): sfn.TaskStateBase {
     const lambdaFunction = this.props.functions.fail;
     const state = tasks.LambdaInvoke.jsonata(this.scope, name, {
       lambdaFunction,
@@ -175,6 +182,7 @@ export class MachineStates {
       outputs: jsonata(RESULT),
       taskTimeout: sfn.Timeout.duration(lambdaFunction.callTimeout.plus(Duration.seconds(30))),
       retryOnServiceExceptions: false,
+      ...(assign && { assign }),
     });
     this.askAgainWithoutAnswer(state);
     return state;

@@ -99,6 +99,14 @@ class Operator {
     return { status, error, cause };
   }
 
+  /** What a tag of this system says on an instance. */
+  async tag(instanceId: string, name: string): Promise<string | undefined> {
+    const found = (await this.describe()).find(
+      ({ DBInstanceIdentifier }) => DBInstanceIdentifier === instanceId,
+    );
+    return found?.TagList?.find(({ Key }) => Key === `migration-rollback:${name}`)?.Value;
+  }
+
   /** Instance by instance, what is its status. */
   async instances(): Promise<Record<string, string>> {
     return Object.fromEntries(
@@ -338,6 +346,11 @@ describe('an operator who follows it', () => {
     expect(Object.keys(await operator.snapshots())).toEqual(
       expect.arrayContaining([FINAL, `${second}-by-hand`]),
     );
+
+    await operator.sets('KEPT', first);
+    await operator.does('Keep the old instance');
+    expect(await operator.does('Wait for the end')).toContain('"retire":"keep","keepDays":30');
+    expect(await operator.tag(first, 'keep-until')).toBe('2027-01-31T00:00:00Z');
   });
 
   test('lets a migration pass that was taken away and was not at fault', async () => {

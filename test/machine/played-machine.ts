@@ -2,6 +2,8 @@ import {
   DescribeExecutionCommand,
   RedriveExecutionCommand,
   SFNClient,
+  SendTaskFailureCommand,
+  SendTaskSuccessCommand,
   StartExecutionCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
@@ -57,7 +59,7 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   prove: () => ({ checks: [{ name: 'the secret names the new instance', ok: true, detail: 'It does.' }] }),
   'restart-consumers': () => ({ services: [] }),
   'prove-consumers': () => ({ expected: false }),
-  drain: () => ({ sessions: 0 }),
+  drain: () => ({ sessions: 0, at: '2026-11-22T02:00:00.000Z' }),
   retire: () => ({ retired: 'deleted', instanceId: LIVE.instanceId, finalSnapshotId: FINAL }),
   'swap-back': () => ({ wasSwapped: true }),
   'lift-fence': () => ({ lifted: true, reason: 'Its owner gave up.' }),
@@ -83,6 +85,9 @@ const NEW = {
   port: 5432,
 };
 const FINAL = 'production-database-final-0123456789';
+
+const ASKS = 'publish.waitForTaskToken';
+const Asked = z.object({ Message: z.object({ question: z.string(), token: z.string() }) });
 
 /** An error that a function throws. */
 export class Thrown extends Error {
@@ -137,6 +142,7 @@ export interface Message {
  */
 export class PlayedMachine {
   private answers: Readonly<Record<string, Answer>> = ALL_WELL;
+  private decide: (question: string) => 'approve' | 'reject' | undefined = () => undefined;
   private readonly calls = new Map<string, number>();
   private executions = 0;
 
@@ -182,7 +188,44 @@ export class PlayedMachine {
       }),
     );
     here.played = new PlayedMachine(served, new SFNClient(served.client), stateMachineArn);
+    here.played.answerQuestions();
     return here.played;
+  }
+
+  /** Time stands still until the answer has been given. */
+  private answerQuestions(): void {
+    const asked = new Map<string, z.infer<typeof Asked>['Message']>();
+    const { stepFunctions } = this.served.services;
+    stepFunctions.onHistoryEvent((executionArn, { taskScheduledEventDetails, taskSubmittedEventDetails }) => {
+      if (taskScheduledEventDetails?.resource === ASKS)
+        asked.set(executionArn, Asked.parse(JSON.parse(taskScheduledEventDetails.parameters ?? '')).Message);
+      const question = asked.get(executionArn);
+      if (taskSubmittedEventDetails?.resource !== ASKS || !question) return;
+      const decision = this.decide(question.question);
+      if (!decision) return;
+      const answer = {
+        question: question.question,
+        decision: decision === 'approve' ? 'approved' : 'rejected',
+        by: 'ada',
+        reason: 'a test',
+        at: '2026-11-22T02:30:00.000Z',
+      };
+      const release = this.served.context.clock.hold();
+      const given =
+        decision === 'approve'
+          ? this.client.send(
+              new SendTaskSuccessCommand({ taskToken: question.token, output: JSON.stringify(answer) }),
+            )
+          : this.client.send(
+              new SendTaskFailureCommand({
+                taskToken: question.token,
+                error: 'NotApproved',
+                cause: JSON.stringify({ errorMessage: 'ada said no', decision: answer }),
+              }),
+            );
+      // An answer that did not arrive shows itself by how the execution ends.
+      void given.catch(() => undefined).finally(release);
+    });
   }
 
   async stop(): Promise<void> {
@@ -194,8 +237,11 @@ export class PlayedMachine {
   async run(
     input: object,
     answers: Readonly<Record<string, Answer>> = {},
+    /** What a person says to a question; undefined: nothing. */
+    decide: (question: string) => 'approve' | 'reject' | undefined = () => undefined,
   ): Promise<{ executionArn: string; status: string; error: string; cause: string; messages: Message[] }> {
     this.answers = { ...ALL_WELL, ...answers };
+    this.decide = decide;
     this.calls.clear();
     const before = this.served.services.sns.messages.length;
     const { executionArn = '' } = await this.client.send(

@@ -144,8 +144,8 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
   }
   try {
     await ask('finish-settings', (recovery, deps) => finishSettings({ recovery, instance: restored }, deps));
-    await ask('drain', (recovery, deps) => drain({ recovery }, deps));
-    await ask('retire', (recovery, deps) => retire({ recovery }, deps));
+    const { at: drainedAt } = await ask('drain', (recovery, deps) => drain({ recovery }, deps));
+    await ask('retire', (recovery, deps) => retire({ recovery, drainedAt }, deps));
   } catch (error) {
     return end('OldInstanceKept', error);
   }

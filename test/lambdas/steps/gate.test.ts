@@ -4,6 +4,7 @@ import {
   DescribeDBSnapshotsCommand,
   RebootDBInstanceCommand,
   RemoveTagsFromResourceCommand,
+  type Tag,
 } from '@aws-sdk/client-rds';
 import { DescribeSecretCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { StopExecutionCommand } from '@aws-sdk/client-sfn';
@@ -11,6 +12,7 @@ import { Client } from 'pg';
 import { RestoreRequest, type PreMigrationSnapshotResult } from '../../../lambdas/contract';
 import { readLogin } from '../../../lambdas/database-url';
 import { restoreSettings } from '../../../lambdas/instance-settings';
+import { markCutoverProven } from '../../../lambdas/proven-cutover';
 import { addToQuarantine, quarantineKeys, writeQuarantine } from '../../../lambdas/quarantine';
 import { takeClaim } from '../../../lambdas/recovery-claim';
 import { currentSecret } from '../../../lambdas/secrets';
@@ -18,7 +20,7 @@ import { checkMigrations } from '../../../lambdas/steps/check-migrations';
 import { liftQuarantine } from '../../../lambdas/steps/lift-quarantine';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
 import { readSettings } from '../../../lambdas/stored-settings';
-import { readMarks, readMigrations } from '../../../lambdas/tags';
+import { readMarks, readMigrations, writeMarks } from '../../../lambdas/tags';
 import { Lab, migrationTable, until } from './lab';
 
 jest.setTimeout(180_000);
@@ -438,6 +440,62 @@ describe('what else stands in the way', () => {
     expect(await ask({ deploymentId: 'recovering' })).toMatchObject({
       status: 'available',
     });
+  });
+
+  test('a recovery that runs only until its cutover is proven: the hotfix need not wait for the retirement', async () => {
+    const bad = { name: '2_bad', checksum: sum('b') };
+    const machine = await lab.machineThatRuns('waiting-for-approval');
+    await final({ deploymentId: 'before-it' });
+    // A cutover without a restore: what is live is taken for the instance of the recovery.
+    const planned = await lab.planned({ restore: { to: 'latest-snapshot' } }, 'hotfix', machine);
+    const instance = planned.live;
+    const recovery = { ...planned, live: { ...planned.live, instanceId: 'none' } };
+    await takeClaim(recovery, lab);
+    const arn = (await live()).DBInstanceArn;
+    const tag = (tags: Tag[]) =>
+      lab.rds.send(new AddTagsToResourceCommand({ ResourceName: arn, Tags: tags }));
+    // Of the restore points, two were pending; only one of them was really there to be taken away.
+    await tag([
+      ...writeMarks({ 'recovery-id': recovery.id }),
+      ...writeQuarantine(addToQuarantine([], [bad, { name: '3_never' }], recovery.id)),
+    ]);
+    const hotfix = { deploymentId: 'hotfix', migrations: [{ name: '4_hotfix', checksum: sum('4') }] };
+    const refused = {
+      status: 'refused',
+      error: 'RecoveryAlreadyRunning',
+      reason: containing('not proven yet'),
+    };
+    expect(await ask(hotfix)).toMatchObject(refused);
+    // The mark of another recovery, that gave this instance its place once, is none of this one's.
+    await tag(writeMarks({ 'cutover-proven': '0123456789' }));
+    expect(await ask(hotfix)).toMatchObject(refused);
+
+    const proven = () => markCutoverProven(lab.rds, instanceNow, recovery.id, [bad]);
+    let instanceNow = await live();
+    await proven();
+    instanceNow = await live();
+    await proven();
+    expect(await final(hotfix)).toMatchObject({
+      status: 'available',
+      instanceId: instance.instanceId,
+      notes: [containing('its cutover to orders is proven')],
+    });
+    expect(await ask({ deploymentId: 'again', migrations: [bad] })).toMatchObject({
+      status: 'refused',
+      error: 'MigrationQuarantined',
+    });
+    const never = { name: '3_never', checksum: sum('3') };
+    expect(await final({ deploymentId: 'never-ran', migrations: [never] })).toMatchObject({
+      status: 'available',
+    });
+    await liftQuarantine({ migration: '2_bad', requestedBy: 'ada', reason: 'not at fault' }, lab);
+    expect(await final({ deploymentId: 'lifted', migrations: [bad] })).toMatchObject({ status: 'available' });
+
+    await lab.stepFunctions.send(new StopExecutionCommand({ executionArn: recovery.execution.arn }));
+    const keys = [...((await live()).TagList ?? [])].flatMap(({ Key = '' }) =>
+      /quarantine|lifted|proven|recovery-id/.test(Key) ? [Key] : [],
+    );
+    await lab.rds.send(new RemoveTagsFromResourceCommand({ ResourceName: arn, TagKeys: keys }));
   });
 
   test.each([

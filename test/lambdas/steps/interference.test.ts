@@ -8,6 +8,7 @@ import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres'
 import { scramVerifier } from '../../../lambdas/scram';
 import { currentSecret, readMasterCredentials } from '../../../lambdas/secrets';
 import { drain } from '../../../lambdas/steps/drain';
+import { reapSnapshots } from '../../../lambdas/steps/reap-snapshots';
 import { readMarks } from '../../../lambdas/tags';
 import { retire } from '../../../lambdas/steps/retire';
 import { carryOut, type Ending, type Guide } from './carry-out';
@@ -15,6 +16,8 @@ import { Lab, again, migrationTable, until } from './lab';
 
 /** What people, rotations and RDS itself do in the middle of a recovery; one database, recovered again and again. */
 jest.setTimeout(180_000);
+
+const RULES = { dailyDays: 7, weeklyDays: 90, keepNewest: 3, newestAtMostHours: 36 };
 
 let lab: Lab;
 beforeAll(async () => {
@@ -133,12 +136,38 @@ test('while somebody is connected to the old instance it is neither drained nor 
 });
 
 test('the old instance to be kept is marked retired and stays', async () => {
-  const recovery = await planned({ retire: 'keep' });
+  const recovery = await planned({ retire: 'keep', keepDays: 3 });
   const ending = await carryOut(lab, recovery);
   await expectRecovered(recovery, ending);
   const old = await lab.instance(recovery.live.instanceId);
   expect(old).toMatchObject({ DBInstanceStatus: 'available', DeletionProtection: true });
-  expect(readMarks(old?.TagList)).toMatchObject({ role: 'retired', 'recovery-id': recovery.id });
+  const { role, 'recovery-id': id, 'keep-until': day = '' } = readMarks(old?.TagList);
+  expect({ role, id }).toEqual({ role: 'retired', id: recovery.id });
+  const days = (Date.parse(day) - lab.now().getTime()) / 86_400_000;
+  expect(days).toBeGreaterThan(2.9);
+  expect(days).toBeLessThanOrEqual(3);
+  const { rds, secrets, stepFunctions, environment, snapshotRetentionDays } = lab;
+  const { databaseUrlSecretId, masterSecretId } = lab;
+  const deps = { rds, secrets, stepFunctions, environment, snapshotRetentionDays };
+  const ids = { databaseUrlSecretId, masterSecretId };
+  const event = { recovery, drainedAt: lab.now().toISOString() };
+  expect(await retire(event, { ...deps, ...ids, now: () => new Date(0) })).toMatchObject({ keepUntil: day });
+
+  // Once the day is over, and only then, a plan and the reaper name it; nothing deletes it.
+  const reaper = (now: Date): ReturnType<typeof reapSnapshots> =>
+    reapSnapshots({ dryRun: true, failOnWarning: false }, { ...deps, ...ids, rules: RULES, now: () => now });
+  const named: unknown = expect.arrayContaining([
+    expect.stringContaining(
+      `Instance ${recovery.live.instanceId}, retired by a recovery, was to be kept until ${day}`,
+    ),
+  ]);
+  const late = new Date(Date.parse(day) + 1000);
+  expect((await reaper(late)).warnings).toEqual(named);
+  expect((await reaper(lab.now())).warnings).not.toEqual(named);
+  const { plan } = await lab.plan({}, 'late', undefined, { now: () => late });
+  expect(plan.keptTooLong).toEqual(named);
+  expect(plan.summary).toEqual(named);
+  expect((await lab.plan({})).plan.keptTooLong).toEqual([]);
 });
 
 test('an old instance that cannot be asked is not taken for drained', async () => {
@@ -240,7 +269,7 @@ test('without room for the final snapshot the old instance is kept until there i
   lab.sandbox.faults.follow({});
   expect(await lab.instance(recovery.live.instanceId)).toMatchObject({ DBInstanceStatus: 'available' });
   // A redrive goes on with the state that failed.
-  await again('RetirementNotFinished', () => retire({ recovery }, lab));
+  await again('RetirementNotFinished', () => retire({ recovery, drainedAt: lab.now().toISOString() }, lab));
   expect(await lab.instance(recovery.live.instanceId)).toBeUndefined();
   await expectRecovered(recovery, { state: 'Recovered' });
 });

@@ -23,6 +23,7 @@ import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
 import { swapBack } from '../../../lambdas/steps/swap-back';
 import { verify } from '../../../lambdas/steps/verify';
+import { readMarks } from '../../../lambdas/tags';
 import { Lab, again, migrationTable } from './lab';
 
 // Real servers are made, restored and deleted; on a busy machine that takes its time.
@@ -122,22 +123,31 @@ test('a whole recovery, every step twice', async () => {
   expect(await lab.sql('select id from task order by id')).toEqual([{ id: 1 }, { id: 2 }]);
   await prove({ recovery, instance, versionId: swapped.versionId }, lab);
 
-  const { settings } = await again('SettingsNotMatched', () => finishSettings({ recovery, instance }, lab));
+  const { quarantine } = verified;
+  const { settings } = await again('SettingsNotMatched', () =>
+    finishSettings({ recovery, instance, quarantine }, lab),
+  );
   expect(settings.filter(({ note }) => note !== undefined)).toEqual([]);
   expect(settings.find(({ name }) => name === 'DeletionProtection')?.recovery).toBe('true');
   expect(await finishSettings({ recovery, instance }, lab)).toEqual({ settings });
 
-  expect(await drain({ recovery }, lab)).toEqual({ sessions: 0 });
-  const { quarantine } = verified;
-  const retired = await again('RetirementNotFinished', () => retire({ recovery, quarantine }, lab));
   // What was really taken away, with the checksum that was applied, and what was there before.
   expect(await quarantined(instance)).toEqual([`2_bad:x:${recovery.id}`, '0_before:a:0123456789']);
+
+  const { sessions, at: drainedAt } = await drain({ recovery }, lab);
+  expect(sessions).toBe(0);
+  const before15 = new Date(lab.now().getTime() - 16 * 60_000).toISOString();
+  await expect(retire({ recovery, drainedAt: before15 }, lab)).rejects.toMatchObject({
+    name: 'DrainOutdated',
+  });
+  expect(readMarks((await lab.instance('orders'))?.TagList).role).toBeUndefined();
+  const retired = await again('RetirementNotFinished', () => retire({ recovery, drainedAt }, lab));
   expect(retired).toEqual({
     retired: 'deleted',
     instanceId: 'orders',
     finalSnapshotId: recovery.finalSnapshotId,
   });
-  expect(await retire({ recovery }, lab)).toEqual(retired);
+  expect(await retire({ recovery, drainedAt }, lab)).toEqual(retired);
   expect(await lab.instance('orders')).toBeUndefined();
 
   // The next recovery starts from the recovered instance; the snapshot of the one before it still counts.
@@ -190,7 +200,9 @@ test('a swap is taken back to the very version, twice', async () => {
   expect(await swapBack({ recovery }, lab)).toEqual({ wasSwapped: true });
   const current = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
   expect(current.versionId).toBe(recovery.secretVersionId);
-  await expect(retire({ recovery }, lab)).rejects.toMatchObject({ name: 'RetirementRefused' });
+  await expect(retire({ recovery, drainedAt: lab.now().toISOString() }, lab)).rejects.toMatchObject({
+    name: 'RetirementRefused',
+  });
   expect((await lab.instance('orders'))?.DBInstanceStatus).toBe('available');
 });
 

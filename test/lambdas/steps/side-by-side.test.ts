@@ -134,7 +134,8 @@ test('what is left is set after the cutover, when RDS takes changes, and it says
 });
 
 test('the old instance is not deleted while its safety snapshot is being taken', async () => {
-  const retirement = (): ReturnType<typeof retire> => retire({ recovery }, lab);
+  const retirement = (): ReturnType<typeof retire> =>
+    retire({ recovery, drainedAt: lab.now().toISOString() }, lab);
   await during(
     'DescribeDBSnapshots',
     async (next) => {

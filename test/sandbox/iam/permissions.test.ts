@@ -489,9 +489,23 @@ const CASES: readonly Case[] = [
     'AddTagsToResource',
     {
       ResourceName: arn('db:live-rec-1'),
-      Tags: [{ Key: 'migration-rollback:rest-asked-at', Value: '2026-01-01T00:00:00Z' }],
+      Tags: [
+        { Key: 'migration-rollback:rest-asked-at', Value: '2026-01-01T00:00:00Z' },
+        { Key: 'migration-rollback:cutover-proven', Value: '0123456789' },
+        { Key: 'migration-rollback:quarantine', Value: '2_bad::0123456789' },
+        { Key: 'migration-rollback:quarantine-2', Value: '3_bad::0123456789' },
+      ],
     },
     { MarkProgress: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
+  ),
+  rdsCall(
+    'finish-settings',
+    'RemoveTagsFromResource',
+    {
+      ResourceName: arn('db:live-rec-1'),
+      TagKeys: ['migration-rollback:quarantine', 'migration-rollback:quarantine-2'],
+    },
+    { CorrectQuarantine: { action: 'rds:RemoveTagsFromResource', resource: arn('db:live-rec-1') } },
   ),
   rdsCall(
     'match-settings',
@@ -528,15 +542,6 @@ const CASES: readonly Case[] = [
     'AddTagsToResource',
     { ResourceName: arn('db:live-rec-1'), Tags: marks('live') },
     { MarkLive: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
-  ),
-  rdsCall(
-    'retire',
-    'RemoveTagsFromResource',
-    {
-      ResourceName: arn('db:live-rec-0'),
-      TagKeys: ['migration-rollback:quarantine', 'migration-rollback:quarantine-2'],
-    },
-    { CorrectQuarantine: { action: 'rds:RemoveTagsFromResource', resource: arn('db:live-rec-0') } },
   ),
   rdsCall(
     'retire',

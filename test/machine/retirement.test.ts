@@ -1,0 +1,107 @@
+import { LIVE, PlayedMachine, Thrown, type Answer } from './played-machine';
+
+const INPUT = {
+  mode: 'recover',
+  reason: 'checkout broken since 10:02',
+  requestedBy: 'ada@example.com',
+  retire: 'delete',
+  approveRetirement: true,
+};
+const connected = new Thrown(
+  'StillConnected',
+  'Still connected to production-database: 1 of role app (web).',
+);
+
+// GIVEN the recovery machine, and functions that answer what a test says
+let machine: PlayedMachine;
+beforeAll(async () => {
+  machine = await PlayedMachine.start();
+});
+afterAll(() => machine.stop());
+
+/** Answers of functions that write down in which order they were asked. */
+function recording(answers: Readonly<Record<string, Answer>>): {
+  answers: Record<string, Answer>;
+  asked: string[];
+} {
+  const asked: string[] = [];
+  const entries = Object.entries(answers).map(([name, answer]): [string, Answer] => [
+    name,
+    (event, call) => {
+      asked.push(name);
+      return answer(event, call);
+    },
+  ]);
+  return { answers: Object.fromEntries(entries), asked };
+}
+
+const drained: Answer = (_event, call) => ({ sessions: 0, at: `2026-11-22T02:00:0${call}.000Z` });
+const retired: Answer = () => ({ retired: 'deleted', instanceId: LIVE.instanceId, finalSnapshotId: 'final' });
+const saysYes = (): 'approve' => 'approve';
+
+test('after a yes it is looked again that nobody is connected, then the old instance goes', async () => {
+  const { answers, asked } = recording({ drain: drained, retire: retired });
+  const { status, messages } = await machine.run(INPUT, answers, saysYes);
+  expect(status).toBe('SUCCEEDED');
+  expect(asked).toEqual(['drain', 'drain', 'retire']);
+  // Asked once: the second look does not ask a person again.
+  expect(messages.filter(({ subject }) => subject.includes('DELETE THE OLD DATABASE?'))).toHaveLength(1);
+});
+
+test('a session that comes to the old instance while the approval waits stops the retirement', async () => {
+  const { answers, asked } = recording({
+    drain: (event, call) => {
+      if (call > 1) throw connected;
+      return drained(event, call);
+    },
+    retire: retired,
+  });
+  const ended = await machine.run(INPUT, answers, saysYes);
+  expect(ended).toMatchObject({ status: 'FAILED', error: 'StillConnected' });
+  expect(ended.cause).toContain('1 of role app (web)');
+  expect(ended.cause).toContain('The old instance production-database was not retired');
+  // 30 minutes, every 10 seconds.
+  expect(asked.length).toBeGreaterThan(180);
+  expect(asked).not.toContain('retire');
+
+  // Redriven once it has gone: looked at again, and the yes stands.
+  const again = recording({ drain: drained, retire: retired });
+  expect(await machine.redrive(ended.executionArn, again.answers)).toMatchObject({ status: 'SUCCEEDED' });
+  expect(again.asked).toEqual(['drain', 'retire']);
+});
+
+test('a look that was too long ago is made again, with what it saw', async () => {
+  const times: unknown[] = [];
+  const { answers, asked } = recording({
+    drain: drained,
+    retire: (event, call) => {
+      times.push(event);
+      if (call === 1) throw new Thrown('DrainOutdated', 'Nobody was connected an hour ago.');
+      return retired(event, call);
+    },
+  });
+  expect(await machine.run({ ...INPUT, approveRetirement: false }, answers)).toMatchObject({
+    status: 'SUCCEEDED',
+  });
+  expect(asked).toEqual(['drain', 'retire', 'drain', 'retire']);
+  expect(times).toMatchObject([
+    { drainedAt: '2026-11-22T02:00:01.000Z' },
+    { drainedAt: '2026-11-22T02:00:02.000Z' },
+  ]);
+});
+
+test('it is not made again for ever, and a redrive begins anew', async () => {
+  const never: Answer = () => {
+    throw new Thrown('DrainOutdated', 'Nobody was connected an hour ago.');
+  };
+  const { answers, asked } = recording({ drain: () => drained({}, 1), retire: never });
+  const ended = await machine.run({ ...INPUT, approveRetirement: false }, answers);
+  expect(ended).toMatchObject({ status: 'FAILED', error: 'DrainOutdated' });
+  expect(asked.filter((name) => name === 'drain')).toHaveLength(17);
+  let tries = 0;
+  const again = recording({
+    drain: () => drained({}, 1),
+    retire: (event, call) => (++tries < 10 ? never(event, call) : retired(event, call)),
+  });
+  expect(await machine.redrive(ended.executionArn, again.answers)).toMatchObject({ status: 'SUCCEEDED' });
+});
