@@ -1,23 +1,37 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, copyFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { z } from 'zod';
 import type { Account } from './account';
 import type { Backup } from './contract';
-import { copyStillFile, copyTree } from './copy-tree';
+import { copyStillFile } from './copy-tree';
 import { BackupFailed, errorMessage } from './errors';
+import { packTree, unpackTree, type PackedTree } from './packed-tree';
 
 /**
- * A backup's directory: `data` is the copied data directory, `wal` the WAL that makes the copy consistent (so that a
- * snapshot stands on its own, whatever becomes of the instance and its archive), `backup.json` what is known about it.
+ * A backup's directory: `data` and `data.json` are the data directory, packed; `backup_label` what PostgreSQL needs in it to
+ * start from it; `wal` the WAL that makes the copy consistent (so that a snapshot stands on its own, whatever becomes of the
+ * instance and its archive); `backup.json` what is known about it.
  */
-const DATA = 'data';
+const LABEL = 'backup_label';
 const WAL = 'wal';
 const DESCRIPTION = 'backup.json';
 
-export function backupData(backup: string): string {
-  return join(backup, DATA);
+function backupData(backup: string): PackedTree {
+  return { content: join(backup, 'data'), index: join(backup, 'data.json') };
+}
+
+/** Makes the data directory `target` out of a backup; a server that starts in it has to recover first. */
+export async function unpackBackup(
+  backup: string,
+  target: string,
+  owner: Account | undefined,
+): Promise<void> {
+  await unpackTree(backupData(backup), target, owner);
+  const label = join(target, LABEL);
+  await copyFile(join(backup, LABEL), label);
+  if (owner) await chown(label, owner.uid, owner.gid);
 }
 
 export function backupWal(backup: string): string {
@@ -67,7 +81,7 @@ export async function takeBackup(
     await client.query('SELECT pg_create_physical_replication_slot($1, true, true)', [slot]);
     const started = await client.query(`SELECT pg_walfile_name(pg_backup_start($1, true)) AS first`, [slot]);
     const { first } = startSchema.parse(started.rows[0]);
-    const dataBytes = await copyTree(data, backupData(directory), { owner, leaveOut, live: true });
+    const dataBytes = await packTree(data, backupData(directory), leaveOut);
     const stopped = await client.query(
       `SELECT labelfile, pg_walfile_name(lsn) AS last,
               (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS segment_bytes
@@ -77,9 +91,7 @@ export async function takeBackup(
     const consistentAt = new Date(Math.ceil(await serverTime(client)));
     const { labelfile, last, segment_bytes: segmentBytes } = stopSchema.parse(stopped.rows[0]);
 
-    const label = join(backupData(directory), 'backup_label');
-    await writeFile(label, labelfile, { mode: 0o600 });
-    if (owner) await chown(label, owner.uid, owner.gid);
+    await writeFile(join(directory, LABEL), labelfile, { mode: 0o600 });
     const wal = { from: join(data, 'pg_wal'), to: backupWal(directory) };
     const walBytes = await copySegments(wal, { first, last, segmentBytes }, owner);
     await client.query('SELECT pg_drop_replication_slot($1)', [slot]);

@@ -1,40 +1,24 @@
-import {
-  chownSync,
-  closeSync,
-  constants,
-  copyFileSync,
-  fchownSync,
-  fstatSync,
-  openSync,
-  readSync,
-  statSync,
-  writeSync,
-  type Dirent,
-} from 'node:fs';
+import { chownSync, constants, copyFileSync, statSync, type Dirent } from 'node:fs';
 import { chown, lchown, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Account } from './account';
-import { errorCode } from './errors';
 
 export interface CopyOptions {
   readonly owner?: Account | undefined;
   /** True for a file or a directory's content that is left out; the directory itself is made. `path` is relative, with `/`. */
   readonly leaveOut?: (path: string) => boolean;
-  /** The files are written to, truncated and removed meanwhile. */
-  readonly live?: boolean;
 }
 
-const CHUNK = 1 << 20;
 /** Milliseconds of copying after which others have their turn. */
 const TURN = 10;
 
 /**
- * Copies a directory. Returns the size of the files in bytes. A data directory is some thousand small files: to hand each
+ * Copies a directory that nothing writes to. A data directory is some thousand small files: to hand each
  * of them to another thread several times, as Node's promises do, would cost ten times what copying it costs.
  */
-export async function copyTree(source: string, target: string, options: CopyOptions = {}): Promise<number> {
-  const { owner, leaveOut = () => false, live = false } = options;
+export async function copyTree(source: string, target: string, options: CopyOptions = {}): Promise<void> {
+  const { owner, leaveOut = () => false } = options;
   const files: { from: string; to: string }[] = [];
 
   const visit = async (path: string): Promise<void> => {
@@ -62,15 +46,13 @@ export async function copyTree(source: string, target: string, options: CopyOpti
   };
   await visit('');
 
-  let bytes = 0;
   let turn = performance.now();
   for (const { from, to } of files) {
-    bytes += live ? copyLiveFile(from, to, owner) : copyStillFile(from, to, owner);
+    copyStillFile(from, to, owner);
     if (performance.now() - turn < TURN) continue;
     await setImmediate();
     turn = performance.now();
   }
-  return bytes;
 }
 
 /** A copy-on-write clone where the file system can do that. Returns the size in bytes. */
@@ -78,41 +60,4 @@ export function copyStillFile(from: string, to: string, owner?: Account): number
   copyFileSync(from, to, constants.COPYFILE_FICLONE);
   if (owner) chownSync(to, owner.uid, owner.gid);
   return statSync(to).size;
-}
-
-const buffer = Buffer.allocUnsafe(CHUNK);
-
-/** Reads to the end, wherever that is by then: copyFile would wait for ever for the bytes of a file that was truncated. */
-function copyLiveFile(from: string, to: string, owner?: Account): number {
-  const input = openIfThere(from);
-  // Dropped meanwhile: WAL replay drops it from the copy as well.
-  if (input === undefined) return 0;
-  try {
-    const output = openSync(to, 'wx', fstatSync(input).mode & 0o777);
-    try {
-      let bytes = 0;
-      for (;;) {
-        const length = readSync(input, buffer, 0, CHUNK, bytes);
-        if (length === 0) break;
-        for (let written = 0; written < length;)
-          written += writeSync(output, buffer, written, length - written, bytes + written);
-        bytes += length;
-      }
-      if (owner) fchownSync(output, owner.uid, owner.gid);
-      return bytes;
-    } finally {
-      closeSync(output);
-    }
-  } finally {
-    closeSync(input);
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

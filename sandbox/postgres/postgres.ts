@@ -5,7 +5,7 @@ import { escapeIdentifier, escapeLiteral } from 'pg';
 import { makeServerDirectory, serverAccount } from './account';
 import { Addresses } from './addresses';
 import { openAuthority } from './authority';
-import { backupData, backupWal, readConsistentAt } from './backup';
+import { backupWal, readConsistentAt, unpackBackup } from './backup';
 import { openClusterTemplate } from './cluster-template';
 import type {
   NewServerOptions,
@@ -172,8 +172,7 @@ class SandboxPostgres implements Postgres {
 
   private async recover(options: RestoreOptions, parameters: readonly string[]): Promise<RunningServer> {
     return this.inNewDirectory(options, async () => {
-      const source = backupData(options.backup);
-      await copyTree(source, dataDirectory(options.directory), { owner: this.context.account });
+      await unpackBackup(options.backup, dataDirectory(options.directory), this.context.account);
       const recovery = { parameters, timeoutMs: RECOVERY_TIMEOUT_MS };
       return this.keep(await RunningServer.start(this.context, options, recovery));
     });
