@@ -42,9 +42,15 @@ export interface StackArtifact {
   readonly assets: ReadonlyMap<string, string>;
 }
 
-/** Reads stacks of a cloud assembly. @throws Error when one of them is not in it */
+/** Reads stacks of a cloud assembly. @throws Error when there is none, or one of them is not in it */
 export async function readAssembly(directory: string, stacks: readonly string[]): Promise<StackArtifact[]> {
-  const { artifacts } = Manifest.parse(await readJson(join(directory, 'manifest.json')));
+  const manifest = await readJson(join(directory, 'manifest.json')).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `There is no cloud assembly in ${directory}: ${reason}. HINT: npm run synth makes one in cdk.out.`,
+    );
+  });
+  const { artifacts } = Manifest.parse(manifest);
   return Promise.all(
     stacks.map(async (id) => {
       const artifact = artifacts[id];

@@ -12,9 +12,15 @@ import type { Timeline } from './timeline';
 /** Plays one scenario in a fresh sandbox and reports what is true afterwards. */
 export async function runDrill(
   scenario: Scenario,
-  options: { readonly rows: number; readonly timeline: Timeline; readonly start: () => Promise<Sandbox> },
+  options: {
+    readonly rows: number;
+    readonly timeline: Timeline;
+    readonly start: () => Promise<Sandbox>;
+    /** A cloud assembly that was synthesised before. */
+    readonly app: string | undefined;
+  },
 ): Promise<DrillReport> {
-  const { rows, timeline, start } = options;
+  const { rows, timeline, start, app } = options;
   const began = Date.now();
   timeline.heading('A local AWS over real PostgreSQL; nothing leaves this machine');
   const sandbox = await timeline.step(
@@ -22,7 +28,7 @@ export async function runDrill(
     start,
     ({ context, postgres }) => `${context.endpoint}, PostgreSQL ${postgres.version}`,
   );
-  const stage = await Stage.set(sandbox, timeline, rows);
+  const stage = await Stage.set(sandbox, timeline, rows, app);
   try {
     const played = await scenario.play(stage);
     timeline.heading('What is true now');

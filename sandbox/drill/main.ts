@@ -15,6 +15,7 @@ import { Timeline } from './timeline';
 interface Options {
   readonly scenario: Scenario;
   readonly rows: number;
+  readonly app?: string;
   readonly port?: number;
   readonly seed: number;
   readonly faults?: string;
@@ -34,6 +35,7 @@ const program = new Command('npm run drill --')
     scenarioNamed('bad-migration'),
   )
   .option('--rows <n>', 'rows in the sample app', wholeNumber(1, 50_000_000), 10_000)
+  .option('--app <directory>', 'what `cdk synth` has made (default: it is synthesised)')
   .option('--port <n>', 'port of the local AWS (default: any free one)', wholeNumber(1024, 65_535))
   .option('--seed <n>', 'seed of the AWS-like durations', wholeNumber(0, 2 ** 31), 1)
   .option('--faults <file>', 'what else goes wrong: a plan as docs/sandbox.md describes it')
@@ -57,7 +59,16 @@ function list({ json }: Options): number {
   return 0;
 }
 
-async function drill({ scenario, rows, port, seed, faults, json, permissions }: Options): Promise<number> {
+async function drill({
+  scenario,
+  rows,
+  app,
+  port,
+  seed,
+  faults,
+  json,
+  permissions,
+}: Options): Promise<number> {
   const clock = new VirtualClock();
   const timeline = new Timeline(json ? process.stderr : process.stdout, clock);
   let sandbox: Sandbox | undefined;
@@ -71,6 +82,7 @@ async function drill({ scenario, rows, port, seed, faults, json, permissions }: 
     const report = await runDrill(scenario, {
       rows,
       timeline,
+      app,
       start: async () =>
         (sandbox = await Sandbox.start({
           clock,

@@ -73,13 +73,17 @@ export class Stage {
     });
   }
 
-  /** Deploys the stacks, migrates the app's database with Prisma, fills it and starts the app. */
-  static async set(sandbox: Sandbox, timeline: Timeline, rows: number): Promise<Stage> {
-    const assembly = join(sandbox.context.directory, 'assembly');
-    await timeline.step('Synthesise the CDK app', () =>
-      // PostgreSQL's initdb on the other core meanwhile.
-      Promise.all([synthesise(assembly, [ENVIRONMENT]), sandbox.postgres.prepare()]),
-    );
+  /**
+   * Deploys the stacks, migrates the app's database with Prisma, fills it and starts the app. `app`: a cloud assembly that was
+   * synthesised before; without one, the CDK app is synthesised.
+   */
+  static async set(sandbox: Sandbox, timeline: Timeline, rows: number, app?: string): Promise<Stage> {
+    const assembly = app ?? join(sandbox.context.directory, 'assembly');
+    if (app === undefined)
+      await timeline.step('Synthesise the CDK app', () =>
+        // PostgreSQL's initdb on the other core meanwhile.
+        Promise.all([synthesise(assembly, [ENVIRONMENT]), sandbox.postgres.prepare()]),
+      );
     await timeline.step(`Deploy ${STACKS.join(' and ')}`, (update) =>
       sandbox.deploy(assembly, STACKS, update),
     );
