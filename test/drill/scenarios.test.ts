@@ -133,7 +133,9 @@ const CUTOVER = [
   'ApproveRetirement?',
 ];
 const END = ['Retire', 'NotifyRecovered', 'Recovered'];
-const RETIREMENT = ['AskForRetirement', ...END];
+/** After the answer it is looked once more that nobody is connected. */
+const APPROVED = ['AskForRetirement', 'Drain', 'ApproveRetirement?'];
+const RETIREMENT = [...APPROVED, ...END];
 
 /** The states that each scenario runs through, in order. */
 const WAYS: Record<string, readonly string[]> = {
@@ -168,7 +170,7 @@ const WAYS: Record<string, readonly string[]> = {
   ],
   'one-writer': [...FORWARD, ...CUTOVER, ...END],
   redrive: [
-    ...[...FORWARD, ...CUTOVER, 'AskForRetirement', 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
+    ...[...FORWARD, ...CUTOVER, ...APPROVED, 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
     ...['GoOnWith?', ...END],
   ],
   rejected: [
