@@ -208,11 +208,12 @@ export class Sandbox {
     }
   }
 
-  /** Deploys stacks of a synthesised cloud assembly, as they are. */
+  /** Deploys stacks of a synthesised cloud assembly, as they are. Says of each resource what was done with it. */
   async deploy(
     assemblyDirectory: string,
     stacks: readonly string[],
     onProgress?: (text: string) => void,
+    options: { readonly importExistingResources?: boolean } = {},
   ): Promise<DeployedStacks> {
     const deployed = await deployAssembly({
       assemblyDirectory,
@@ -220,6 +221,7 @@ export class Sandbox {
       context: this.context,
       lambda: this.lambda,
       authority: this.postgres.authority,
+      ...options,
       ...(onProgress ? { onProgress } : {}),
     });
     await this.state?.write();

@@ -16,6 +16,8 @@ export interface DeployOptions {
   readonly assemblyDirectory: string;
   /** Ids of the stacks to deploy; they are deployed in the order of their dependencies. */
   readonly stacks: readonly string[];
+  /** As of `cdk deploy --import-existing-resources`: what is new in a template and exists already is adopted. */
+  readonly importExistingResources?: boolean;
   readonly context: SandboxContext;
   readonly lambda: LambdaService;
   /** Certifies the host that custom resources answer to. */
@@ -31,6 +33,8 @@ export interface DeployedResource {
   readonly attributes: Readonly<Record<string, Json>>;
   /** As the template has them, resolved but for references to secrets' values. */
   readonly properties: JsonObject;
+  /** What happens to it when the template has it no more. */
+  readonly deletionPolicy: string;
 }
 
 interface StackRecord {
@@ -38,6 +42,8 @@ interface StackRecord {
   readonly resources: Readonly<Record<string, DeployedResource>>;
   readonly outputs: Readonly<Record<string, Json>>;
   readonly exports: Readonly<Record<string, Json>>;
+  /** Names of the exports of other stacks that it uses. */
+  readonly imports: readonly string[];
 }
 
 /** A stack as it was deployed: plain data with two ways to ask. */
@@ -47,6 +53,7 @@ export class DeployedStack implements StackRecord {
     readonly resources: Readonly<Record<string, DeployedResource>>,
     readonly outputs: Readonly<Record<string, Json>>,
     readonly exports: Readonly<Record<string, Json>>,
+    readonly imports: readonly string[],
   ) {}
 
   /** @throws Error when the stack has no such resource */
@@ -95,12 +102,13 @@ export class DeployedStacks implements Lasting<DeployedState> {
   }
 
   save(): DeployedState {
-    const stacks = [...this.stacks].map(([id, { name, resources, outputs, exports }]) => ({
+    const stacks = [...this.stacks].map(([id, { name, resources, outputs, exports, imports }]) => ({
       id,
       name,
       resources,
       outputs,
       exports,
+      imports,
     }));
     return { iam: this.iam.save(), network: this.network.save(), stacks, underWay: this.underWay };
   }
@@ -108,8 +116,8 @@ export class DeployedStacks implements Lasting<DeployedState> {
   load({ iam, network, stacks, underWay }: DeployedState): void {
     this.iam.load(iam);
     this.network.load(network);
-    for (const { id, name, resources, outputs, exports } of stacks)
-      this.stacks.set(id, new DeployedStack(name, resources, outputs, exports));
+    for (const { id, name, resources, outputs, exports, imports } of stacks)
+      this.stacks.set(id, new DeployedStack(name, resources, outputs, exports, imports));
     this.underWay = underWay;
   }
 
@@ -144,8 +152,9 @@ export function deployedTo(context: SandboxContext): DeployedStacks {
 }
 
 /**
- * Deploys stacks as CloudFormation does. A resource that is there already and has not changed is left alone; one that has
- * changed is refused, since the sandbox does not update resources.
+ * Deploys stacks as CloudFormation does. A resource that is there already and has not changed is left alone. A custom resource
+ * that has changed is told so; any other is refused, since the sandbox does not update resources. One that the template has no
+ * more is let go where it is to be retained, and refused elsewhere.
  *
  * @throws Error with the stack, the resource and the reason of the first failure; what was made by then stays
  * @throws Error when an earlier process ended in the middle of a deployment
@@ -161,6 +170,7 @@ export async function deployAssembly(options: DeployOptions): Promise<DeployedSt
     lambda,
     iam: state.iam,
     network: state.network,
+    importExistingResources: options.importExistingResources ?? false,
     responses: () => (responses ??= ResponseEndpoint.start(context.account, lambda, authority)),
     call: (service, operation, input) => context.api.call(service, operation, input, administrator),
   };

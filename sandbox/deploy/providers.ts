@@ -6,14 +6,14 @@ import { IAM_PROVIDERS } from './providers/iam';
 import { LAMBDA_PROVIDERS } from './providers/lambda';
 import { NETWORK_PROVIDERS } from './providers/network';
 import { OTHER_PROVIDERS } from './providers/others';
-import { RDS_PROVIDERS } from './providers/rds';
+import { RDS_IMPORTERS, RDS_PROVIDERS } from './providers/rds';
 import { S3_PROVIDERS } from './providers/s3';
 import { SCHEDULER_PROVIDERS } from './providers/scheduler';
 import { SECRETS_MANAGER_PROVIDERS } from './providers/secrets-manager';
 import { SNS_PROVIDERS } from './providers/sns';
 import { SQS_PROVIDERS } from './providers/sqs';
 import { STEP_FUNCTIONS_PROVIDERS } from './providers/step-functions';
-import type { Provider } from './resource';
+import type { Importer, Provider } from './resource';
 
 const PROVIDERS: Readonly<Record<string, Provider>> = {
   ...RDS_PROVIDERS,
@@ -31,9 +31,19 @@ const PROVIDERS: Readonly<Record<string, Provider>> = {
   ...OTHER_PROVIDERS,
 };
 
+/** Whether it is a custom resource: what happens to it is a function's business. */
+export function isCustom(type: string): boolean {
+  return type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource';
+}
+
+/** What adopts resources of a type; undefined where nothing does. */
+export function importerOf(type: string): Importer | undefined {
+  return RDS_IMPORTERS[type];
+}
+
 /** What makes resources of a type. @throws NotInSandbox when nothing does */
 export function providerOf(type: string): Provider {
-  if (type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource') return customResource;
+  if (isCustom(type)) return customResource;
   const provider = PROVIDERS[type];
   if (!provider) throw new NotInSandbox(`the resource type ${type}`);
   return provider;

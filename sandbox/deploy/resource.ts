@@ -21,6 +21,8 @@ export interface Deployment {
   readonly lambda: LambdaService;
   readonly iam: IamRegistry;
   readonly network: NetworkRegistry;
+  /** Whether what is new in a template and exists already is adopted. */
+  readonly importExistingResources: boolean;
   /** Started with the first custom resource. */
   readonly responses: () => Promise<ResponseEndpoint>;
   /** An AWS API call as the account's administrator. */
@@ -37,10 +39,18 @@ export interface ResourceRequest extends Deployment {
   readonly generatedName: (maxLength?: number) => string;
   /** A stable hexadecimal id, e.g. for `subnet-…`. */
   readonly generatedId: string;
+  /** What is there of it already: of a resource that is updated. */
+  readonly earlier?: { readonly physicalId: string; readonly properties: JsonObject };
 }
 
 /** Makes resources of one type. Properties that it does not know are refused by name. */
 export type Provider = (properties: JsonObject, request: ResourceRequest) => Promise<Created>;
+
+/**
+ * Finds a resource of one type that exists under the name in its template; undefined where there is none. The properties are the
+ * template's own: a name is no name if something has to be resolved for it.
+ */
+export type Importer = (properties: JsonObject, request: ResourceRequest) => Promise<Created | undefined>;
 
 /** A provider whose properties have this shape. */
 export function provider<Shape extends z.ZodRawShape>(

@@ -6,8 +6,8 @@ import { DeployedStack, stableId, type DeployedResource, type DeployedStacks } f
 import { resolveDynamicReferences } from './dynamic-references';
 import { condition, references, resolve, type Scope } from './intrinsics';
 import { isObject, type Json, type JsonObject } from './json';
-import { providerOf } from './providers';
-import type { Deployment } from './resource';
+import { importerOf, isCustom, providerOf } from './providers';
+import type { Created, Deployment, ResourceRequest } from './resource';
 import type { TemplateResource } from './template';
 
 /** Systems Manager parameters that the account has. */
@@ -22,7 +22,9 @@ export async function deployStack(
 ): Promise<DeployedStack> {
   const { template, name, id } = artifact;
   const { account } = deployment.context;
-  const before = state.stacks.get(id)?.resources ?? {};
+  const deployed = state.stacks.get(id);
+  const before = deployed?.resources ?? {};
+  const imports = new Set<string>();
   const resources: Record<string, DeployedResource> = {};
   const stackId = arn(account, 'cloudformation', `stack/${name}/${stableId(name)}`);
   const made = (logicalId: string): DeployedResource => {
@@ -41,29 +43,36 @@ export async function deployStack(
       if (value === undefined) throw new NotInSandbox(`the attribute ${attribute} of ${type}`);
       return value;
     },
-    imported: (exportName) => state.imported(exportName),
+    imported: (exportName) => {
+      imports.add(exportName);
+      return state.imported(exportName);
+    },
   };
   checkRules(artifact, scope);
   const wanted = Object.entries(template.Resources).filter(
     ([, resource]) => resource.Condition === undefined || condition(resource.Condition, scope),
   );
-  for (const logicalId of Object.keys(before))
-    if (!wanted.some(([other]) => other === logicalId))
-      throw new NotInSandbox(`removal of ${name}/${logicalId}`);
+  const removed = Object.values(before).filter(
+    ({ logicalId }) => !wanted.some(([other]) => other === logicalId),
+  );
+  for (const { logicalId, deletionPolicy } of removed)
+    if (deletionPolicy !== 'Retain') throw new NotInSandbox(`removal of ${name}/${logicalId}`);
 
-  const create = async (logicalId: string, { Type: type, Properties }: TemplateResource): Promise<void> => {
+  const create = async (logicalId: string, resource: TemplateResource): Promise<void> => {
+    const { Type: type, Properties, DeletionPolicy: deletionPolicy = 'Delete' } = resource;
     const properties = resolve(Properties, scope);
     if (!isObject(properties)) throw new Error('Its properties are no object.');
     const earlier = before[logicalId];
-    if (earlier) {
-      if (earlier.type !== type || !isDeepStrictEqual(earlier.properties, properties))
-        throw new NotInSandbox(`update of ${name}/${logicalId} (${type})`);
-      resources[logicalId] = earlier;
+    const isSame = earlier?.type === type && isDeepStrictEqual(earlier.properties, properties);
+    if (earlier && isSame) {
+      resources[logicalId] = { ...earlier, deletionPolicy };
       return;
     }
+    if (earlier && !(earlier.type === type && isCustom(type)))
+      throw new NotInSandbox(`update of ${name}/${logicalId} (${type})`);
     const withSecrets = await resolveDynamicReferences(properties, deployment);
     const generatedId = stableId(name, logicalId);
-    const { physicalId, attributes = {} } = await providerOf(type)(isObject(withSecrets) ? withSecrets : {}, {
+    const request: ResourceRequest = {
       ...deployment,
       stackName: name,
       stackId,
@@ -72,15 +81,54 @@ export async function deployStack(
       assets: artifact.assets,
       generatedId,
       generatedName: (maxLength = 255) => generatedName(name, logicalId, generatedId, maxLength),
-    });
-    resources[logicalId] = { logicalId, type, physicalId, attributes, properties };
-    onProgress(`${name}: ${logicalId} (${type})`);
+      ...(earlier && { earlier }),
+    };
+    const adopted = earlier ? undefined : await existing(resource, request, state);
+    const { physicalId, attributes = {} } =
+      adopted ?? (await providerOf(type)(isObject(withSecrets) ? withSecrets : {}, request));
+    resources[logicalId] = { logicalId, type, physicalId, attributes, properties, deletionPolicy };
+    const done = adopted ? ' is adopted' : earlier ? ' is updated' : '';
+    onProgress(`${name}: ${logicalId} (${type})${done}`);
   };
   await inDependencyOrder(name, dependenciesOf(artifact, wanted), async (logicalId) => {
     const resource = template.Resources[logicalId];
     if (resource) await create(logicalId, resource);
   });
-  return new DeployedStack(name, resources, ...outputs(artifact, scope));
+  const [values, exports] = outputs(artifact, scope);
+  if (deployed) checkExports(deployed, exports, state);
+  for (const { logicalId, type } of removed) onProgress(`${name}: ${logicalId} (${type}) is let go`);
+  return new DeployedStack(name, resources, values, exports, [...imports]);
+}
+
+/**
+ * What exists under the name that a new resource is to have, where the deployment adopts such.
+ * @throws Error when a stack has it already
+ */
+async function existing(
+  { Properties, DeletionPolicy }: TemplateResource,
+  request: ResourceRequest,
+  state: DeployedStacks,
+): Promise<Created | undefined> {
+  const retained = DeletionPolicy === 'Retain' || DeletionPolicy === 'RetainExceptOnCreate';
+  if (!request.importExistingResources || !retained) return undefined;
+  const found = await importerOf(request.type)?.(Properties, request);
+  for (const { name, resources } of state.stacks.values())
+    for (const { type, physicalId } of Object.values(resources))
+      if (type === request.type && physicalId === found?.physicalId)
+        throw new Error(`${physicalId} belongs to the stack ${name} already`);
+  return found;
+}
+
+/** @throws Error when an export goes, or changes, that another stack uses */
+function checkExports(before: DeployedStack, exports: Record<string, Json>, state: DeployedStacks): void {
+  for (const [exportName, value] of Object.entries(before.exports)) {
+    if (isDeepStrictEqual(exports[exportName], value)) continue;
+    const user = [...state.stacks.values()].find(({ imports }) => imports.includes(exportName));
+    if (user)
+      throw new Error(
+        `Export ${exportName} cannot be ${exportName in exports ? 'updated' : 'deleted'} as it is in use by ${user.name}`,
+      );
+  }
 }
 
 function dependenciesOf(

@@ -9,8 +9,8 @@ const Resource = z.strictObject({
   Properties: Values.default({}),
   DependsOn: z.union([z.string().transform((id) => [id]), z.array(z.string())]).default([]),
   Condition: z.string().optional(),
-  // What happens to a resource that goes is a matter of updates and deletions, which the sandbox does not do.
   DeletionPolicy: z.string().optional(),
+  // The sandbox replaces nothing.
   UpdateReplacePolicy: z.string().optional(),
   Metadata: z.unknown().optional(),
 });

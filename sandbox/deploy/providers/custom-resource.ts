@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { NotInSandbox } from '../../core/api';
 import { isObject, type Json, type JsonObject } from '../json';
 import type { Provider } from '../resource';
 
@@ -11,17 +12,18 @@ const Failure = z.object({ errorType: z.string(), errorMessage: z.string() });
 /** CloudFormation waits an hour for the answer where the template does not say otherwise. */
 const DEFAULT_TIMEOUT_SECONDS = 3600;
 
-/** A custom resource: its function is invoked and answers, itself or through a machine, to the response URL. */
+/** A custom resource that is made or updated: its function is invoked and answers, itself or through a machine, to the response URL. */
 export const customResource: Provider = async (properties, request) => {
   const { ServiceToken, ServiceTimeout, ...own } = properties;
   if (typeof ServiceToken !== 'string' || !ServiceToken.includes(':lambda:'))
     throw new Error('A custom resource needs the ARN of a function as its ServiceToken.');
+  const { earlier } = request;
   const endpoint = await request.responses();
   const { url, response, forget } = endpoint.expect();
   const timeout = new AbortController();
   try {
     const event = {
-      RequestType: 'Create',
+      RequestType: earlier ? 'Update' : 'Create',
       ServiceToken,
       ResponseURL: url,
       StackId: request.stackId,
@@ -29,6 +31,10 @@ export const customResource: Provider = async (properties, request) => {
       LogicalResourceId: request.logicalId,
       ResourceType: request.type,
       ResourceProperties: { ServiceToken, ...asTexts(own) },
+      ...(earlier && {
+        PhysicalResourceId: earlier.physicalId,
+        OldResourceProperties: asTexts(earlier.properties),
+      }),
     };
     const payload = Buffer.from(JSON.stringify(event));
     const invoked = Invoked.parse(
@@ -47,6 +53,9 @@ export const customResource: Provider = async (properties, request) => {
     if (answer.Status === 'FAILED') throw new Error(answer.Reason ?? 'its function answered FAILED');
     if (answer.PhysicalResourceId === undefined)
       throw new Error('its function answered no PhysicalResourceId');
+    // CloudFormation would have the one before deleted.
+    if (earlier && answer.PhysicalResourceId !== earlier.physicalId)
+      throw new NotInSandbox(`another PhysicalResourceId after an update of ${request.type}`);
     return { physicalId: answer.PhysicalResourceId, attributes: flattened(answer.Data ?? {}) };
   } finally {
     timeout.abort(new Error('The answer has come.'));

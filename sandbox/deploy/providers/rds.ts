@@ -1,5 +1,17 @@
 import { z } from 'zod';
-import { number, provider, tags, text, texts, truth, type Provider, type ResourceRequest } from '../resource';
+import { ApiError } from '../../core/api';
+import {
+  number,
+  provider,
+  tags,
+  text,
+  texts,
+  truth,
+  type Created,
+  type Importer,
+  type Provider,
+  type ResourceRequest,
+} from '../resource';
 
 const Described = z.object({
   DBInstances: z.tuple([
@@ -18,8 +30,8 @@ const FAILED = /^(failed|incompatible-.*|inaccessible-.*|restore-error|insuffici
 const FIRST_POLL_MILLISECONDS = 250;
 const LAST_POLL_MILLISECONDS = 15_000;
 
-/** Waits, on the clock, until an instance is available with all its settings. */
-async function untilAvailable(id: string, { call, context }: ResourceRequest) {
+/** Waits, on the clock, until an instance is available with all its settings. Answers with what its stack knows of it. */
+async function untilAvailable(id: string, { call, context }: ResourceRequest): Promise<Created> {
   for (let wait = FIRST_POLL_MILLISECONDS; ; wait = Math.min(wait * 2, LAST_POLL_MILLISECONDS)) {
     const {
       DBInstances: [instance],
@@ -27,7 +39,15 @@ async function untilAvailable(id: string, { call, context }: ResourceRequest) {
     const { DBInstanceStatus: status, Endpoint: endpoint, PendingModifiedValues: pending = {} } = instance;
     if (FAILED.test(status)) throw new Error(`DB instance ${id} ended in the status ${status}.`);
     if (status === 'available' && endpoint && Object.keys(pending).length === 0)
-      return { ...instance, endpoint };
+      return {
+        physicalId: id,
+        attributes: {
+          'Endpoint.Address': endpoint.Address,
+          'Endpoint.Port': String(endpoint.Port),
+          DbiResourceId: instance.DbiResourceId,
+          DBInstanceArn: instance.DBInstanceArn,
+        },
+      };
     await context.clock.sleep(wait);
   }
 }
@@ -82,16 +102,7 @@ export const RDS_PROVIDERS: Readonly<Record<string, Provider>> = {
         DBInstanceIdentifier: id,
         ...(VPCSecurityGroups && { VpcSecurityGroupIds: VPCSecurityGroups }),
       });
-      const instance = await untilAvailable(id, request);
-      return {
-        physicalId: id,
-        attributes: {
-          'Endpoint.Address': instance.endpoint.Address,
-          'Endpoint.Port': String(instance.endpoint.Port),
-          DbiResourceId: instance.DbiResourceId,
-          DBInstanceArn: instance.DBInstanceArn,
-        },
-      };
+      return untilAvailable(id, request);
     },
   ),
   'AWS::RDS::DBSubnetGroup': provider(
@@ -136,4 +147,18 @@ export const RDS_PROVIDERS: Readonly<Record<string, Provider>> = {
       return { physicalId: name };
     },
   ),
+};
+
+/** An instance that exists is adopted as it is: nothing of it is changed. */
+export const RDS_IMPORTERS: Readonly<Record<string, Importer>> = {
+  'AWS::RDS::DBInstance': async ({ DBInstanceIdentifier: id }, request) => {
+    if (typeof id !== 'string') return undefined;
+    try {
+      await request.call('rds', 'DescribeDBInstances', { DBInstanceIdentifier: id });
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'DBInstanceNotFoundFault') return undefined;
+      throw error;
+    }
+    return untilAvailable(id.toLowerCase(), request);
+  },
 };

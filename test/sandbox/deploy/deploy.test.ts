@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App, CfnOutput, CfnResource, CustomResource, Fn, Stack } from 'aws-cdk-lib';
+import { App, CfnOutput, CfnResource, CustomResource, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as secrets from 'aws-cdk-lib/aws-secretsmanager';
@@ -79,7 +79,11 @@ async function secretValue(SecretId: string) {
 
 const HANDLER = `exports.handler = async (event) => {
   if (event.ResourceProperties.fail === 'true') throw new Error('the handler says no');
-  return { PhysicalResourceId: 'made-' + event.RequestType, Data: { number: event.ResourceProperties.number, type: typeof event.ResourceProperties.number } };
+  const { number } = event.ResourceProperties;
+  return {
+    PhysicalResourceId: event.PhysicalResourceId ?? 'made-' + event.RequestType,
+    Data: { number, type: typeof number, before: event.OldResourceProperties?.number ?? 'none' },
+  };
 };`;
 
 function withCustomResource(stack: Stack, properties: Record<string, unknown>): CustomResource {
@@ -104,6 +108,18 @@ test('a custom resource of the CDK runs through its framework and answers over H
   );
   // CloudFormation hands every value over as text.
   expect(stacks.stack('Custom').outputs).toEqual({ number: '7', type: 'string', ref: 'made-Create' });
+});
+
+test('a custom resource whose properties change is told the new and the old ones', async () => {
+  const build = (number: number) => (app: App) => {
+    const stack = new Stack(app, 'Updated');
+    const custom = withCustomResource(stack, { number });
+    for (const name of ['number', 'before']) new CfnOutput(stack, name, { value: custom.getAttString(name) });
+    new CfnOutput(stack, 'ref', { value: custom.ref });
+  };
+  await deploy(build(7), ['Updated']);
+  const stacks = await deploy(build(8), ['Updated']);
+  expect(stacks.stack('Updated').outputs).toEqual({ number: '8', before: '7', ref: 'made-Create' });
 });
 
 test('a custom resource that answers FAILED fails the deployment with its reason', async () => {
@@ -163,6 +179,38 @@ test('a second deployment leaves what is unchanged alone and refuses updates and
       ['Twice'],
     ),
   ).rejects.toThrow(/removal of Twice\/Secret/);
+});
+
+test('what is to be retained is let go, and stays', async () => {
+  const build = (names: readonly string[]) => (app: App) => {
+    const stack = new Stack(app, 'LetGo');
+    for (const name of names)
+      new secrets.CfnSecret(stack, name, {
+        name: `let-go-${name}`,
+        secretString: 'value',
+      }).applyRemovalPolicy(RemovalPolicy.RETAIN);
+  };
+  await deploy(build(['One', 'Two']), ['LetGo']);
+  const stacks = await deploy(build(['Two']), ['LetGo']);
+  expect(Object.keys(stacks.stack('LetGo').resources)).toEqual(['Two']);
+  expect((await secretValue('let-go-One')).SecretString).toBe('value');
+  // It is not the stack's any more: it would be made a second time.
+  await expect(deploy(build(['One', 'Two']), ['LetGo'])).rejects.toThrow(/failed at One: .*exists/);
+});
+
+test('an export stays as long as another stack uses it', async () => {
+  const build = (id: string) => (app: App) => {
+    const secret = new secrets.CfnSecret(new Stack(app, 'Exports'), id, { name: `export-${id}` });
+    secret.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    new secrets.CfnSecret(new Stack(app, 'Imports'), 'User', {
+      name: `import-${id}`,
+      description: secret.ref,
+    });
+  };
+  await deploy(build('First'), ['Exports', 'Imports']);
+  await expect(deploy(build('Second'), ['Exports'])).rejects.toThrow(
+    /Export Exports:ExportsOutputRefFirst\w+ cannot be deleted as it is in use by Imports/,
+  );
 });
 
 test('the value of a secret reaches a resource, and is not kept', async () => {
