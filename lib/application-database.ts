@@ -39,7 +39,8 @@ export class ApplicationDatabase extends Construct {
       description: 'Function that makes the role of the application',
       allowAllOutbound: props.secretsManagerEndpoint === undefined,
     });
-    securityGroup.connections.allowToDefaultPort(instance, 'PostgreSQL');
+    // By number: a rule must not follow from one instance to the next when the stack adopts another.
+    securityGroup.connections.allowTo(instance, ec2.Port.POSTGRES, 'PostgreSQL');
     if (props.secretsManagerEndpoint)
       securityGroup.connections.allowTo(props.secretsManagerEndpoint, ec2.Port.HTTPS, 'Secrets Manager');
 

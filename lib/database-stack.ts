@@ -1,11 +1,24 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import {
+  CfnOutput,
+  CfnResource,
+  Duration,
+  RemovalPolicy,
+  Stack,
+  type StackProps,
+  Validations,
+} from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { ApplicationDatabase } from './application-database';
-import type { DatabaseSettings, EnvironmentSettings, ExistingVpc } from './environments';
+import {
+  type DatabaseSettings,
+  type EnvironmentSettings,
+  type ExistingVpc,
+  instanceIdentifierOf,
+} from './environments';
 import { SecretsManagerEndpoint } from './secrets-manager-endpoint';
 
 const MASTER_USER = 'postgres';
@@ -125,7 +138,10 @@ export class DatabaseStack extends Stack {
     database: DatabaseSettings,
     removalPolicy: RemovalPolicy,
   ): rds.DatabaseInstance {
-    const instanceIdentifier = `${settings.name}-database`;
+    const instanceIdentifier = instanceIdentifierOf(settings.name, database);
+    const adopted = database.instanceIdentifier !== undefined;
+    // CloudFormation adopts only what it would not delete.
+    const ownRemovalPolicy = adopted ? RemovalPolicy.RETAIN : removalPolicy;
     const engine = rds.DatabaseInstanceEngine.postgres({ version: rds.PostgresEngineVersion.VER_17_9 });
     const logExports = ['postgresql', 'upgrade'];
     const logGroups = logExports.map(
@@ -133,7 +149,7 @@ export class DatabaseStack extends Stack {
         new logs.LogGroup(this, `${type}Log`, {
           logGroupName: `/aws/rds/instance/${instanceIdentifier}/${type}`,
           retention: settings.logDays,
-          removalPolicy,
+          removalPolicy: ownRemovalPolicy,
         }),
     );
     const securityGroup = new ec2.SecurityGroup(this, 'DatabaseSecurityGroup', {
@@ -168,9 +184,11 @@ export class DatabaseStack extends Stack {
       copyTagsToSnapshot: true,
       cloudwatchLogsExports: logExports,
       deletionProtection: database.protectedFromDeletion,
-      removalPolicy,
+      removalPolicy: ownRemovalPolicy,
     });
     instance.node.addDependency(...logGroups);
+    if (adopted)
+      for (const resource of [instance, ...logGroups]) nameAfterInstance(resource, instanceIdentifier);
     acknowledgeInstance(instance, settings, database);
     return instance;
   }
@@ -221,6 +239,17 @@ export function secretsManagerEndpoint(scope: Construct, vpc: ec2.IVpc): Secrets
   if (!subnet)
     throw new Error(`The VPC ${vpc.vpcId} has no isolated subnet for the Secrets Manager endpoint.`);
   return new SecretsManagerEndpoint(scope, 'SecretsManagerEndpoint', { vpc, subnet });
+}
+
+/**
+ * Another instance is another resource of the template, under a name of its own: the same one with a new identifier would be
+ * replaced, by an empty database.
+ */
+function nameAfterInstance(construct: Construct, instanceIdentifier: string): void {
+  const resource = construct.node.defaultChild;
+  if (!CfnResource.isCfnResource(resource)) throw new Error(`${construct.node.path} is no single resource.`);
+  const suffix = instanceIdentifier.replaceAll('-', '');
+  resource.overrideLogicalId(`${construct.node.id}Of${suffix}`);
 }
 
 function acknowledgeInstance(

@@ -32,6 +32,12 @@ export interface ExistingDatabase {
 
 /** How a database that is made here is set up. */
 export interface DatabaseSettings {
+  /**
+   * The instance that the stack owns: after a recovery the new one, once `npm run adopt` has said how. Another name here is
+   * another resource of the stack: the one before it is let go, and a deploy with `--import-existing-resources` takes this one.
+   * @default - `<environment>-database`, which the first deploy makes
+   */
+  readonly instanceIdentifier?: string;
   /** A size of instance that Graviton offers, for example `t4g.medium`. */
   readonly instanceType: string;
   readonly allocatedStorageGiB: number;
@@ -242,6 +248,11 @@ export function selectEnvironments(
   });
 }
 
+/** The instance that the stack makes, or has adopted. */
+export function instanceIdentifierOf(environment: EnvironmentName, database: DatabaseSettings): string {
+  return database.instanceIdentifier ?? `${environment}-database`;
+}
+
 /**
  * Finds what CloudFormation would refuse half an hour later, or accept and be wrong about.
  * @throws Error that says the value found and what to write instead
@@ -293,6 +304,16 @@ export function checkSettings(settings: EnvironmentSettings): void {
       'database.maxAllocatedStorageGiB',
       database.maxAllocatedStorageGiB,
       `RDS wants at least 10 % more than allocatedStorageGiB (${database.allocatedStorageGiB}).`,
+    );
+  const { instanceIdentifier } = database;
+  if (
+    instanceIdentifier !== undefined &&
+    (instanceIdentifier.length > 63 || !/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(instanceIdentifier))
+  )
+    refuse(
+      'database.instanceIdentifier',
+      instanceIdentifier,
+      'Write the name of the instance as RDS shows it: lower-case letters, digits and hyphens.',
     );
   for (const field of ['databaseName', 'applicationRole'] as const)
     if (!/^[a-z_][a-z0-9_]{0,62}$/.test(database[field]))

@@ -4,7 +4,6 @@ import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import type * as rds from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
@@ -32,8 +31,8 @@ import { SnapshotSchedules } from './snapshot-schedules';
 export interface MigrationRollbackProps {
   /** Prefix of all physical names. */
   readonly environment: EnvironmentName;
-  /** The instance that the secret names today; its security group lets the functions in. */
-  readonly instance: rds.IDatabaseInstance;
+  /** The database: its security group lets the functions in, at its default port. Usually the `DatabaseInstance` itself. */
+  readonly instance: ec2.IConnectable;
   /** The application's DATABASE_URL. A recovery moves it to another instance. */
   readonly databaseUrlSecret: ISecret;
   /** JSON with the master user's `username` and `password`. */

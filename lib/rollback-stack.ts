@@ -70,7 +70,12 @@ type DatabaseProps = Pick<
 function fromStack(database: DatabaseStack): DatabaseProps {
   const { instance, databaseUrlSecret, masterSecret, vpc, subnets } = database;
   return {
-    instance,
+    // The port by number: an export of this instance could not go as long as the other stack uses it, and the instance could
+    // not be let go for the one that a recovery made.
+    instance: new ec2.Connections({
+      securityGroups: instance.connections.securityGroups,
+      defaultPort: ec2.Port.POSTGRES,
+    }),
     databaseUrlSecret,
     masterSecret,
     vpc,

@@ -56,6 +56,11 @@ test.each<[string, EnvironmentSettings, string[]]>([
     ['preMigrationSnapshotDays is 0', 'set recovery to null'],
   ],
   [
+    'an instance with a name that RDS does not give',
+    withDatabase({ instanceIdentifier: 'production_database' }),
+    ['database.instanceIdentifier is "production_database"', 'as RDS shows it'],
+  ],
+  [
     'a mail address that is none',
     { ...production, notify: ['nobody'] },
     ['notify is "nobody"', 'mail addresses'],

@@ -68,6 +68,54 @@ describe('the database', () => {
   });
 });
 
+describe('an instance that was adopted', () => {
+  const adopted = (settings: EnvironmentSettings, instanceIdentifier: string): Template[] => {
+    const { database, stackPrefix } = settings;
+    if ('existing' in database) throw new Error('The table makes the database.');
+    const found = synthesise([{ ...settings, database: { ...database, instanceIdentifier } }]);
+    return ['Database', 'Rollback'].map((name) => templateOf(found, `${stackPrefix}-${name}`));
+  };
+  const ID = 'production-database-rec-0123456789';
+  const [database, rollback] = adopted(ENVIRONMENTS.production, ID);
+  if (!database || !rollback) throw new Error('There are two stacks.');
+  const before = stack('Production-Database');
+
+  test('is another resource of its stack, and everything else of the stack is as before', () => {
+    const typesIn = (template: Template, wanted: (id: string) => boolean): string[] =>
+      Object.entries(template.Resources)
+        .filter(([id]) => wanted(id))
+        .map(([, { Type }]) => Type)
+        .sort();
+    const letGo = typesIn(before, (id) => !(id in database.Resources));
+    expect(letGo).toEqual(['AWS::Logs::LogGroup', 'AWS::Logs::LogGroup', 'AWS::RDS::DBInstance']);
+    expect(typesIn(database, (id) => !(id in before.Resources))).toEqual(letGo);
+    const changed = (id: string): boolean =>
+      id in before.Resources &&
+      JSON.stringify(before.Resources[id]) !== JSON.stringify(database.Resources[id]);
+    expect(typesIn(database, changed)).toEqual(['Custom::ApplicationDatabase']);
+    expect(instanceOf(database).Properties).toEqual({
+      ...instanceOf(before).Properties,
+      DBInstanceIdentifier: ID,
+    });
+  });
+
+  test('is nothing that the other stack, or an output, depends on', () => {
+    expect(rollback).toEqual(stack('Production-Rollback'));
+    expect(database.Outputs).toEqual(before.Outputs);
+  });
+
+  test('is never deleted by its stack: CloudFormation would not take it otherwise', () => {
+    const [staging] = adopted(ENVIRONMENTS.staging, 'staging-database-rec-0123456789');
+    if (!staging) throw new Error('There is a database stack.');
+    const logs = Object.values(staging.Resources).filter(({ Properties }) =>
+      String(Properties['LogGroupName']).startsWith('/aws/rds/instance/staging-database-rec-0123456789/'),
+    );
+    expect(logs).toHaveLength(2);
+    for (const resource of [instanceOf(staging), ...logs])
+      expect(resource).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  });
+});
+
 describe('the network', () => {
   test.each([...templates])('of %s has no NAT, no internet gateway and no public subnet', (_, template) => {
     const types = Object.values(template.Resources).map(({ Type }) => Type);
