@@ -11,6 +11,7 @@ import { rejected } from './scenarios/rejected';
 import { notAsRecorded } from './scenarios/not-as-recorded';
 import { redrive } from './scenarios/redrive';
 import { drillMode } from './scenarios/drill-mode';
+import { adopt } from './scenarios/adopt';
 import { verifiedAndWarm } from './scenarios/verified-and-warm';
 
 /** What can be rehearsed, in the order of the list. */
@@ -28,4 +29,5 @@ export const SCENARIOS: readonly Scenario[] = [
   rejected,
   drillMode,
   firstBackup,
+  adopt,
 ];

@@ -29,7 +29,7 @@ import type { Timeline } from './timeline';
 import { HAMMERED, Writer, type Written } from './writers';
 
 export const ENVIRONMENT = 'production';
-const STACKS = ['Production-Database', 'Production-Rollback'];
+export const STACKS = ['Production-Database', 'Production-Rollback'];
 const SECRET_NAME = `${ENVIRONMENT}/database-url`;
 
 /** Where the sample app's Prisma project is in the sandbox's directory. */
@@ -63,6 +63,8 @@ export class Stage {
     readonly sandbox: Sandbox,
     readonly project: Project,
     readonly timeline: Timeline,
+    /** The cloud assembly that was deployed. */
+    readonly assembly: string,
   ) {
     this.clients = sandbox.clients();
     this.application = new TaskTracker({
@@ -78,7 +80,7 @@ export class Stage {
    * synthesised before; without one, the CDK app is synthesised.
    */
   static async set(sandbox: Sandbox, timeline: Timeline, rows: number, app?: string): Promise<Stage> {
-    const assembly = app ?? join(sandbox.context.directory, 'assembly');
+    const assembly = app ?? assemblyOf(sandbox);
     if (app === undefined)
       await timeline.step('Synthesise the CDK app', () =>
         // PostgreSQL's initdb on the other core meanwhile.
@@ -88,7 +90,7 @@ export class Stage {
       sandbox.deploy(assembly, STACKS, update),
     );
     const project = await prepareProject(join(sandbox.context.directory, PROJECT));
-    const stage = new Stage(sandbox, project, timeline);
+    const stage = new Stage(sandbox, project, timeline, assembly);
     await timeline.step(
       'Migrate the task tracker with Prisma',
       () => stage.migrate(),
@@ -104,7 +106,7 @@ export class Stage {
   /** Goes on where an earlier process left the stage that it had set in the sandbox's state directory. */
   static async goOn(sandbox: Sandbox, timeline: Timeline): Promise<Stage> {
     const project = openProject(join(sandbox.context.directory, PROJECT));
-    const stage = new Stage(sandbox, project, timeline);
+    const stage = new Stage(sandbox, project, timeline, assemblyOf(sandbox));
     await timeline.step('Start the application', () => stage.application.start());
     return stage;
   }
@@ -483,4 +485,8 @@ export class Stage {
       detail: `${server?.host ?? 'nowhere'}:${server?.port ?? 0}${works ? '' : `: ${lastError?.message ?? 'no answer'}`}`,
     };
   }
+}
+
+function assemblyOf({ context }: Sandbox): string {
+  return join(context.directory, 'assembly');
 }

@@ -23,7 +23,7 @@ import { durations } from '../../sandbox/rds/durations';
 import { Sandbox } from '../../sandbox/sandbox';
 import { synthesise } from '../../sandbox/synthesise';
 import { AwsCommand } from './aws-cli';
-import { sectionsOf } from './markdown';
+import { ROOT, sectionsOf } from './markdown';
 
 /**
  * The commands of the runbook, run as they are written, by a real shell: `aws` there is the SDK's real clients, talking to a
@@ -55,6 +55,24 @@ class Operator {
       // The sandbox jumps over waiting, so the operator need not wait as long either.
       writeFileSync(join(bin, 'sleep'), '#!/bin/sh\nexec /bin/sleep 0.3\n');
       chmodSync(join(bin, 'sleep'), 0o755);
+      // The operator's shell has credentials, and stands in a checkout of the repository.
+      const { accessKeyId, secretAccessKey } = sandbox.credentials();
+      const login = {
+        AWS_ENDPOINT_URL: sandbox.context.endpoint,
+        AWS_REGION: sandbox.context.account.region,
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      };
+      writeFileSync(
+        join(bin, 'npm'),
+        [
+          '#!/bin/sh',
+          ...Object.entries(login).map(([name, value]) => `export ${name}='${value}'`),
+          `PATH="\${PATH#*:}"; cd '${ROOT}'; exec npm "$@"`,
+          '',
+        ].join('\n'),
+      );
+      chmodSync(join(bin, 'npm'), 0o755);
       writeFileSync(join(directory, 'variables'), '');
       return new Operator(sandbox, aws, directory);
     } catch (error) {
@@ -309,6 +327,15 @@ describe('an operator who follows it', () => {
     expect(await operator.instances()).toEqual({ [NEW]: 'available' });
     expect((await operator.snapshots())[FINAL]).toMatchObject({ role: 'final' });
     expect((await operator.does('Finish the settings')).trim()).toMatch(/^true$/i);
+  });
+
+  test('is told how the stack adopts the new instance', async () => {
+    const printed = await operator.does('Adopt the new instance');
+    const { NEW = '' } = await operator.variables();
+    expect(printed).toContain(`production: live is ${NEW}; lib/environments.ts names production-database.`);
+    expect(printed).toContain(`instanceIdentifier: '${NEW}'`);
+    expect(printed).toContain('npx cdk deploy Production-Database --import-existing-resources');
+    expect(await operator.instances()).toEqual({ [NEW]: 'available' });
   });
 
   test('goes back to the final snapshot, then by hand to the instance before, and deletes what was kept', async () => {

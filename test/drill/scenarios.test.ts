@@ -185,6 +185,7 @@ const WAYS: Record<string, readonly string[]> = {
     ...['AskForCutover', ...CUTOVER.slice(2), 'AskForRetirement', 'NotifyOldInstanceKept', 'OldInstanceKept'],
     ...['GoOnWith?', ...RETIREMENT],
   ],
+  adopt: [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'drill-mode': [...FORWARD, 'EndDrill', 'Drilled'],
 };
 
