@@ -127,7 +127,7 @@ async function create(rds: Rds, input: CreateDBInstanceMessage): Promise<Instanc
     rds,
     {
       identifier,
-      engineVersion: rds.postgres.version,
+      engineVersion: engineVersion(rds, input.EngineVersion),
       masterUsername,
       databaseName: input.DBName,
       storageEncrypted,
@@ -145,6 +145,11 @@ function checkEngineVersion(rds: Rds, version: string | undefined): void {
   if (version !== undefined && version.split('.')[0] !== major) {
     throw new NotInSandbox(`PostgreSQL ${version} (this sandbox runs ${ours})`);
   }
+}
+
+/** The minor version that was asked for, although the server is always the one that is installed here (docs/sandbox.md). */
+function engineVersion(rds: Rds, asked: string | undefined): string {
+  return asked?.includes('.') === true ? asked : rds.postgres.version;
 }
 
 function defaultKey(rds: Rds): string {
