@@ -182,7 +182,7 @@ function isOlder(version: string, other: string): boolean {
 function show(value: unknown): string {
   if (value === undefined || value === null) return 'none';
   if (Array.isArray(value)) return value.map(show).sort().join(', ') || 'none';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** What the operator is told about the settings; one line for each, those that matter first. */

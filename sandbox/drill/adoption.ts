@@ -37,6 +37,8 @@ export async function runAdopt(
     text(adopt.stdout),
     text(adopt.stderr),
     new Promise<number>((resolve) => adopt.once('close', (code) => resolve(code ?? 1))),
-  ]).finally(() => process.off('exit', end));
+  ]).finally(() => {
+    process.off('exit', end);
+  });
   return { exitCode, printed: stdout + stderr };
 }
