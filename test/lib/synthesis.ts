@@ -6,6 +6,9 @@ import { z } from 'zod';
 import { addEnvironment } from '../../lib/environment-stacks';
 import { ENVIRONMENTS, type EnvironmentSettings } from '../../lib/environments';
 
+// What the CDK itself checks, `npm run check` has it check; here it would take most of the time.
+process.env['CDK_VALIDATION'] = 'false';
+
 /**
  * Works on an app that skips bundling: templates and policies are the same, and no template test needs the bundles.
  * What it synthesises is removed afterwards.
