@@ -70,7 +70,7 @@ export const VerifyRequest = z.strictObject({
 });
 
 /** What the machine is started for. */
-export const MODES = ['plan', 'recover', 'drill'] as const;
+export const MODES = ['plan', 'recover', 'drill', 'undo'] as const;
 export const WarmRequest = z
   .strictObject({
     /** Tables, each with its indexes, or single indexes: `name` or `schema.name`. */
@@ -97,7 +97,8 @@ export const RecoveryInput = z
     restore: z._default(RestoreRequest, { to: 'latest-pre-migration-snapshot' }),
     reason: z.optional(text(1000)),
     requestedBy: z.optional(text(200)),
-    retire: z._default(z.enum(['delete', 'keep']), 'delete'),
+    /** Left out: `delete`; of an undo `keep`. */
+    retire: z.optional(z.enum(['delete', 'keep'])),
     /** For how many days an old instance that is kept is wanted; then people are reminded of it, and nothing else happens. */
     keepDays: z.optional(z.int().check(z.minimum(1), z.maximum(365))),
     verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
@@ -108,20 +109,21 @@ export const RecoveryInput = z
     warm: z.optional(WarmRequest),
   })
   .check((context) => {
-    if (context.value.keepDays !== undefined && context.value.retire !== 'keep')
+    const { mode, retire = mode === 'undo' ? 'keep' : 'delete' } = context.value;
+    if (context.value.keepDays !== undefined && retire !== 'keep')
       context.issues.push({
         code: 'custom',
         path: ['keepDays'],
         message: 'goes with "retire": "keep" only',
         input: context.value.keepDays,
       });
-    if (context.value.mode !== 'recover') return;
+    if (mode !== 'recover' && mode !== 'undo') return;
     for (const field of ['reason', 'requestedBy'] as const) {
       if (context.value[field] === undefined)
         context.issues.push({
           code: 'custom',
           path: [field],
-          message: 'is needed to recover',
+          message: `is needed to ${mode}`,
           input: undefined,
         });
     }
@@ -172,7 +174,7 @@ export const InstanceAddress = z.object({
 });
 export type InstanceAddress = z.infer<typeof InstanceAddress>;
 
-/** What Plan decides and every later state gets as `recovery`. All names are derived from `id`. */
+/** What Plan decides and every later state gets as `recovery`. Of an undo the recovery instance is the one that was retired. All names are derived from `id`. */
 export const Recovery = z.object({
   id: z.string(),
   /** Of the machine: it has the claim (recovery-claim.ts) as long as it runs. */
@@ -199,6 +201,8 @@ export const Recovery = z.object({
   restorePoint: RestorePoint,
   recoveryInstanceId: z.string(),
   safetySnapshotId: z.string(),
+  /** Of an undo: the recovery that made the live instance, and the instance that it retired. */
+  undoes: z.optional(z.object({ recoveryId: z.string(), instance: InstanceAddress })),
   finalSnapshotId: z.string(),
 });
 export type Recovery = z.infer<typeof Recovery>;
@@ -250,8 +254,30 @@ export interface PlanResult {
     keptTooLong: string[];
     /** What could not be found out, and why. */
     notKnown: string[];
+    /** The newest recovery, if it can be undone; null where it cannot, or where the mode is not plan. */
+    undo: {
+      recoveryId: string;
+      /** Would be live again. */
+      instanceId: string;
+      /** The cutover: what was written since, minutes of it, would stay in what is live now. */
+      asOf: string;
+      lossWindowMinutes: number;
+      /** The exact input that does it. */
+      inputToUndo: unknown;
+    } | null;
     /** The exact input that carries this plan out. */
     inputToRecover: unknown;
+  };
+}
+
+/** What Plan answers of an undo. */
+export interface PlanUndoResult {
+  recovery: Recovery;
+  plan: {
+    summary: string[];
+    why: string;
+    /** Minutes of writes, those since the cutover, that the application has no more afterwards. */
+    lossWindowMinutes: number;
   };
 }
 
@@ -266,6 +292,20 @@ export interface StartRestoreResult {
 /** Asks for a snapshot of the live instance as it is now, and does not wait for it. That none is taken stops no recovery. */
 export const TakeSafetySnapshotEvent = RecoveryEvent;
 export type TakeSafetySnapshotResult = { taken: true; snapshotId: string } | { taken: false; reason: string };
+
+/** Of an undo, instead of StartRestore. */
+export const TakeBackEvent = RecoveryEvent;
+export interface TakeBackResult {
+  instanceId: string;
+}
+
+/** Undoes TakeBack, and never deletes. */
+export const GiveBackEvent = RecoveryEvent;
+export interface GiveBackResult {
+  instanceId: string;
+  /** Whether it is marked retired now. */
+  retired: boolean;
+}
 
 /** Throws InstanceNotReady until the instance is up; the machine asks again. */
 export const CheckRestoredInstanceEvent = RecoveryEvent;
@@ -304,6 +344,8 @@ export const MatchCredentialsEvent = OnRecoveryInstance;
 export interface MatchCredentialsResult {
   applicationRole: string;
   applicationPassword: 'already current' | 'set to the current one';
+  /** Of an undo: what was found behind the fence. */
+  checks?: Check[];
 }
 
 /** A check of Verify. A failed one of severity `error` blocks the cutover, of severity `warning` it is only reported. */
@@ -395,6 +437,8 @@ export interface LiftFenceResult {
   /** False where there was no fence (any more), or where it has to stay. */
   lifted: boolean;
   reason: string;
+  /** Of an undo: why the instance that was taken back could not be fenced again; null: it is fenced. */
+  stillOpen: string | null;
 }
 
 export const SwapEvent = OnRecoveryInstance;
@@ -754,6 +798,8 @@ export const FUNCTIONS = [
   'plan',
   'start-restore',
   'take-safety-snapshot',
+  'take-back',
+  'give-back',
   'check-restored-instance',
   'record-position',
   'match-settings',

@@ -100,6 +100,11 @@ export class RestorePointNotFound extends RollbackError {
   override readonly name = 'RestorePointNotFound';
 }
 
+/** No recovery made the live instance, or the one that it retired is not there to go back to. */
+export class NothingToUndo extends RollbackError {
+  override readonly name = 'NothingToUndo';
+}
+
 /** The quota of manual snapshots leaves no room. */
 export class SnapshotQuotaExceeded extends RollbackError {
   override readonly name = 'SnapshotQuotaExceeded';

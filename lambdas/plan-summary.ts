@@ -64,6 +64,11 @@ export function summaryOf(
           `Until one of them goes there are two instances ${size(instance)}: ${costPerDay ? `${costPerDay.amount} ${costPerDay.currency} a day more (${costPerDay.priceOf}).` : 'twice the cost of now; the table of environments has no price.'}`,
         ]),
     ...plan.keptTooLong,
+    ...(plan.undo
+      ? [
+          `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
+        ]
+      : []),
     ...plan.notKnown,
     ...(recovery.mode === 'plan'
       ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]

@@ -1,14 +1,19 @@
+import * as z from 'zod/mini';
 import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { PlanEvent, readInstancePrice, readRecoveryRules } from './contract';
 import { defineHandler } from './handler';
 import { askMigrationCheck } from './migration-check';
 import { required } from './secrets';
-import { plan } from './steps/plan';
+import { planUndo } from './plan-undo';
+import { plan, type PlanDeps } from './steps/plan';
+
+const Undo = z.object({ mode: z.literal('undo') });
 
 export const handler = defineHandler({
   name: 'plan',
   event: PlanEvent,
-  step: plan,
+  step: (event, deps: PlanDeps) =>
+    Undo.safeParse(event.input).success ? planUndo(event, deps) : plan(event, deps),
   deps: (settings) => {
     const lambda = lambdaClient();
     return {

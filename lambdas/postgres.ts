@@ -81,6 +81,16 @@ export function answers({ host, port }: { host: string; port: number }): Promise
   });
 }
 
+/** Whether the password is right, also where the right to connect to the database is missing: a fence comes behind the password. */
+export async function isPasswordRight(login: Login): Promise<boolean> {
+  try {
+    return await withConnection(login, () => Promise.resolve(true));
+  } catch (error) {
+    if (!(error instanceof LoginRefused)) throw error;
+    return error.cause instanceof DatabaseError && error.cause.code === '42501';
+  }
+}
+
 /** The first of the logins that the server accepts, or undefined. Throws when the database cannot be asked. */
 export async function firstAccepted(logins: readonly Login[]): Promise<Login | undefined> {
   for (const login of logins) if (await canLogIn(login)) return login;
@@ -157,7 +167,9 @@ function connectError(error: unknown, login: Login): RollbackError {
     if (REFUSED.has(error.code))
       return new LoginRefused(evidence, 'Compare the secret with the password that the database has.');
     if (NO_DATABASE.has(error.code))
-      return new LoginRefused(evidence, 'The database or the right to connect to it is missing.');
+      return new LoginRefused(evidence, 'The database or the right to connect to it is missing.', {
+        cause: error,
+      });
     return new DatabaseUnreachable(evidence, 'The server answers but takes no session now; try again.');
   }
   return unreachable(error, login);

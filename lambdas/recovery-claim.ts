@@ -7,8 +7,8 @@ import {
 import { DescribeExecutionCommand, type SFNClient } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
 import type { Recovery } from './contract';
-import { AwsUnavailable, RecoveryAlreadyRunning, isAwsError } from './errors';
-import { findSecretVersion } from './secrets';
+import { AwsUnavailable, RecoveryAlreadyRunning, SecretMovedMeanwhile, isAwsError } from './errors';
+import { currentSecret, findSecretVersion } from './secrets';
 
 /**
  * At most one recovery of a database runs: the one whose claim has the label CLAIM_LABEL (docs/decisions/0016-claim.md). A
@@ -88,6 +88,22 @@ export async function takeClaim(recovery: Recovery, deps: ClaimDeps): Promise<vo
         );
     }
   }
+}
+
+/**
+ * From the claim on no other recovery moves the secret; one that ended since the plan may have. Throws SecretMovedMeanwhile
+ * when another version is current than the plan was made for.
+ */
+export async function requirePlannedVersion(
+  recovery: Recovery,
+  { secrets, databaseUrlSecretId }: Pick<ClaimDeps, 'secrets' | 'databaseUrlSecretId'>,
+): Promise<void> {
+  const { versionId } = await currentSecret(secrets, databaseUrlSecretId);
+  if (versionId !== recovery.secretVersionId)
+    throw new SecretMovedMeanwhile(
+      `The plan was made for version ${recovery.secretVersionId} of the secret; ${versionId} is current now.`,
+      'Somebody changed the secret since (another recovery, a rotation?). Start a new recovery.',
+    );
 }
 
 /** Throws RecoveryAlreadyRunning unless the claim is this recovery's, also where the one that took it over has ended. */

@@ -1,11 +1,13 @@
 import type { RecordedStep, RecoveryRecord } from './recovery-record';
 
+const TITLES: Readonly<Record<string, string>> = { drill: 'Drill', undo: 'Undo' };
+
 /** The record as a page for people, in Markdown. Times are UTC. */
 export function pageOf(record: RecoveryRecord): string {
   const { execution, environment, mode } = record;
   const { startedAt, endedAt, status } = execution;
   return [
-    `# ${mode === 'drill' ? 'Drill' : 'Recovery'} ${inline(execution.name)} of ${environment}`,
+    `# ${TITLES[mode] ?? 'Recovery'} ${inline(execution.name)} of ${environment}`,
     `**${execution.end ?? status}** (${status}). ${moment(startedAt)} to ${endedAt === null ? 'now' : moment(endedAt)} UTC` +
       `${execution.seconds === null ? '' : `, ${span(execution.seconds)}`}${execution.redrives > 0 ? `, redriven ${execution.redrives} times` : ''}.`,
     ...(execution.error === null

@@ -112,6 +112,7 @@ const Planned = z.looseObject({
     retire: z.string(),
     live: z.looseObject({ instanceId: z.string() }),
     recoveryInstanceId: z.string(),
+    undoes: z.optional(z.looseObject({ recoveryId: z.string() })),
     restorePoint: z.looseObject({
       kind: z.string(),
       snapshotId: text,
@@ -209,7 +210,8 @@ function readInput(input: string | undefined): z.infer<typeof Input> {
   return Input.safeParse(parsed(input ?? '{}')).data ?? {};
 }
 
-function restorePointOf({ recovery: { restorePoint } }: Planned): string {
+function restorePointOf({ recovery: { restorePoint, recoveryInstanceId, undoes } }: Planned): string {
+  if (undoes) return `instance ${recoveryInstanceId}, which recovery ${undoes.recoveryId} had retired`;
   return restorePoint.kind === 'snapshot'
     ? `snapshot ${restorePoint.snapshotId ?? ''}`
     : 'the automated backups';

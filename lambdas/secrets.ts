@@ -7,6 +7,7 @@ export interface SecretVersion {
   readonly versionId: string;
   readonly stages: readonly string[];
   readonly value: string;
+  readonly createdAt: Date | undefined;
 }
 
 /** One version of a secret, by label or by id; undefined when there is none. */
@@ -28,6 +29,7 @@ export async function findSecretVersion(
       versionId: answer.VersionId ?? '',
       stages: answer.VersionStages ?? [],
       value: answer.SecretString,
+      createdAt: answer.CreatedDate,
     };
   } catch (error) {
     if (isAwsError(error, 'ResourceNotFoundException')) return undefined;

@@ -42,6 +42,19 @@ export function requireSettled(own: DBInstance): void {
     throw new SettingsNotMatched(`Instance ${own.DBInstanceIdentifier ?? ''}: ${open.join('; ')}.`, 'Wait.');
 }
 
+/**
+ * When this recovery first asked for a change. An instance that an undo takes back may have the mark of the recovery that made it:
+ * that one's patience is not this one's.
+ */
+export function askedSince(
+  own: DBInstance,
+  name: 'settings-asked-at' | 'rest-asked-at',
+  { execution }: Recovery,
+): string | undefined {
+  const since = readMarks(own.TagList)[name];
+  return since !== undefined && Date.parse(since) >= Date.parse(execution.startTime) ? since : undefined;
+}
+
 /** Whether asking for what is not worth failing for has gone on for long enough. */
 export function askedFor(since: string | undefined, now: Date): 'not long' | 'long enough' {
   return since !== undefined && now.getTime() - Date.parse(since) > PATIENCE_MS ? 'long enough' : 'not long';

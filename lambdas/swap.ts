@@ -10,6 +10,7 @@ export const handler = defineHandler({
   step: swap,
   deps: (settings) => ({
     secrets: secretsManagerClient(),
+    masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
     databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
   }),
 });

@@ -17,6 +17,7 @@ export const ROLES = [
   'safety',
   'final',
   'recovery-instance',
+  'taken-back',
   'live',
   'retired',
 ] as const;
@@ -25,6 +26,8 @@ export type Role = (typeof ROLES)[number];
 const TEXTS = [
   'environment',
   'recovery-id',
+  /** On an instance that was taken back: the recovery that had retired it. */
+  'undoes',
   'deployment-id',
   'commit',
   'actor',

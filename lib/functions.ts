@@ -13,6 +13,8 @@ export const RUNS_IN_VPC: {
   plan: false,
   'start-restore': false,
   'take-safety-snapshot': false,
+  'take-back': false,
+  'give-back': false,
   'check-restored-instance': false,
   'record-position': true,
   'match-settings': false,

@@ -255,6 +255,8 @@ export class MigrationRollback extends Construct {
       plan: make('plan'),
       'start-restore': make('start-restore'),
       'take-safety-snapshot': make('take-safety-snapshot'),
+      'take-back': make('take-back'),
+      'give-back': make('give-back'),
       'check-restored-instance': make('check-restored-instance'),
       'record-position': make('record-position'),
       'match-settings': make('match-settings'),

@@ -46,6 +46,29 @@ export function functionPermissions(
     },
   });
 
+  const claim: Permission[] = [
+    {
+      sid: 'WriteClaim',
+      actions: ['secretsmanager:PutSecretValue'],
+      resources: [databaseUrlSecret.secretArn],
+    },
+    {
+      sid: 'MoveClaim',
+      actions: ['secretsmanager:UpdateSecretVersionStage'],
+      resources: [databaseUrlSecret.secretArn],
+      conditions: { StringEquals: { 'secretsmanager:VersionStage': 'migration-rollback-recovery' } },
+    },
+  ];
+  /** What an undo takes back had any name, and is marked so that nothing may delete it. */
+  const markTakenBack = (sid: string, ...keys: readonly string[]): Permission => ({
+    ...changeInstance(sid, 'taken-back', '*', ['rds:AddTagsToResource']),
+    conditions: { ...tagged('taken-back'), 'ForAllValues:StringLike': { 'aws:TagKeys': keys } },
+  });
+  /** From taken back to another role. */
+  const markTakenBackAs = (sid: string, role: 'live' | 'retired'): Permission => ({
+    ...changeInstance(sid, 'taken-back', '*', ['rds:AddTagsToResource']),
+    conditions: { StringEquals: { ...tagged('taken-back').StringEquals, ...tagging(role).StringEquals } },
+  });
   const discard = [
     readUrl,
     describeInstances,
@@ -102,17 +125,7 @@ export function functionPermissions(
     'start-restore': [
       readUrl,
       seeRecoveries,
-      {
-        sid: 'WriteClaim',
-        actions: ['secretsmanager:PutSecretValue'],
-        resources: [databaseUrlSecret.secretArn],
-      },
-      {
-        sid: 'MoveClaim',
-        actions: ['secretsmanager:UpdateSecretVersionStage'],
-        resources: [databaseUrlSecret.secretArn],
-        conditions: { StringEquals: { 'secretsmanager:VersionStage': 'migration-rollback-recovery' } },
-      },
+      ...claim,
       describeInstances,
       describeSnapshots,
       {
@@ -164,6 +177,21 @@ export function functionPermissions(
         wildcardReason: 'The recovery names the snapshot. The condition allows no other marks than its own.',
       },
     ],
+    'take-back': [
+      readUrl,
+      seeRecoveries,
+      ...claim,
+      describeInstances,
+      {
+        sid: 'MarkTakenBack',
+        actions: ['rds:AddTagsToResource'],
+        resources: [rds('db')],
+        conditions: tagging('taken-back'),
+        wildcardReason:
+          'The instance to take back is the one that was live, whatever its name. The condition allows this mark and no other.',
+      },
+    ],
+    'give-back': [readUrl, describeInstances, markTakenBackAs('MarkRetiredAgain', 'retired')],
     'check-restored-instance': [describeInstances],
     'record-position': [readUrl, readMaster],
     'match-settings': [
@@ -175,6 +203,12 @@ export function functionPermissions(
         'rds:RebootDBInstance',
       ]),
       markRecoveryInstance('MarkProgress', 'master-password-version', 'settings-asked-at'),
+      changeInstance('MatchTakenBack', 'taken-back', '*', ['rds:ModifyDBInstance', 'rds:RebootDBInstance']),
+      markTakenBack(
+        'MarkTakenBackProgress',
+        'migration-rollback:master-password-version',
+        'migration-rollback:settings-asked-at',
+      ),
       {
         sid: 'UseGroups',
         actions: ['rds:ModifyDBInstance'],
@@ -191,6 +225,8 @@ export function functionPermissions(
     fence: [readUrl, readMaster],
     'lift-fence': [readUrl, readMaster],
     swap: [
+      // To open what an undo takes back.
+      readMaster,
       {
         sid: 'MoveDatabaseUrl',
         actions: [
@@ -232,6 +268,13 @@ export function functionPermissions(
           'ForAllValues:StringLike': { 'aws:TagKeys': QUARANTINE_KEYS },
         },
       },
+      changeInstance('FinishTakenBack', 'taken-back', '*', ['rds:ModifyDBInstance']),
+      markTakenBack(
+        'MarkTakenBackProgress',
+        'migration-rollback:rest-asked-at',
+        'migration-rollback:cutover-proven',
+        ...QUARANTINE_KEYS,
+      ),
       {
         sid: 'UseMonitoringRole',
         actions: ['iam:PassRole'],
@@ -292,6 +335,7 @@ export function functionPermissions(
           StringEquals: { ...tagged('recovery-instance').StringEquals, ...tagging('live').StringEquals },
         },
       },
+      markTakenBackAs('MarkTakenBackLive', 'live'),
       {
         sid: 'MarkRetired',
         actions: ['rds:AddTagsToResource'],

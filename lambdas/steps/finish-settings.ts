@@ -4,8 +4,7 @@ import type { FinishSettingsEvent, FinishSettingsResult } from '../contract';
 import { compareSettings, settingsToModify } from '../instance-settings';
 import { settingsOf } from '../live-instance';
 import { markCutoverProven } from '../proven-cutover';
-import { askedFor, change, ownInstance, requireSettled } from '../settings-change';
-import { readMarks } from '../tags';
+import { askedFor, askedSince, change, ownInstance, requireSettled } from '../settings-change';
 
 /**
  * After the cutover: marks it as proven, so that deployments can go on, and gives the instance that is live now the settings that serving did not need, deletion protection among
@@ -21,7 +20,7 @@ export async function finishSettings(
   await markCutoverProven(rds, own, recovery.id, quarantine ?? undefined);
   const old = await settingsOf(rds, recovery);
   requireSettled(own);
-  const since = readMarks(own.TagList)['rest-asked-at'];
+  const since = askedSince(own, 'rest-asked-at', recovery);
   const now = deps.now();
   const { changes } = settingsToModify(old, own, 'the rest', askedFor(since, now));
   if (Object.keys(changes).length > 0)

@@ -1,26 +1,45 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { LiftFenceResult, Recovery } from '../contract';
-import { MAINTENANCE_DATABASE, asMaster, liftFence as lift } from '../database-fence';
+import type { InstanceAddress, LiftFenceResult, Recovery } from '../contract';
+import {
+  MAINTENANCE_DATABASE,
+  asMaster,
+  endSessions,
+  liftFence as lift,
+  raiseFence,
+  readerLogin,
+} from '../database-fence';
 import { readLogin } from '../database-url';
+import { toRollbackError } from '../errors';
 import { firstAccepted } from '../postgres';
+import { requireClaim } from '../recovery-claim';
 import { currentSecret, masterLogins } from '../secrets';
+
+interface LiftFenceDeps {
+  readonly secrets: SecretsManagerClient;
+  readonly masterSecretId: string;
+  readonly databaseUrlSecretId: string;
+}
 
 /**
  * Opens the old database again as it was before Fence, when a recovery is abandoned. Where the secret names another one by
- * now, or another recovery has raised the fence since, it stays fenced.
+ * now, or another recovery has raised the fence since, it stays fenced. Of an undo the instance that was taken back is fenced again.
  */
 export async function liftFence(
   { recovery }: { recovery: Recovery },
-  deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
+  deps: LiftFenceDeps,
 ): Promise<LiftFenceResult> {
   const { host, port, instanceId, state } = recovery.live;
-  if (state !== 'there') return { lifted: false, reason: `${instanceId} is ${state}: it has no fence.` };
   const named = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
   if (named.host.toLowerCase() !== host.toLowerCase() || named.port !== port)
     return {
       lifted: false,
+      stillOpen: null,
       reason: `The secret names ${named.host}:${named.port}, not ${host}:${port} of ${instanceId}, which stays fenced: else two databases could be written to.`,
     };
+  // First, so that no two take writes; whatever comes of it, the application needs the live one.
+  const stillOpen = recovery.undoes ? await fenceAgain(recovery, recovery.undoes.instance, deps) : null;
+  if (state !== 'there')
+    return { lifted: false, stillOpen, reason: `${instanceId} is ${state}: it has no fence.` };
   const masters = await masterLogins(deps.secrets, deps.masterSecretId, {
     host,
     port,
@@ -28,12 +47,45 @@ export async function liftFence(
   });
   const master = (await firstAccepted(masters)) ?? masters[0];
   const { lifted, fencedBy } = await asMaster(master, (connection) => lift(connection, recovery.id));
-  if (lifted) return { lifted, reason: `${instanceId} is open again, as it was.` };
+  if (lifted) return { lifted, stillOpen, reason: `${instanceId} is open again, as it was.` };
   return {
     lifted,
+    stillOpen,
     reason:
       fencedBy === undefined
         ? `${instanceId} has no fence.`
         : `${instanceId} was fenced by recovery ${fencedBy} after this one (${recovery.id}): it stays fenced for that one.`,
   };
+}
+
+/** Answers why it could not be done. */
+async function fenceAgain(
+  recovery: Recovery,
+  { host, port }: InstanceAddress,
+  deps: LiftFenceDeps,
+): Promise<string | null> {
+  const { id } = recovery;
+  try {
+    // Another one that took over may be opening it.
+    await requireClaim(recovery, deps);
+    const masters = await masterLogins(deps.secrets, deps.masterSecretId, {
+      host,
+      port,
+      database: MAINTENANCE_DATABASE,
+    });
+    const master = (await firstAccepted(masters)) ?? masters[0];
+    const application = {
+      ...readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value),
+      host,
+      port,
+    };
+    const reader = readerLogin(master, application, id);
+    await asMaster(master, async (connection) => {
+      const fence = await raiseFence(connection, { recoveryId: id, application, reader });
+      await endSessions(connection, fence);
+    });
+    return null;
+  } catch (error) {
+    return toRollbackError(error).fact;
+  }
 }

@@ -1,19 +1,28 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress, MatchCredentialsResult, Recovery } from '../contract';
-import { MAINTENANCE_DATABASE, liftFence } from '../database-fence';
+import type { Check, InstanceAddress, MatchCredentialsResult, Recovery } from '../contract';
+import { check, isWritable } from '../database-checks';
+import { MAINTENANCE_DATABASE, endSessions, liftFence, raiseFence, readerLogin } from '../database-fence';
 import { readLogin } from '../database-url';
-import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused } from '../errors';
-import { canLogIn, firstAccepted, identifier, withConnection, type Login } from '../postgres';
+import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused, VerificationFailed } from '../errors';
+import {
+  canLogIn,
+  firstAccepted,
+  identifier,
+  isPasswordRight,
+  withConnection,
+  type Login,
+} from '../postgres';
 import { scramVerifier } from '../scram';
 import { currentSecret, isRotating, masterLogins } from '../secrets';
 
 /**
  * Makes the current passwords of the application and of the master user work on the recovery instance: the backup may be
  * older than the last rotation, and the master user's may have been rotated since MatchSettings.
- * Throws CredentialsNotReady while a rotation is under way and until a master user's password is accepted, ApplicationRoleMissing, LoginRefused.
+ * An instance that an undo takes back stays fenced, and is looked at through the fence: Swap opens it.
+ * Throws CredentialsNotReady while a rotation is under way and until a master user's password is accepted, ApplicationRoleMissing, LoginRefused, VerificationFailed.
  */
 export async function matchCredentials(
-  { instance }: { recovery: Recovery; instance: InstanceAddress },
+  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
   deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
 ): Promise<MatchCredentialsResult> {
   const { host, port } = instance;
@@ -39,8 +48,14 @@ export async function matchCredentials(
       `${host}:${port} refuses the master user "${masters[0].user}" so far.`,
       'Wait.',
     );
+  const reader = readerLogin(masters[0], application, recovery.id);
+  const isRight = recovery.undoes ? isPasswordRight : canLogIn;
   const changed = await withConnection(master, async (connection) => {
-    await liftFence(connection);
+    if (recovery.undoes) {
+      // With this recovery's own reader; whoever was let in by hand is kept out again.
+      const fence = await raiseFence(connection, { recoveryId: recovery.id, application, reader });
+      await endSessions(connection, fence);
+    } else await liftFence(connection);
     if (master !== masters[0] && master.user === masters[0].user)
       await connection.query(setPassword(masters[0]));
     const [found] = await connection.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);
@@ -49,11 +64,11 @@ export async function matchCredentials(
         `The restored database has no role "${role}", which the secret logs in as.`,
         'Was the role made after the restore point? Choose a later one, or make the role and recover from a snapshot with it.',
       );
-    if (await canLogIn(application)) return false;
+    if (await isRight(application)) return false;
     await connection.query(setPassword(application));
     return true;
   });
-  if (changed && !(await canLogIn(application)))
+  if (changed && !(await isRight(application)))
     throw new LoginRefused(
       `${host}:${port} refuses role "${role}" although its password was set.`,
       'Look at the role (login allowed? valid until?) and its right to connect to the database.',
@@ -61,7 +76,19 @@ export async function matchCredentials(
   return {
     applicationRole: role,
     applicationPassword: changed ? 'set to the current one' : 'already current',
+    ...(recovery.undoes && { checks: await checksBehindFence(reader) }),
   };
+}
+
+/** It served until it was fenced, so nothing more is asked of it than that it answers and may write. */
+async function checksBehindFence(reader: Login): Promise<Check[]> {
+  const writable = await check('writable, behind its fence', () => withConnection(reader, isWritable));
+  if (!writable.ok)
+    throw new VerificationFailed(
+      `The database that was to be taken back is not as it was: ${writable.detail}`,
+      'The live database is as it was.',
+    );
+  return [writable];
 }
 
 /** A verifier, not the password: ALTER ROLE may be logged. Its characters need no quoting. */

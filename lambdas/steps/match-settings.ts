@@ -4,7 +4,15 @@ import type { InstanceAddress, MatchSettingsResult, Recovery } from '../contract
 import { SettingsCannotMatch, SettingsNotMatched } from '../errors';
 import { compareSettings, requireExplained, settingsToModify } from '../instance-settings';
 import { settingsOf } from '../live-instance';
-import { askedFor, change, mark, notYetWhenBusy, ownInstance, requireSettled } from '../settings-change';
+import {
+  askedFor,
+  askedSince,
+  change,
+  mark,
+  notYetWhenBusy,
+  ownInstance,
+  requireSettled,
+} from '../settings-change';
 import { currentSecret, readMasterCredentials } from '../secrets';
 import { readMarks } from '../tags';
 
@@ -30,7 +38,7 @@ export async function matchSettings(
   requireSettled(own);
   const id = event.instance.instanceId;
 
-  const since = readMarks(own.TagList)['settings-asked-at'];
+  const since = askedSince(own, 'settings-asked-at', event.recovery);
   const now = deps.now();
   const { changes, impossible } = settingsToModify(live, own, 'to serve', askedFor(since, now));
   if (impossible.length > 0)

@@ -18,6 +18,7 @@ import {
   InstanceQuotaExceeded,
   InvalidInput,
   LiveInstanceUnclear,
+  NothingToUndo,
   SnapshotQuotaExceeded,
   toRollbackError,
 } from '../errors';
@@ -33,6 +34,7 @@ import { isTerminal, isUp } from '../rds';
 import { isRotating } from '../secrets';
 import { findRunningRecovery, refuseWhileAnotherRuns } from '../recovery-claim';
 import { asRequest, findRestorePoint, type FoundRestorePoint, type History } from '../restore-point';
+import { findUndoable } from '../undoable';
 
 interface Execution {
   readonly arn: string;
@@ -64,6 +66,7 @@ export async function plan(
 ): Promise<PlanResult> {
   const { execution } = event;
   const input = parse(RecoveryInput, event.input ?? {}, 'input of the recovery');
+  const retire = input.retire ?? 'delete';
   const approvals = approvalsFor(input, deps);
   const id = recoveryId(execution);
   // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there. A drill gives way.
@@ -96,7 +99,7 @@ export async function plan(
     reason: input.reason ?? null,
     requestedBy: input.requestedBy ?? null,
     // RDS takes no final snapshot of an instance that it cannot bring back.
-    retire: live.state === 'there' ? input.retire : 'keep',
+    retire: live.state === 'there' ? retire : 'keep',
     keepDays: input.keepDays ?? KEEP_DAYS,
     verify: input.verify,
     ...approvals,
@@ -110,8 +113,7 @@ export async function plan(
     finalSnapshotId: finalSnapshotId(live.instanceId, id),
   };
   // The execution's start, not the function's clock: asked again, the plan says the same.
-  const milliseconds = Math.max(0, new Date(execution.startTime).getTime() - found.time.getTime());
-  const minutes = tenths(milliseconds / 60_000);
+  const minutes = minutesBetween(found.time, execution.startTime);
   const notKnown: string[] = [];
   if (doubt) notKnown.push(`It cannot be carried out yet. ${doubt.fact} ${doubt.hint}`);
   if (
@@ -166,13 +168,19 @@ export async function plan(
             priceOf: deps.instancePrice.priceOf,
           },
     keptTooLong: keptTooLong(database.instances, environment, deps.now()),
+    undo:
+      input.mode === 'plan'
+        ? ((await orNotKnown('Whether a recovery can be undone', notKnown, () =>
+            undoOf(database, execution, deps),
+          )) ?? null)
+        : null,
     notKnown,
     inputToRecover: {
       mode: 'recover',
       restore: asRequest(recovery.restorePoint),
       reason: input.reason ?? 'why the database goes back',
       requestedBy: input.requestedBy ?? 'your name',
-      retire: input.retire,
+      retire,
       ...(input.keepDays !== undefined && { keepDays: input.keepDays }),
       ...(input.warm && { warm: input.warm }),
       ...(input.verify.amcheck || input.verify.accept.length > 0 ? { verify: input.verify } : {}),
@@ -185,10 +193,34 @@ export async function plan(
   };
 }
 
+/** What an undo would do now, for a person to see beforehand. */
+async function undoOf(
+  database: LiveOrGone,
+  { startTime }: Execution,
+  deps: PlanDeps,
+): Promise<PlanResult['plan']['undo']> {
+  try {
+    const { recoveryId: undone, instance, cutover } = await findUndoable(database, deps);
+    return {
+      recoveryId: undone,
+      instanceId: instance.instanceId,
+      asOf: cutover.toISOString(),
+      lossWindowMinutes: minutesBetween(cutover, startTime),
+      inputToUndo: { mode: 'undo', reason: 'why the recovery is undone', requestedBy: 'your name' },
+    };
+  } catch (error) {
+    if (error instanceof NothingToUndo) return null;
+    throw error;
+  }
+}
+
 type Approvals = Pick<RecoveryRules, 'approveCutover' | 'approveRetirement'>;
 
-/** Who may start a recovery may ask for more approval than the environment does, not waive any: the rule would be none. */
-function approvalsFor(input: RecoveryInput, { recoveryRules, environment }: PlanDeps): Approvals {
+/**
+ * Who may start a recovery may ask for more approval than the environment does, not waive any: the rule would be none. Throws
+ * InvalidInput.
+ */
+export function approvalsFor(input: RecoveryInput, { recoveryRules, environment }: PlanDeps): Approvals {
   for (const field of ['approveCutover', 'approveRetirement'] as const)
     if (recoveryRules[field] && input[field] === false)
       throw new InvalidInput(
@@ -309,6 +341,11 @@ function expected(minutes: readonly number[]): PlanResult['plan']['expectedMinut
     longest: tenths(longest),
     recoveries: sorted.length,
   };
+}
+
+/** From a moment to the start of the execution; 0 where it lies after it. */
+export function minutesBetween(time: Date, startTime: string): number {
+  return tenths(Math.max(0, Date.parse(startTime) - time.getTime()) / 60_000);
 }
 
 function tenths(minutes: number): number {

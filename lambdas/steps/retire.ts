@@ -56,6 +56,11 @@ export async function retire(
       `Instance ${instanceId} has the resource id ${old.DbiResourceId ?? 'unknown'}, the one that was replaced had ${resourceId}.`,
       'Somebody gave its name to another instance; that one is left alone.',
     );
+  if (old && readMarks(old.TagList).role === 'taken-back')
+    throw new RetirementRefused(
+      `An undo (${readMarks(old.TagList)['recovery-id'] ?? ''}) takes instance ${instanceId} back.`,
+      'See how that one ends; the instance is left alone.',
+    );
   if (recovery.retire === 'keep') {
     if (!old)
       throw new RetirementRefused(

@@ -6,14 +6,13 @@ import {
   type Tag,
 } from '@aws-sdk/client-rds';
 import type { Recovery, StartRestoreResult } from '../contract';
-import { InvalidInput, NameTaken, RestorePointNotFound, SecretMovedMeanwhile, isAwsError } from '../errors';
+import { InvalidInput, NameTaken, RestorePointNotFound, isAwsError } from '../errors';
 import { restoreSettings } from '../instance-settings';
 import { settingsOf } from '../live-instance';
 import { readMarkers } from '../point-in-time';
 import { addToQuarantine, readQuarantine, writeQuarantine } from '../quarantine';
 import { findInstance, findSnapshot, listSnapshots } from '../rds';
-import { refuseWhileAnotherRuns, takeClaim, type ClaimDeps } from '../recovery-claim';
-import { currentSecret } from '../secrets';
+import { refuseWhileAnotherRuns, requirePlannedVersion, takeClaim, type ClaimDeps } from '../recovery-claim';
 import { customerTags, readMarks, readMigrationEntries, writeMarks, type Migration } from '../tags';
 
 /**
@@ -33,13 +32,7 @@ export async function startRestore(
     );
   if (recovery.mode === 'recover') await takeClaim(recovery, deps);
   else await refuseWhileAnotherRuns(recovery.id, deps);
-  // From here on no other recovery moves the secret; one that ended since the plan may have.
-  const { versionId } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
-  if (versionId !== recovery.secretVersionId)
-    throw new SecretMovedMeanwhile(
-      `The plan was made for version ${recovery.secretVersionId} of the secret; ${versionId} is current now.`,
-      'Somebody changed the secret since (another recovery, a rotation?). Start a new recovery.',
-    );
+  await requirePlannedVersion(recovery, deps);
   if (await isOurs(rds, recovery)) return { instanceId };
 
   const live = await settingsOf(rds, recovery);

@@ -4,11 +4,12 @@ import {
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import type { InstanceAddress, Recovery, SwapResult } from '../contract';
+import { MAINTENANCE_DATABASE, asMaster, liftFence } from '../database-fence';
 import { moveEndpoint, readLogin } from '../database-url';
 import { SecretMovedMeanwhile, SecretUnclear, isAwsError } from '../errors';
-import { withConnection } from '../postgres';
+import { firstAccepted, withConnection } from '../postgres';
 import { requireClaim } from '../recovery-claim';
-import { currentSecret, findSecretVersion } from '../secrets';
+import { currentSecret, findSecretVersion, masterLogins } from '../secrets';
 import { BEFORE_SWAP_LABEL, STAGED_LABEL, moveCurrent, swapVersionId } from '../swap-version';
 
 /**
@@ -18,7 +19,7 @@ import { BEFORE_SWAP_LABEL, STAGED_LABEL, moveCurrent, swapVersionId } from '../
  */
 export async function swap(
   { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
-  deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
+  deps: { secrets: SecretsManagerClient; masterSecretId: string; databaseUrlSecretId: string },
 ): Promise<SwapResult> {
   const { secrets, databaseUrlSecretId: secretId } = deps;
   const versionId = swapVersionId(recovery.id);
@@ -39,12 +40,25 @@ export async function swap(
       `Version ${versionId} of the secret is not what was stored in it.`,
       'Look at the versions of the secret; nothing was swapped.',
     );
+  // What an undo takes back is fenced up to here; the live one is by now.
+  if (recovery.undoes) {
+    await requireClaim(recovery, deps);
+    await open(instance, deps);
+  }
   await withConnection(readLogin(staged.value), (connection) => connection.query('select 1'));
 
   await requireClaim(recovery, deps);
   await pin(secrets, secretId, previousVersionId);
   await moveCurrent(secrets, secretId, { from: previousVersionId, to: versionId });
   return { versionId, previousVersionId };
+}
+
+async function open(
+  { host, port }: InstanceAddress,
+  { secrets, masterSecretId }: { secrets: SecretsManagerClient; masterSecretId: string },
+): Promise<void> {
+  const masters = await masterLogins(secrets, masterSecretId, { host, port, database: MAINTENANCE_DATABASE });
+  await asMaster((await firstAccepted(masters)) ?? masters[0], (connection) => liftFence(connection));
 }
 
 async function stage(

@@ -3,7 +3,7 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import type { SnsPublish } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { EnvironmentName } from '../../lambdas/contract';
-import { LIVE, RECOVERY_INSTANCE, jsonata } from './expressions';
+import { IS_UNDO, LIVE, RECOVERY_INSTANCE, jsonata } from './expressions';
 import type { MachineStates } from './states';
 
 /** The restored instance is there, unused and paid for, and what it does not hold grows. */
@@ -29,9 +29,9 @@ export class RecoveryApprovals {
         about: 'cutover',
         subject: 'APPROVE THE CUTOVER?',
         text:
-          `${RECOVERY_INSTANCE} & " is restored and verified. May it take the place of " & ${LIVE} & "? Yes: everybody is locked out of " & ${LIVE} & ` +
+          `${RECOVERY_INSTANCE} & (${IS_UNDO} ? ", which recovery " & $recovery.undoes.recoveryId & " retired, is ready" : " is restored and verified") & ". May it take the place of " & ${LIVE} & "? Yes: everybody is locked out of " & ${LIVE} & ` +
           `", DATABASE_URL is moved, the application has to be restarted. What was written since " & ${restoredAsOf} & " (" & ` +
-          `$string($round(($millis() - $toMillis(${restoredAsOf})) / 60000)) & " minutes by now) is not in the new database. ` +
+          `$string($round(($millis() - $toMillis(${restoredAsOf})) / 60000)) & " minutes by now) is not in the database that it moves to. ` +
           `No: both are kept, and the application stays where it is."`,
         waitsFor: CUTOVER_WAITS_FOR,
       },

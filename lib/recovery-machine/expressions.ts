@@ -15,6 +15,12 @@ const MODE = '$states.context.Execution.Input.mode';
 /** Whether the execution was started for a drill, also where Plan could not tell. */
 export const IS_DRILL = `${MODE} = "drill"`;
 
+/** What messages call the execution: by what it was started for, also where Plan could not tell. */
+export const KIND = `(${IS_DRILL} ? "Drill" : ${MODE} = "undo" ? "Undo" : "Recovery")`;
+
+/** Whether Plan found a recovery to undo. */
+export const IS_UNDO = '$exists($recovery.undoes)';
+
 export const IT_IS_OVER = 'This recovery is over: start a new one, a redrive would only end like this again.';
 
 /** Marks a JSONata expression. */

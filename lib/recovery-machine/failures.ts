@@ -5,6 +5,7 @@ import type { EnvironmentName } from '../../lambdas/contract';
 import {
   FIRST_ERROR,
   IS_DRILL,
+  IS_UNDO,
   IT_IS_OVER,
   LIVE,
   RECOVERY_INSTANCE,
@@ -44,8 +45,9 @@ export class RecoveryFailures {
       'NotifyCutoverNotApproved',
       'CutoverNotApproved',
       'not cut over, DATABASE_URL is unchanged',
-      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ", and nobody is locked out of it. The recovery instance " & ` +
-        `${RECOVERY_INSTANCE} & " is kept, too, and costs as much. If nobody wants it, delete it, as docs/runbook.md says."`,
+      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ", and nobody is locked out of it. " & (${IS_UNDO} ? "The instance " & ` +
+        `${RECOVERY_INSTANCE} & ", which was to be taken back, is kept, fenced." : "The recovery instance " & ` +
+        `${RECOVERY_INSTANCE} & " is kept, too, and costs as much. If nobody wants it, delete it, as docs/runbook.md says.")`,
       'AskForCutover',
     );
   }
@@ -76,8 +78,40 @@ export class RecoveryFailures {
     return discard;
   }
 
+  /** Of an undo: the instance that was taken back is retired again, and never deleted. */
+  giveBack(): sfn.TaskStateBase {
+    const failed = this.states.tellAndFail(
+      'NotifyNotUndone',
+      'NotUndone',
+      'the recovery was not undone',
+      `${FIRST_ERROR} & "\\nDATABASE_URL names " & ${LIVE} & ", as before. The instance " & ${RECOVERY_INSTANCE} & " is retired again, and kept." & ` +
+        `($wasSwapped ? " DATABASE_URL named it for a while: restart what read it meanwhile, and look in it for writes." : "") & ` +
+        `($lift.stillOpen != null ? " It could not be fenced again: " & $lift.stillOpen : "") & " ${IT_IS_OVER}"`,
+    );
+    const giveBack = this.states.step({ name: 'GiveBack', event: { recovery: jsonata('$recovery') } });
+    const giveBackFailed = this.states.tellAndStop(
+      'NotifyGiveBackFailed',
+      'GiveBackFailed',
+      'the recovery was not undone, an instance is left',
+      `${FIRST_ERROR} & "\\nDATABASE_URL names " & ${LIVE} & ", as before. The instance " & ${RECOVERY_INSTANCE} & ` +
+        `" could not be marked retired again (" & $undoError & "). It is kept: redrive."`,
+      'GiveBack',
+    );
+    giveBack.addCatch(giveBackFailed.tell, { assign: UNDO_ERROR });
+    giveBackFailed.end.next(giveBack);
+    giveBack.next(failed);
+    return giveBack;
+  }
+
+  /** Before the fence: what was made goes, what was taken back is given back. */
+  giveUp(discard: sfn.TaskStateBase, giveBack: sfn.TaskStateBase): sfn.Choice {
+    return new sfn.Choice(this.scope, 'WasItTakenBack?')
+      .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), giveBack)
+      .otherwise(discard);
+  }
+
   /** From the fence on: back to the old instance, if the swap got that far, which then is opened again. */
-  swapBack(discard: sfn.TaskStateBase): sfn.TaskStateBase {
+  swapBack(discard: sfn.TaskStateBase, giveBack: sfn.TaskStateBase): sfn.TaskStateBase {
     const back = this.states.step({
       name: 'SwapBack',
       event: { recovery: jsonata('$recovery') },
@@ -90,6 +124,8 @@ export class RecoveryFailures {
     back.next(lift);
     lift.next(
       new sfn.Choice(this.scope, 'WasItSwapped?')
+        // What was taken back is retired again in either case.
+        .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), giveBack)
         .when(sfn.Condition.jsonata(jsonata('$wasSwapped')), this.swappedBack())
         .otherwise(discard),
     );
@@ -98,7 +134,11 @@ export class RecoveryFailures {
 
   private liftFence(): sfn.TaskStateBase {
     const { environment } = this.props;
-    const lift = this.states.step({ name: 'LiftFence', event: { recovery: jsonata('$recovery') } });
+    const lift = this.states.step({
+      name: 'LiftFence',
+      event: { recovery: jsonata('$recovery') },
+      assign: { lift: RESULT },
+    });
     const failed = this.states.tellAndStop(
       'NotifyLiftFenceFailed',
       'LiftFenceFailed',

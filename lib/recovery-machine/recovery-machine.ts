@@ -6,7 +6,7 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { allow } from '../permission';
 import { RecoveryApprovals } from './approvals';
-import { ERROR_MESSAGE, LIVE, RECOVERY_INSTANCE, REDRIVES, RESULT, jsonata } from './expressions';
+import { ERROR_MESSAGE, IS_UNDO, LIVE, RECOVERY_INSTANCE, REDRIVES, RESULT, jsonata } from './expressions';
 import { RecoveryFailures } from './failures';
 import { MachineStates, type MachineStatesProps } from './states';
 
@@ -47,7 +47,9 @@ export class RecoveryMachine extends Construct {
     const failures = new RecoveryFailures(this, this.states, props);
     const planFailed = failures.planFailed();
     const discard = failures.discard();
-    const swapBack = failures.swapBack(discard);
+    const giveBack = failures.giveBack();
+    const giveUp = failures.giveUp(discard, giveBack);
+    const swapBack = failures.swapBack(discard, giveBack);
     const oldInstanceKept = failures.oldInstanceKept();
 
     const proveConsumers = this.states.onRecoveryInstance(
@@ -97,27 +99,37 @@ export class RecoveryMachine extends Construct {
       .next(drain)
       .next(approveRetirement);
     retire.next(this.recovered());
-    const checkRestoredInstance = this.checkRestoredInstance(discard);
-    const restore = this.startRestore(discard)
-      .next(this.takeSafetySnapshot(checkRestoredInstance))
-      .next(checkRestoredInstance)
-      .next(this.recordPosition(discard))
-      .next(this.matchSettings(discard))
-      .next(this.matchCredentials(discard))
-      .next(this.verify(discard))
+    const verify = this.verify(giveUp);
+    verify.next(
+      new sfn.Choice(this, 'IsItADrill?', {
+        comment: 'mode "drill" ends before anything is touched that serves',
+      })
+        .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "drill"')), this.endDrill(giveUp))
+        .otherwise(this.warmUp(giveUp, approveCutover)),
+    );
+    const checkRestoredInstance = this.checkRestoredInstance(giveUp);
+    checkRestoredInstance
+      .next(this.recordPosition(giveUp))
+      .next(this.matchSettings(giveUp))
+      .next(this.matchCredentials(giveUp))
       .next(
-        new sfn.Choice(this, 'IsItADrill?', {
-          comment: 'mode "drill" ends before anything is touched that serves',
+        new sfn.Choice(this, 'IsItAnUndo?', {
+          comment: 'what is taken back is what it was, not a copy to be verified',
         })
-          .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "drill"')), this.endDrill(discard))
-          .otherwise(this.warmUp(discard, approveCutover)),
+          .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), approveCutover)
+          .otherwise(verify),
       );
+    const safetySnapshot = this.takeSafetySnapshot(checkRestoredInstance);
+    safetySnapshot.next(checkRestoredInstance);
+    const restore = this.startRestore(giveUp).next(safetySnapshot);
+    const takeBack = this.takeBack(giveUp).next(safetySnapshot);
 
     const plan = this.plan(planFailed.tell);
     planFailed.end.next(plan);
     const runbook = plan.next(
       new sfn.Choice(this, 'PlanOnly?', { comment: 'mode "plan", the default, changes nothing' })
         .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "plan"')), this.planned())
+        .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), takeBack)
         .otherwise(restore),
     );
     this.machine = this.stateMachine(runbook);
@@ -142,6 +154,8 @@ export class RecoveryMachine extends Construct {
           drains: '0',
           warmth: 'null',
           hydration: 'null',
+          wasSwapped: 'false',
+          lift: 'null',
         },
       },
       onError,
@@ -168,6 +182,18 @@ export class RecoveryMachine extends Construct {
     });
     state.addCatch(goOn, { assign: { safety: { taken: false, reason: jsonata(ERROR_MESSAGE) } } });
     return state;
+  }
+
+  private takeBack(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      {
+        name: 'TakeBack',
+        event: { recovery: jsonata('$recovery') },
+        // It is what it was, not a copy: nothing of it is verified.
+        assign: { verification: 'null' },
+      },
+      onError,
+    );
   }
 
   private checkRestoredInstance(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -383,12 +409,13 @@ export class RecoveryMachine extends Construct {
     const notify = this.states.notify(
       'NotifyRecovered',
       'recovered',
-      `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " now, restored from " & ` +
-        '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time) & ' +
+      `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " now, " & (${IS_UNDO} ? "which recovery " & $recovery.undoes.recoveryId & " had retired" : "restored from " & ` +
+        '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time)) & ' +
         `". The old instance " & ${LIVE} & ` +
         '($retirement.retired = "deleted" ? " was deleted. What was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
         ': $retirement.retired = "gone" ? " was gone already" : " is kept" & ($retirement.keepUntil != null ? " until " & $substring($retirement.keepUntil, 0, 10)) & ". What was written since is in it") & ". " & ' +
-        '($verification.migrationsTakenAway = null ? "Which migrations were taken away is not known, the old database could not be read: look before the next deployment." : ' +
+        `(${IS_UNDO} ? "The migrations that the recovery took away are there again; those applied since are pending again." : ` +
+        '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known, the old database could not be read: look before the next deployment." : ' +
         '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
         '"Taken away, and pending again: " & $join($verification.migrationsTakenAway, ", ") & ". Mend them before the next deployment.")',
       untold,

@@ -5,7 +5,7 @@ import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { EnvironmentName, Question as QuestionName } from '../../lambdas/contract';
 import type { RollbackFunction } from '../rollback-function';
-import { ERROR_MESSAGE, IS_DRILL, REDRIVES, RESULT, jsonata } from './expressions';
+import { ERROR_MESSAGE, KIND, REDRIVES, RESULT, jsonata } from './expressions';
 import { NO_ANSWER, PASSING, WAITS, attempts, isWait, type StepName } from './waits';
 
 /** The error of a question to which the answer is no. */
@@ -256,11 +256,11 @@ export class MachineStates {
     const { environment, topic } = this.props;
     const publish = tasks.SnsPublish.jsonata(this.scope, name, {
       topic,
-      subject: jsonata(`"${environment}: " & (${IS_DRILL} ? "drill: ") & ${JSON.stringify(subject)}`),
+      subject: jsonata(
+        `"${environment}: " & (${KIND} != "Recovery" ? $lowercase(${KIND}) & ": ") & ${JSON.stringify(subject)}`,
+      ),
       message: sfn.TaskInput.fromText(
-        jsonata(
-          `(${IS_DRILL} ? "Drill " : "Recovery ") & $states.context.Execution.Name & " of ${environment}: " & ${message}`,
-        ),
+        jsonata(`${KIND} & " " & $states.context.Execution.Name & " of ${environment}: " & ${message}`),
       ),
       taskTimeout: sfn.Timeout.duration(Duration.minutes(1)),
     });

@@ -12,6 +12,7 @@ import { notAsRecorded } from './scenarios/not-as-recorded';
 import { redrive } from './scenarios/redrive';
 import { drillMode } from './scenarios/drill-mode';
 import { adopt } from './scenarios/adopt';
+import { undo } from './scenarios/undo';
 import { verifiedAndWarm } from './scenarios/verified-and-warm';
 
 /** What can be rehearsed, in the order of the list. */
@@ -27,6 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   oneWriter,
   redrive,
   rejected,
+  undo,
   drillMode,
   firstBackup,
   adopt,

@@ -9,7 +9,7 @@ import {
   type DBSnapshot,
 } from '@aws-sdk/client-rds';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { z } from 'zod';
 import { readQuarantine } from '../../lambdas/quarantine';
 import { arn } from '../core/account';
@@ -460,6 +460,33 @@ export class Stage {
       .server(instanceId)
       ?.admin(`select writer || ' ' || number as row from ${HAMMERED}`, [], pathname.slice(1));
     return new Set((rows ?? []).map(({ row }) => String(row)));
+  }
+
+  /** Rows of a table of an instance, asked as RDS's own user, whom no fence keeps out; undefined where there is no such instance. */
+  async rowsOf(instanceId: string, table: string): Promise<number | undefined> {
+    const { pathname } = new URL((await this.databaseUrl()).url);
+    const rows = await this.sandbox.rds
+      .server(instanceId)
+      ?.admin(`select count(*)::int as count from ${table}`, [], pathname.slice(1));
+    return rows && Number(rows[0]?.count);
+  }
+
+  /** With what SQLSTATE an instance refuses the application; undefined where it lets it in. */
+  async refusalOf(instanceId: string): Promise<string | undefined> {
+    const { Address, Port } = (await this.instance(instanceId))?.Endpoint ?? {};
+    const url = new URL((await this.databaseUrl()).url);
+    url.search = '';
+    url.host = `${Address ?? ''}:${Port ?? 0}`;
+    const ca = await readFile(this.sandbox.postgres.authority.caFile, 'utf8');
+    const client = new Client({ connectionString: url.href, ssl: { ca } });
+    try {
+      await client.connect();
+      return undefined;
+    } catch (error) {
+      return error instanceof DatabaseError ? error.code : String(error);
+    } finally {
+      await client.end();
+    }
   }
 
   /** RDS refuses what needs a snapshot, as with a quota that is used up. Returns a function that makes room. */

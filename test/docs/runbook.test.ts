@@ -338,7 +338,7 @@ describe('an operator who follows it', () => {
     expect(await operator.instances()).toEqual({ [NEW]: 'available' });
   });
 
-  test('goes back to the final snapshot, then by hand to the instance before, and deletes what was kept', async () => {
+  test('goes back to the final snapshot, undoes that, then by hand, and deletes what was kept', async () => {
     const { FINAL, NEW: first = '' } = await operator.variables();
     await operator.does('Go back when the old instance is deleted');
     await operator.does('Wait for the end');
@@ -348,30 +348,42 @@ describe('an operator who follows it', () => {
     expect(OLD).toBe(first);
     expect(await operator.databaseAddress()).toBe(await operator.address(second));
     expect(await operator.instances()).toEqual({ [first]: 'available', [second]: 'available' });
+    expect(BEFORE).not.toBe('');
+
+    await operator.does('Make a plan');
+    expect(await operator.does('Wait for the end')).toContain(`: ${first} becomes live again`);
+    await operator.does('Undo a recovery');
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await operator.databaseAddress()).toBe(await operator.address(first));
+    expect(await operator.instances()).toEqual({ [first]: 'available', [second]: 'available' });
+    await operator.does('What it decided');
+    expect(await operator.variables()).toMatchObject({ OLD: second, NEW: first });
 
     const seen = await operator.does('See what there is');
     expect(seen.trim().split('\n').slice(-2)).toEqual([
-      await operator.address(second),
       await operator.address(first),
+      await operator.address(second),
     ]);
     expect(seen).not.toContain('postgresql:');
 
     await operator.does('Move the secret back');
-    expect(await operator.databaseAddress()).toBe(await operator.address(first));
+    expect(await operator.databaseAddress()).toBe(await operator.address(second));
     expect(await operator.does('Lift the fence')).toContain('"lifted":true');
     expect(await operator.does('Lift the fence')).toContain('"lifted":false');
-    expect((await operator.variables()).CURRENT).not.toBe(BEFORE);
+    const { CURRENT, BEFORE: last } = await operator.variables();
+    expect(CURRENT).not.toBe(last);
     const old = await operator.sandbox
       .clients()
-      .rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: first }));
+      .rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: second }));
     expect(old.DBInstances?.[0]?.TagList?.map(({ Key }) => Key)).not.toContain('migration-rollback:role');
 
-    await operator.sets('KEPT', second);
+    await operator.sets('KEPT', first);
     const printed = await operator.does('Delete an instance that was kept');
     expect(printed.trim().split('\n').at(-1)).toBe('available');
-    expect(await operator.instances()).toEqual({ [first]: 'available' });
+    expect(await operator.instances()).toEqual({ [second]: 'available' });
     expect(Object.keys(await operator.snapshots())).toEqual(
-      expect.arrayContaining([FINAL, `${second}-by-hand`]),
+      expect.arrayContaining([FINAL, `${first}-by-hand`]),
     );
 
     await operator.sets('KEPT', first);

@@ -116,6 +116,7 @@ const VERIFY = [
   'RecordPosition',
   'MatchSettings',
   'MatchCredentials',
+  'IsItAnUndo?',
   'Verify',
 ];
 const FORWARD = [...VERIFY, 'IsItADrill?'];
@@ -143,7 +144,7 @@ const WAYS: Record<string, readonly string[]> = {
   'point-in-time': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'before-migration': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'live-gone': [...FORWARD, ...CUTOVER, ...END],
-  'failed-verification': [...VERIFY, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
+  'failed-verification': [...VERIFY, 'WasItTakenBack?', 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,
     'Warm?',
@@ -158,7 +159,7 @@ const WAYS: Record<string, readonly string[]> = {
     'SwappedBack',
   ],
   'first-backup': [...FORWARD, ...CUTOVER, ...END],
-  'not-as-recorded': [...VERIFY, 'Discard', 'NotifyFailed', 'RecoveryFailed'],
+  'not-as-recorded': [...VERIFY, 'WasItTakenBack?', 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'verified-and-warm': [
     ...FORWARD,
     'Warm?',
@@ -186,6 +187,10 @@ const WAYS: Record<string, readonly string[]> = {
     ...['GoOnWith?', ...RETIREMENT],
   ],
   adopt: [...FORWARD, ...CUTOVER, ...RETIREMENT],
+  undo: [
+    ...['Plan', 'PlanOnly?', 'TakeBack', 'TakeSafetySnapshot', 'CheckRestoredInstance', 'RecordPosition'],
+    ...['MatchSettings', 'MatchCredentials', 'IsItAnUndo?', ...CUTOVER.slice(1), ...END],
+  ],
   'drill-mode': [...FORWARD, 'EndDrill', 'Drilled'],
 };
 

@@ -59,7 +59,7 @@ test('instances are changed and deleted only if they carry the tags of this syst
   );
   expect(changes.length).toBeGreaterThan(3);
   for (const { Condition } of changes) {
-    expect(['recovery-instance', 'retired']).toContain(
+    expect(['recovery-instance', 'taken-back', 'retired']).toContain(
       Condition['StringEquals']?.['aws:ResourceTag/migration-rollback:role'],
     );
     expect(Condition['StringEquals']?.['aws:ResourceTag/migration-rollback:environment']).toBe('production');

@@ -183,6 +183,7 @@ test('runs the steps of a recovery in order', () => {
     'RecordPosition',
     'MatchSettings',
     'MatchCredentials',
+    'IsItAnUndo?',
     'Verify',
     'IsItADrill?',
     'Warm?',
@@ -213,6 +214,7 @@ test.each([
   [
     [
       'StartRestore',
+      'TakeBack',
       'CheckRestoredInstance',
       'RecordPosition',
       'MatchSettings',
@@ -222,7 +224,7 @@ test.each([
       'Warm',
       'Hydrate',
     ],
-    'Discard',
+    'WasItTakenBack?',
     'RecoveryFailed',
   ],
   [['Fence', 'Swap', 'Prove'], 'SwapBack', 'SwappedBack'],
@@ -244,6 +246,7 @@ test.each([
 test.each([
   ['PlanFailed', ['Plan']],
   ['DiscardFailed', ['Discard']],
+  ['GiveBackFailed', ['GiveBack']],
   ['SwapBackFailed', ['SwapBack']],
   ['LiftFenceFailed', ['LiftFence']],
   ['OldInstanceKept', ['AskForRetirement', 'Drain', 'FinishSettings', 'ProveConsumers', 'Retire']],
@@ -282,7 +285,7 @@ test('what a no leaves behind is discarded by nobody, and nobody is locked out',
 });
 
 test('every end that says to redrive it is one that a redrive goes on from', () => {
-  expect(redrivableEnds).toHaveLength(7);
+  expect(redrivableEnds).toHaveLength(8);
 });
 
 test('whatever fails behind the fence, the old database is opened again, once the secret is known to name it', () => {

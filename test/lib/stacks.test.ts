@@ -207,7 +207,7 @@ describe('the DATABASE_URL secret', () => {
     },
   );
 
-  test('can be written by three functions only: what fills it, what swaps, and what writes the claim beside it', () => {
+  test('can be written by four functions only: what fills it, what swaps, and the two that write the claim beside it', () => {
     const writers = [...templates.values()].flatMap((template) =>
       resourcesOf(template, 'AWS::IAM::Policy')
         .filter(({ Properties }) => JSON.stringify(Properties).includes('secretsmanager:PutSecretValue'))
@@ -216,7 +216,7 @@ describe('the DATABASE_URL secret', () => {
     const kinds = new Set(
       writers.map((role) => role.replace(/^<(MigrationRollback)?/, '').split('Parts')[0]),
     );
-    expect([...kinds].sort()).toEqual(['ApplicationDatabaseFunction', 'StartRestore', 'Swap']);
+    expect([...kinds].sort()).toEqual(['ApplicationDatabaseFunction', 'StartRestore', 'Swap', 'TakeBack']);
   });
 });
 

@@ -31,6 +31,8 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   plan: (event) => planned(event),
   'start-restore': () => ({ instanceId: NEW.instanceId }),
   'take-safety-snapshot': () => ({ taken: true, snapshotId: 'production-database-safety-0123456789' }),
+  'take-back': () => ({ instanceId: NEW.instanceId }),
+  'give-back': () => ({ instanceId: NEW.instanceId, retired: true }),
   'check-restored-instance': () => NEW,
   'record-position': () => ({
     masterUserKnown: true,
@@ -126,6 +128,7 @@ function planned(event: unknown): unknown {
       },
       recoveryInstanceId: NEW.instanceId,
       finalSnapshotId: FINAL,
+      ...(input.mode === 'undo' && { undoes: { recoveryId: '9876543210', instance: NEW } }),
     },
     plan: { why: 'It is the newest one that is available.' },
   };

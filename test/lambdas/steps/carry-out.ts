@@ -11,6 +11,7 @@ import { discard } from '../../../lambdas/steps/discard';
 import { drain } from '../../../lambdas/steps/drain';
 import { fence } from '../../../lambdas/steps/fence';
 import { finishSettings } from '../../../lambdas/steps/finish-settings';
+import { giveBack } from '../../../lambdas/steps/give-back';
 import { liftFence } from '../../../lambdas/steps/lift-fence';
 import { matchCredentials } from '../../../lambdas/steps/match-credentials';
 import { matchSettings } from '../../../lambdas/steps/match-settings';
@@ -20,6 +21,7 @@ import { retire } from '../../../lambdas/steps/retire';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
 import { swapBack } from '../../../lambdas/steps/swap-back';
+import { takeBack } from '../../../lambdas/steps/take-back';
 import { takeSafetySnapshot } from '../../../lambdas/steps/take-safety-snapshot';
 import { verify } from '../../../lambdas/steps/verify';
 import type { Lab } from './lab';
@@ -31,6 +33,8 @@ export interface Ending {
     | 'RecoveryFailed'
     | 'DiscardFailed'
     | 'SwappedBack'
+    | 'NotUndone'
+    | 'GiveBackFailed'
     | 'SwapBackFailed'
     | 'LiftFenceFailed'
     | 'OldInstanceKept';
@@ -62,7 +66,7 @@ export interface Guide {
   readonly tell?: (step: FunctionName, recovery: Recovery) => Recovery;
 }
 
-/** Asks the steps as the machine of docs/state-machine.md does, from StartRestore to the end. */
+/** Asks the steps as the machine of docs/state-machine.md does, from StartRestore, or TakeBack of an undo, to the end. */
 export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): Promise<Ending> {
   const ask = async <T>(
     step: FunctionName,
@@ -90,6 +94,13 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
     ...(instance ? { instance } : {}),
   });
   const giveUp = async (first: unknown): Promise<Ending> => {
+    if (planned.undoes)
+      try {
+        await ask('give-back', (recovery, deps) => giveBack({ recovery }, deps));
+        return end('NotUndone', first);
+      } catch (error) {
+        return end('GiveBackFailed', error);
+      }
     try {
       await ask('discard', (recovery, deps) => discard({ recovery }, deps));
       return end('RecoveryFailed', first);
@@ -101,7 +112,8 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
   let instance: InstanceAddress | undefined;
   let restored: InstanceAddress;
   try {
-    await ask('start-restore', (recovery, deps) => startRestore({ recovery }, deps));
+    if (planned.undoes) await ask('take-back', (recovery, deps) => takeBack({ recovery }, deps));
+    else await ask('start-restore', (recovery, deps) => startRestore({ recovery }, deps));
     // Whatever becomes of it, the machine goes on.
     await ask('take-safety-snapshot', (recovery, deps) =>
       takeSafetySnapshot({ recovery }, { ...deps, environment: lab.environment }),
@@ -118,9 +130,10 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
       matchSettings({ recovery, ...event, masterUserKnown }, deps),
     );
     await ask('match-credentials', (recovery, deps) => matchCredentials({ recovery, ...event }, deps));
-    await ask('verify', (recovery, deps) =>
-      verify({ recovery, ...event }, { ...deps, teamChecks: lab.teamChecks }),
-    );
+    if (!planned.undoes)
+      await ask('verify', (recovery, deps) =>
+        verify({ recovery, ...event }, { ...deps, teamChecks: lab.teamChecks }),
+      );
   } catch (error) {
     return giveUp(error);
   }
@@ -140,7 +153,7 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
     } catch (error) {
       return end('LiftFenceFailed', error);
     }
-    return wasSwapped ? end('SwappedBack', first) : giveUp(first);
+    return wasSwapped && !planned.undoes ? end('SwappedBack', first) : giveUp(first);
   }
   try {
     await ask('finish-settings', (recovery, deps) => finishSettings({ recovery, instance: restored }, deps));

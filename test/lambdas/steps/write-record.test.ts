@@ -148,6 +148,47 @@ describe('write-record', () => {
     expect(page).toContain('Error: `ProofFailed`');
   });
 
+  test('an undo says what was taken back; one that fails gives it back, and a redrive of that goes on', async () => {
+    const input = { ...INPUT, mode: 'undo', retire: 'keep' };
+    const { executionArn, messages } = await machine.run(input, {
+      retire: () => ({ retired: 'kept', instanceId: LIVE.instanceId, keepUntil: null }),
+    });
+    expect(messages.map(({ subject }) => subject)).toEqual(['production: undo: recovered']);
+    expect(messages[0]?.text).toContain('which recovery 9876543210 had retired. The old instance');
+    const { record, page } = await recordOf(executionArn);
+    expect(record.steps.map(({ state }) => state)).toEqual(expect.arrayContaining(['TakeBack', 'Fence']));
+    expect(record.steps.map(({ state }) => state)).not.toEqual(expect.arrayContaining(['Verify']));
+    expect(record.restored?.from).toMatch(/^instance .*, which recovery 9876543210 had retired$/);
+    expect(page).toMatch(/^# Undo recovery-/);
+
+    const thrown =
+      (name: string): Answer =>
+      () => {
+        throw new Thrown(name, 'No. Hint: Look.');
+      };
+    const early = await machine.run(input, { 'match-credentials': thrown('LoginRefused') });
+    expect(early).toMatchObject({ status: 'FAILED', error: 'LoginRefused' });
+    expect(early.cause).toContain('is retired again, and kept.');
+    expect(early.messages.map(({ subject }) => subject)).toEqual([
+      'production: undo: the recovery was not undone',
+    ]);
+    const late = await machine.run(input, {
+      prove: thrown('ProofFailed'),
+      'lift-fence': () => ({ lifted: true, reason: 'Open.', stillOpen: 'It does not answer.' }),
+      'give-back': thrown('SecretMovedMeanwhile'),
+    });
+    expect(late).toMatchObject({ status: 'FAILED', error: 'ProofFailed' });
+    expect(late.cause).toContain('could not be marked retired again (SecretMovedMeanwhile: No. Hint: Look.)');
+    const redriven = await machine.redrive(late.executionArn);
+    expect(redriven).toMatchObject({ status: 'FAILED', error: 'ProofFailed' });
+    expect(redriven.cause).toContain('DATABASE_URL named it for a while');
+    expect(redriven.cause).toContain('It could not be fenced again: It does not answer.');
+    expect((await recordOf(late.executionArn)).record.execution.end).toBe('NotUndone');
+    // A no to the cutover deletes nothing, and asks nobody to.
+    const refused = await machine.run({ ...input, approveCutover: true }, {});
+    expect(refused.cause).toContain('which was to be taken back, is kept, fenced.');
+  });
+
   test('a wrong input leaves a record, without a plan', async () => {
     const { executionArn } = await machine.run(
       { mode: 'recover', bogus: 1 },

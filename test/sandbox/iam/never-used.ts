@@ -35,6 +35,12 @@ export const NEVER_USED: readonly Explanation[] = [
     reason:
       'Only when a parameter group waits for a restart on the recovery instance, which RDS does not promise to do by itself.',
   },
+  ...['MatchTakenBack', 'MarkTakenBackProgress', 'FinishTakenBack'].map((sid) => ({
+    sid,
+    reason:
+      'Only when the live instance was changed since the recovery that is undone, or no known password of the master user works: ' +
+      'test/sandbox/iam/permissions.test.ts.',
+  })),
   {
     sid: 'UseGroups',
     reason:

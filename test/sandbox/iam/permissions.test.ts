@@ -28,6 +28,7 @@ beforeAll(async () => {
     live: [],
     'live-rec-1': marks('recovery-instance'),
     'live-rec-0': marks('live'),
+    taken: marks('taken-back'),
     old: marks('retired'),
   };
   for (const [id, tags] of Object.entries(instances))
@@ -524,6 +525,65 @@ const CASES: readonly Case[] = [
     },
     { MarkProgress: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-1') } },
   ),
+  rdsCall(
+    'take-back',
+    'AddTagsToResource',
+    { ResourceName: arn('db:old'), Tags: marks('taken-back') },
+    { MarkTakenBack: { action: 'rds:AddTagsToResource', resource: arn('db:old') } },
+  ),
+  rdsCall(
+    'give-back',
+    'AddTagsToResource',
+    { ResourceName: arn('db:taken'), Tags: marks('retired') },
+    { MarkRetiredAgain: { action: 'rds:AddTagsToResource', resource: arn('db:taken') } },
+  ),
+  rdsCall(
+    'retire',
+    'AddTagsToResource',
+    { ResourceName: arn('db:taken'), Tags: marks('live') },
+    { MarkTakenBackLive: { action: 'rds:AddTagsToResource', resource: arn('db:taken') } },
+  ),
+  rdsCall(
+    'match-settings',
+    'ModifyDBInstance',
+    { DBInstanceIdentifier: 'taken', MasterUserPassword: 'x' },
+    { MatchTakenBack: { action: 'rds:ModifyDBInstance', resource: arn('db:taken') } },
+  ),
+  rdsCall(
+    'finish-settings',
+    'ModifyDBInstance',
+    { DBInstanceIdentifier: 'taken', DeletionProtection: true },
+    { FinishTakenBack: { action: 'rds:ModifyDBInstance', resource: arn('db:taken') } },
+  ),
+  ...(
+    [
+      ['match-settings', 'settings-asked-at'],
+      ['finish-settings', 'rest-asked-at'],
+    ] as const
+  ).map(([name, mark]) =>
+    rdsCall(
+      name,
+      'AddTagsToResource',
+      { ResourceName: arn('db:taken'), Tags: [{ Key: `migration-rollback:${mark}`, Value: 'x' }] },
+      { MarkTakenBackProgress: { action: 'rds:AddTagsToResource', resource: arn('db:taken') } },
+    ),
+  ),
+  readSecret('swap', 'ReadMasterUser', 'master'),
+  secretCall('take-back', 'ReadDatabaseUrl', 'GetSecretValue', {}),
+  secretCall('take-back', 'WriteClaim', 'PutSecretValue', { SecretString: '{}', VersionStages: ['claim'] }),
+  secretCall('take-back', 'MoveClaim', 'UpdateSecretVersionStage', {
+    VersionStage: 'migration-rollback-recovery',
+  }),
+  secretCall('give-back', 'ReadDatabaseUrl', 'GetSecretValue', {}),
+  describeInstances('take-back'),
+  describeInstances('give-back'),
+  {
+    function: 'take-back',
+    service: 'states',
+    operation: 'DescribeExecution',
+    input: () => ({ executionArn: EXECUTION }),
+    needs: { SeeRecoveries: { action: 'states:DescribeExecution', resource: EXECUTION } },
+  },
   secretCall('start-restore', 'ReadDatabaseUrl', 'GetSecretValue', {}),
   secretCall('start-restore', 'WriteClaim', 'PutSecretValue', {
     SecretString: '{}',
@@ -632,6 +692,10 @@ test.each(CASES)('$function may call $operation, and not without each statement 
 const NEVER: readonly (readonly [FunctionName, string, object])[] = [
   ['discard', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
   ['discard', 'DeleteDBInstance', { DBInstanceIdentifier: 'old', SkipFinalSnapshot: true }],
+  ['discard', 'DeleteDBInstance', { DBInstanceIdentifier: 'taken', SkipFinalSnapshot: true }],
+  ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'taken', FinalDBSnapshotIdentifier: 'x-final-1' }],
+  ['take-back', 'AddTagsToResource', { ResourceName: arn('db:old'), Tags: marks('live') }],
+  ['give-back', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('retired') }],
   ['end-drill', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
   ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', FinalDBSnapshotIdentifier: 'live-final-1' }],
   ['retire', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', DeletionProtection: false }],

@@ -1,0 +1,83 @@
+import type * as z from 'zod/mini';
+import { KEEP_DAYS, RecoveryInput, type PlanEvent, type PlanUndoResult, type Recovery } from './contract';
+import { InvalidInput, LiveInstanceUnclear } from './errors';
+import { findLiveOrGone } from './live-instance';
+import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
+import { parse } from './parse';
+import { isUp } from './rds';
+import { refuseWhileAnotherRuns } from './recovery-claim';
+import { approvalsFor, minutesBetween, type PlanDeps } from './steps/plan';
+import { findUndoable } from './undoable';
+
+/**
+ * Decides how the newest recovery is undone, and changes nothing: the instance that it retired becomes live again. Throws
+ * InvalidInput, RecoveryAlreadyRunning, LiveInstanceUnclear, SecretUnclear, NothingToUndo.
+ */
+export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps): Promise<PlanUndoResult> {
+  const { execution } = event;
+  const input = parse(RecoveryInput, event.input, 'input of the recovery');
+  if (input.mode !== 'undo') throw new InvalidInput(`Mode "${input.mode}" undoes nothing.`, 'Write "undo".');
+  const approvals = approvalsFor(input, deps);
+  const id = recoveryId(execution);
+  await refuseWhileAnotherRuns(id, deps);
+  const { rds, secrets, environment, databaseUrlSecretId } = deps;
+  const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
+  const { live, status } = database;
+  if (live.state === 'there' && !isUp(status))
+    throw new LiveInstanceUnclear(
+      `Instance ${live.instanceId}, which the secret names, is "${status}": it cannot be fenced, and may come back and be written to.`,
+      'Wait until it is available, or delete it by hand, its automated backups kept; then start the undo again.',
+    );
+  const { recoveryId: undone, instance, cutover } = await findUndoable(database, deps);
+  const since = cutover.toISOString();
+  const recovery: Recovery = {
+    id,
+    execution: { arn: execution.arn, startTime: execution.startTime },
+    environment,
+    mode: 'undo',
+    reason: input.reason ?? null,
+    requestedBy: input.requestedBy ?? null,
+    // Whoever goes back and forth wants nothing deleted. RDS takes no final snapshot of what it cannot bring back.
+    retire: live.state === 'there' ? (input.retire ?? 'keep') : 'keep',
+    keepDays: input.keepDays ?? KEEP_DAYS,
+    verify: input.verify,
+    ...approvals,
+    warm: null,
+    live,
+    settingsSnapshotId: database.settingsSnapshotId,
+    secretVersionId: database.secretVersionId,
+    restorePoint: { kind: 'time', time: since, pendingMigrations: null },
+    recoveryInstanceId: instance.instanceId,
+    finalSnapshotId: finalSnapshotId(live.instanceId, id),
+    safetySnapshotId: safetySnapshotId(live.instanceId, id),
+    undoes: { recoveryId: undone, instance },
+  };
+  const lossWindowMinutes = minutesBetween(cutover, execution.startTime);
+  return {
+    recovery,
+    plan: {
+      summary: [
+        `Live: ${live.instanceId} (${status}), ${live.host}:${live.port}, since recovery ${undone}.`,
+        `Back to: ${instance.instanceId}, which that recovery retired, as it was at the cutover at ${since}.`,
+        `Lost to the application: what was written since, now ${lossWindowMinutes} minutes. ${leftIn(recovery)}`,
+        'Migrations that the recovery took away are there again, and no longer in quarantine. Migrations applied since are not.',
+        afterwards(recovery),
+      ],
+      why: `Recovery ${undone} is undone.`,
+      lossWindowMinutes,
+    },
+  };
+}
+
+function leftIn({ live }: Recovery): string {
+  return live.state === 'there'
+    ? `It stays in ${live.instanceId}.`
+    : `${live.instanceId} is ${live.state}: what is in its snapshots and retained backups is all that is left.`;
+}
+
+function afterwards({ live, retire, finalSnapshotId: final }: Recovery): string {
+  if (live.state === 'gone') return 'Nothing is deleted.';
+  return retire === 'keep'
+    ? `Afterwards ${live.instanceId} is kept, fenced.`
+    : `Afterwards ${live.instanceId} is deleted, with final snapshot ${final}; its automated backups are kept.`;
+}

@@ -1,0 +1,140 @@
+import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { EnvironmentName, InstanceAddress } from './contract';
+import { readLogin } from './database-url';
+import { NothingToUndo } from './errors';
+import type { LiveOrGone } from './live-instance';
+import { addressOf, isUp, listSnapshots } from './rds';
+import { findSecretVersion } from './secrets';
+import { BEFORE_SWAP_LABEL, swapVersionId } from './swap-version';
+import { readMarks } from './tags';
+
+/** A recovery that can be undone. */
+export interface Undoable {
+  /** The recovery that made the live instance. */
+  readonly recoveryId: string;
+  /** The instance that it retired: it would be live again. */
+  readonly instance: InstanceAddress;
+  /** From then on what was written is in the live instance only. */
+  readonly cutover: Date;
+}
+
+export interface UndoableDeps {
+  readonly rds: RDSClient;
+  readonly secrets: SecretsManagerClient;
+  readonly environment: EnvironmentName;
+  readonly databaseUrlSecretId: string;
+}
+
+/** The newest recovery and the instance that it retired, if that is up. Throws NothingToUndo. */
+export async function findUndoable(database: LiveOrGone, deps: UndoableDeps): Promise<Undoable> {
+  const others = database.instances.filter(({ DbiResourceId }) => DbiResourceId !== database.live.resourceId);
+  const recoveryId = await madeLiveBy(database, others, deps);
+  if (recoveryId === undefined)
+    throw new NothingToUndo(
+      `Instance ${database.live.instanceId} is live, and no recovery made it so: its tags name none.`,
+      'There is nothing to go back to. To go back in time start the machine with {}.',
+    );
+  const found =
+    others.find((other) => isRetiredBy(recoveryId, other, deps)) ??
+    (await notYetRetired(others, database, deps));
+  if (!found) throw await nothingLeft(recoveryId, deps);
+  const address = addressOf(found);
+  const { DBInstanceIdentifier: id = '', DBInstanceStatus: status = 'unknown' } = found;
+  if (!address || !isUp(status))
+    throw new NothingToUndo(
+      `Instance ${id}, which recovery ${recoveryId} retired, is "${status}".`,
+      status === 'stopped'
+        ? `Start it (aws rds start-db-instance --db-instance-identifier ${id}), wait until it is available, then start the undo again.`
+        : 'Wait until it is available, then start the undo again. If it is being deleted, go back to its final snapshot.',
+    );
+  return { recoveryId, instance: address, cutover: await cutoverOf(recoveryId, database, deps) };
+}
+
+/** The id of the recovery that made the instance live. */
+async function madeLiveBy(
+  { live, settings }: LiveOrGone,
+  others: readonly DBInstance[],
+  deps: UndoableDeps,
+): Promise<string | undefined> {
+  if (live.state !== 'gone') {
+    const { role, 'recovery-id': id } = readMarks(settings.TagList);
+    // Still tagged as a recovery instance, or as taken back, where the recovery ended before it retired the old one.
+    return role === 'live' || role === 'recovery-instance' || role === 'taken-back' ? id : undefined;
+  }
+  // Its tags went with it. The recovery's version of the secret names it still.
+  for (const { TagList } of others) {
+    const { environment, 'recovery-id': id, role } = readMarks(TagList);
+    if (id === undefined || role !== 'retired' || environment !== deps.environment) continue;
+    const swapped = await findSecretVersion(deps.secrets, deps.databaseUrlSecretId, {
+      versionId: swapVersionId(id),
+    });
+    if (swapped && readLogin(swapped.value).host.toLowerCase() === live.host.toLowerCase()) return id;
+  }
+  return undefined;
+}
+
+function isRetiredBy(recoveryId: string, { TagList }: DBInstance, { environment }: UndoableDeps): boolean {
+  const marks = readMarks(TagList);
+  return (
+    marks.environment === environment &&
+    ((marks.role === 'retired' && marks['recovery-id'] === recoveryId) ||
+      // Of an undo that was stopped.
+      (marks.role === 'taken-back' && marks.undoes === recoveryId))
+  );
+}
+
+/** The recovery ended between swap and retirement: only the pinned version of the secret says what was live before. */
+async function notYetRetired(
+  others: readonly DBInstance[],
+  { live, settings }: LiveOrGone,
+  { secrets, databaseUrlSecretId }: UndoableDeps,
+): Promise<DBInstance | undefined> {
+  if (live.state === 'gone' || readMarks(settings.TagList).role === 'live') return undefined;
+  const before = await findSecretVersion(secrets, databaseUrlSecretId, { stage: BEFORE_SWAP_LABEL });
+  if (!before) return undefined;
+  const { host, port } = readLogin(before.value);
+  return others.find(
+    ({ Endpoint, TagList }) =>
+      Endpoint?.Address?.toLowerCase() === host.toLowerCase() &&
+      Endpoint.Port === port &&
+      readMarks(TagList).role !== 'recovery-instance',
+  );
+}
+
+/** What was retired is deleted: its final snapshot is the way back, by a recovery. */
+async function nothingLeft(recoveryId: string, { rds }: UndoableDeps): Promise<NothingToUndo> {
+  const final = (await listSnapshots(rds, { SnapshotType: 'manual' })).find(({ TagList }) => {
+    const marks = readMarks(TagList);
+    return marks.role === 'final' && marks['recovery-id'] === recoveryId;
+  });
+  if (!final)
+    return new NothingToUndo(
+      `The instance that recovery ${recoveryId} replaced is not there any more, and there is no final snapshot of it.`,
+      'Its automated backups may be retained: look in the RDS console.',
+    );
+  const snapshotId = final.DBSnapshotIdentifier ?? '';
+  const input = {
+    mode: 'recover',
+    restore: { to: 'snapshot', snapshotId },
+    reason: 'the recovery was a mistake',
+    requestedBy: 'your name',
+    retire: 'keep',
+  };
+  return new NothingToUndo(
+    `The instance that recovery ${recoveryId} replaced is deleted. Its final snapshot ${snapshotId} is ${final.Status ?? 'unknown'}.`,
+    `It holds everything up to its end. Recover to it, by the input ${JSON.stringify(input)}`,
+  );
+}
+
+/** When the recovery swapped; where its version of the secret is gone, when its instance was made: that was earlier. */
+async function cutoverOf(
+  recoveryId: string,
+  { settings }: LiveOrGone,
+  { secrets, databaseUrlSecretId }: UndoableDeps,
+): Promise<Date> {
+  const swapped = await findSecretVersion(secrets, databaseUrlSecretId, {
+    versionId: swapVersionId(recoveryId),
+  });
+  return swapped?.createdAt ?? settings.InstanceCreateTime ?? new Date(0);
+}
