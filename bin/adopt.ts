@@ -19,7 +19,7 @@ import {
   instanceIdentifierOf,
   selectEnvironments,
 } from '../lib/environments';
-import { adoptionSteps, comparedTable, compareWithLive, ownedInstance } from './adoption';
+import { adoptionSteps, comparedTable, compareWithLive, inTheWay, ownedInstance } from './adoption';
 
 // package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
@@ -92,7 +92,13 @@ async function main(): Promise<void> {
     );
     return;
   }
-  await refuseUnlessQuiet(rds, env, live, ownedId);
+  const obstacle = inTheWay({
+    live,
+    ownedId,
+    owned: await instance(rds, ownedId),
+    runningRecovery: await runningRecovery(env),
+  });
+  if (obstacle !== undefined) throw new Error(obstacle);
   say(
     ...adoptionSteps(
       {
@@ -106,37 +112,6 @@ async function main(): Promise<void> {
       compared,
     ),
   );
-}
-
-/** @throws Error while something is under way, or to be decided, that an adoption would be in the way of */
-async function refuseUnlessQuiet(
-  rds: RDSClient,
-  environment: string,
-  live: DBInstance,
-  ownedId: string,
-): Promise<void> {
-  const running = await runningRecovery(environment);
-  if (running !== undefined) throw new Error(`The recovery ${running} is running. Wait for its end.`);
-  const owned = await instance(rds, ownedId);
-  if (owned)
-    throw new Error(
-      `${ownedId}, which the stack owns, is still there (${owned.DBInstanceStatus ?? 'unknown'}): one can go back to it. ` +
-        'Adopt when nobody wants to any more: delete it as docs/runbook.md says under "Delete an instance that was kept", and run this again.',
-    );
-  const { DBInstanceIdentifier: id, DBInstanceStatus: status, PendingModifiedValues: pending = {} } = live;
-  const open = Object.entries(pending).filter(([, value]) => value !== undefined);
-  if (status !== 'available' || open.length > 0)
-    throw new Error(
-      `${id ?? ''} is ${status ?? 'unknown'}${open.length > 0 ? `, with changes pending: ${open.map(([name]) => name).join(', ')}` : ''}. CloudFormation adopts it when it is available and settled: wait, and run this again.`,
-    );
-  const waiting = live.DBParameterGroups?.find(
-    ({ ParameterApplyStatus }) => ParameterApplyStatus !== 'in-sync',
-  );
-  if (waiting)
-    throw new Error(
-      `The parameter group ${waiting.DBParameterGroupName ?? ''} of ${id ?? ''} is ${waiting.ParameterApplyStatus ?? 'unknown'}. ` +
-        'CloudFormation restarts an instance whose parameters wait for a restart. Restart it yourself, at a time of your choice, and run this again.',
-    );
 }
 
 /** The template of a stack as it would be; in `directory`, if given, all that is synthesised with it. */

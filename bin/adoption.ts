@@ -215,6 +215,51 @@ export function comparedTable(compared: readonly ComparedProperty[]): string[] {
   ];
 }
 
+/** What is under way, or still to be decided, that an adoption would be in the way of, and what to do; undefined if nothing is. */
+export function inTheWay({
+  live,
+  ownedId,
+  owned,
+  runningRecovery,
+}: {
+  readonly live: DBInstance;
+  readonly ownedId: string;
+  /** What the stack owns so far, if it is still there. */
+  readonly owned: DBInstance | undefined;
+  /** Name of the execution that is bringing the database back. */
+  readonly runningRecovery: string | undefined;
+}): string | undefined {
+  if (runningRecovery !== undefined)
+    return `The recovery ${runningRecovery} is running. Wait for its end, and run this again.`;
+  if (owned)
+    return (
+      `${ownedId}, which the stack owns, is still there (${owned.DBInstanceStatus ?? 'unknown'}): one can go back to it. ` +
+      'Adopt when nobody wants to any more: delete it as docs/runbook.md says under "Delete an instance that was kept", and run this again.'
+    );
+  const {
+    DBInstanceIdentifier: id = '',
+    DBInstanceStatus: status = 'unknown',
+    PendingModifiedValues = {},
+  } = live;
+  const pending = Object.entries(PendingModifiedValues).flatMap(([name, value]) =>
+    value === undefined ? [] : name,
+  );
+  if (status !== 'available' || pending.length > 0)
+    return (
+      `${id} is ${status}${pending.length > 0 ? `, with changes pending: ${pending.join(', ')}` : ''}. ` +
+      'CloudFormation adopts it when it is available and settled: wait, and run this again.'
+    );
+  const waiting = live.DBParameterGroups?.find(
+    ({ ParameterApplyStatus }) => ParameterApplyStatus !== 'in-sync',
+  );
+  if (waiting)
+    return (
+      `The parameter group ${waiting.DBParameterGroupName ?? ''} of ${id} is ${waiting.ParameterApplyStatus ?? 'unknown'}. ` +
+      'CloudFormation restarts an instance whose parameters wait for that. Restart it yourself, at a time of your choice, and run this again.'
+    );
+  return undefined;
+}
+
 /** What the adoption is about. */
 export interface Adoption {
   readonly environment: string;

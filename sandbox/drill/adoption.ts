@@ -36,7 +36,11 @@ export async function runAdopt(
   const [stdout, stderr, exitCode] = await Promise.all([
     text(adopt.stdout),
     text(adopt.stderr),
-    new Promise<number>((resolve) => adopt.once('close', (code) => resolve(code ?? 1))),
+    new Promise<number>((resolve) => {
+      adopt.once('close', (code) => {
+        resolve(code ?? 1);
+      });
+    }),
   ]).finally(() => {
     process.off('exit', end);
   });

@@ -3,6 +3,7 @@ import {
   adoptionSteps,
   comparedTable,
   compareWithLive,
+  inTheWay,
   ownedInstance,
   type ComparedProperty,
 } from '../../bin/adoption';
@@ -123,6 +124,51 @@ test('the steps name both instances, the line to write and what is set', () => {
     'npm run adopt -- --env production',
   ])
     expect(steps).toContain(text);
+});
+
+describe('what is in the way', () => {
+  const settled = { ...LIVE, DBInstanceStatus: 'available', PendingModifiedValues: {} };
+  const quiet = {
+    live: settled,
+    ownedId: 'production-database',
+    owned: undefined,
+    runningRecovery: undefined,
+  };
+
+  test('nothing, once all is quiet', () => {
+    expect(inTheWay(quiet)).toBeUndefined();
+  });
+
+  test.each<[string, Partial<Parameters<typeof inTheWay>[0]>, RegExp]>([
+    ['a recovery', { runningRecovery: 'friday' }, /^The recovery friday is running\. Wait/],
+    [
+      'the instance before',
+      { owned: { DBInstanceStatus: 'available' } },
+      /^production-database, which the stack owns, is still there \(available\): one can go back/,
+    ],
+    [
+      'a first backup',
+      { live: { ...settled, DBInstanceStatus: 'backing-up' } },
+      /-rec-0123456789 is backing-up\. .* wait/,
+    ],
+    [
+      'a change that is pending',
+      { live: { ...settled, PendingModifiedValues: { DBInstanceClass: 'db.t4g.large' } } },
+      /changes pending: DBInstanceClass\./,
+    ],
+    [
+      'parameters that wait for a restart',
+      {
+        live: {
+          ...settled,
+          DBParameterGroups: [{ DBParameterGroupName: 'ours', ParameterApplyStatus: 'pending-reboot' }],
+        },
+      },
+      /^The parameter group ours of .* is pending-reboot\. CloudFormation restarts/,
+    ],
+  ])('%s', (_, change, expected) => {
+    expect(inTheWay({ ...quiet, ...change })).toMatch(expected);
+  });
 });
 
 test('a template without an instance is refused', () => {

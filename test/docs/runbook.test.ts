@@ -250,6 +250,12 @@ describe('an operator who follows it', () => {
     expect({ deployment, role }).toEqual({ deployment: 'build-4711', role: 'pre-migration' });
   });
 
+  test('has nothing to adopt: the stack made the instance, as its template says', async () => {
+    expect(await operator.does('Adopt the new instance')).toContain(
+      'Nothing to adopt: the live instance is the one that lib/environments.ts names. The template equals it.',
+    );
+  });
+
   test('gets a plan, and nothing is made', async () => {
     await operator.does('Make a plan');
     const printed = await operator.does('Wait for the end');
