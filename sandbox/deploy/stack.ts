@@ -13,6 +13,9 @@ import type { TemplateResource } from './template';
 /** Systems Manager parameters that the account has. */
 const SSM_PARAMETERS: Readonly<Record<string, string>> = { '/cdk-bootstrap/hnb659fds/version': '30' };
 
+/** What the CDK tells AWS about itself: it makes nothing, and comes and goes with the way in which an app is synthesised. */
+const CDK_METADATA = 'AWS::CDK::Metadata';
+
 /** Makes the resources of a stack, side by side where none waits for the other. */
 export async function deployStack(
   artifact: StackArtifact,
@@ -50,7 +53,9 @@ export async function deployStack(
   };
   checkRules(artifact, scope);
   const wanted = Object.entries(template.Resources).filter(
-    ([, resource]) => resource.Condition === undefined || condition(resource.Condition, scope),
+    ([, resource]) =>
+      resource.Type !== CDK_METADATA &&
+      (resource.Condition === undefined || condition(resource.Condition, scope)),
   );
   const removed = Object.values(before).filter(
     ({ logicalId }) => !wanted.some(([other]) => other === logicalId),

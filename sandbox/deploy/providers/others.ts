@@ -32,6 +32,4 @@ export const OTHER_PROVIDERS: Readonly<Record<string, Provider>> = {
   'AWS::KMS::Alias': provider({ AliasName: text, TargetKeyId: text }, ({ AliasName }) => ({
     physicalId: AliasName,
   })),
-  // What the CDK tells AWS about itself.
-  'AWS::CDK::Metadata': async (_properties, { generatedName }) => ({ physicalId: generatedName() }),
 };
