@@ -261,11 +261,22 @@ function read({ name, shape }: Member, left: string[], next: () => string): unkn
       const items: string[] = [next()];
       for (let word = left[0]; word !== undefined && !word.startsWith('--'); word = left[0])
         items.push(left.shift() ?? word);
-      return items;
+      return shape.item.shape.kind === 'structure' ? items.map(shorthand) : items;
     }
     default:
       throw new UsageError(`--${kebab(name)}: a ${shape.kind} is not translated.`);
   }
+}
+
+/** `Key=name,Value=text`: a structure in the CLI's shorthand, as far as its members are plain texts. */
+function shorthand(item: string): Record<string, string> {
+  return Object.fromEntries(
+    item.split(',').map((part) => {
+      const [, name, value] = /^(\w+)=(.*)$/.exec(part) ?? [];
+      if (name === undefined || value === undefined) throw new UsageError(`Not understood: ${item}`);
+      return [name, value];
+    }),
+  );
 }
 
 /** `FinalDBSnapshotIdentifier` → `final-db-snapshot-identifier`, as botocore does it. */

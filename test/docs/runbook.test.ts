@@ -385,17 +385,16 @@ describe('an operator who follows it', () => {
     expect(old.DBInstances?.[0]?.TagList?.map(({ Key }) => Key)).not.toContain('migration-rollback:role');
 
     await operator.sets('KEPT', first);
+    await operator.does('Keep the old instance');
+    expect(await operator.does('Wait for the end')).toContain('"retire":"keep","keepDays":30');
+    expect(await operator.tag(first, 'keep-until')).toBe('2027-01-31T00:00:00Z');
+
     const printed = await operator.does('Delete an instance that was kept');
     expect(printed.trim().split('\n').at(-1)).toBe('available');
     expect(await operator.instances()).toEqual({ [second]: 'available' });
     expect(Object.keys(await operator.snapshots())).toEqual(
       expect.arrayContaining([FINAL, `${first}-by-hand`]),
     );
-
-    await operator.sets('KEPT', first);
-    await operator.does('Keep the old instance');
-    expect(await operator.does('Wait for the end')).toContain('"retire":"keep","keepDays":30');
-    expect(await operator.tag(first, 'keep-until')).toBe('2027-01-31T00:00:00Z');
   });
 
   test('lets a migration pass that was taken away and was not at fault', async () => {
