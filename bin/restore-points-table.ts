@@ -19,6 +19,9 @@ export const RestorePoints = z.object({
       sizeGiB: z.number().nullable(),
       expiresAt: z.string().nullable(),
       why: z.string(),
+      copies: z
+        .array(z.object({ region: z.string(), status: z.string(), expiresAt: z.string().nullable() }))
+        .default([]),
     }),
   ),
 });
@@ -65,14 +68,20 @@ export function restorePointsTable(
   ].join('\n');
 }
 
-function details({ id, migrations, actor, commit, sizeGiB, why }: Point): string[] {
+function details({ id, migrations, actor, commit, sizeGiB, why, copies }: Point): string[] {
   const by = [actor === null ? [] : `by ${actor}`, commit === null ? [] : `commit ${commit.slice(0, 10)}`];
   const size = sizeGiB === null ? [] : `${sizeGiB} GiB`;
   return [
     id,
     ...(migrations.length === 0 ? [] : [`migrations: ${migrations.join(', ')}`]),
     [...by, size, `kept: ${why}`].flat().join(', '),
+    ...copies.map(copyLine),
   ];
+}
+
+function copyLine({ region, status, expiresAt }: Point['copies'][number]): string {
+  const until = expiresAt === null ? '' : `, until ${seconds(expiresAt)}`;
+  return `copy in ${region}: ${status}${until}`;
 }
 
 /** Broken between words; each line after the first a little further in. */

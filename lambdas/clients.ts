@@ -17,8 +17,9 @@ const CONFIGURATION = {
   requestHandler: { connectionTimeout: 3000, requestTimeout: 15_000 },
 };
 
-export function rdsClient(): RDSClient {
-  return new RDSClient(CONFIGURATION);
+/** @param region where not in the function's own */
+export function rdsClient(region?: string): RDSClient {
+  return new RDSClient({ ...CONFIGURATION, ...(region !== undefined && { region }) });
 }
 
 export function secretsManagerClient(): SecretsManagerClient {

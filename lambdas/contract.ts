@@ -696,6 +696,22 @@ export function readRetentionRules(json: string): RetentionRules {
   return RetentionRules.parse(JSON.parse(json));
 }
 
+/** Where copies of snapshots go, and how long they stay there; from the table of environments. */
+const CopyRules = z.extend(RetentionRules, {
+  /** Another Region of this account. */
+  region: z.string(),
+  /** Key of that Region: ARN or alias. */
+  kmsKeyId: z.string(),
+  /** Days that the copy of a pre-migration snapshot is kept, from when the snapshot was taken. */
+  preMigrationDays: z.int().check(z.minimum(1)),
+});
+export type CopyRules = z.infer<typeof CopyRules>;
+
+/** The same for the rules of copies. */
+export function readCopyRules(json: string): CopyRules {
+  return CopyRules.parse(JSON.parse(json));
+}
+
 /** What a person asks the catalogue; everything narrows. */
 export const RestorePointsEvent = z.strictObject({
   kind: z.optional(z.enum(['pre-migration', 'scheduled', 'safety', 'final', 'point-in-time'])),
@@ -724,6 +740,8 @@ export const ListedRestorePoint = z.object({
   expiresAt: z.nullable(z.string()),
   /** Why it is still there, or that the next run of the reaper deletes it. */
   why: z.string(),
+  /** Its copies in other Regions. */
+  copies: z.array(z.object({ region: z.string(), status: z.string(), expiresAt: z.nullable(z.string()) })),
   restore: RestoreRequest,
 });
 export const RestorePointsResult = z.object({
@@ -761,8 +779,9 @@ export const ReapSnapshotsEvent = z.strictObject({
 });
 export interface ReapSnapshotsResult {
   dryRun: boolean;
-  deleted: { snapshotId: string; why: string }[];
-  kept: { snapshotId: string; why: string }[];
+  /** `region` where it is a copy in another Region. */
+  deleted: { snapshotId: string; region?: string; why: string }[];
+  kept: { snapshotId: string; region?: string; why: string }[];
   /** Ids of secret versions that no snapshot needs any more. */
   secretVersionsReleased: string[];
   warnings: string[];
@@ -777,6 +796,35 @@ export const ScheduledSnapshotEvent = z.strictObject({
 export type ScheduledSnapshotResult =
   | { status: 'creating' | 'available'; snapshotId: string }
   | { status: 'waiting'; snapshotId: string; reason: string };
+
+/** What the schedule sends; a person may leave all of it out. */
+export const CopySnapshotsEvent = z.strictObject({
+  /** Throws SnapshotsNotCopied when a copy could not be begun, so that the alarm goes off. */
+  failOnWarning: z._default(z.boolean(), false),
+});
+export interface CopySnapshotsResult {
+  region: string;
+  /** Copies that this call asked for. */
+  begun: string[];
+  /** Copies that RDS makes now. */
+  underWay: string[];
+  /** Copies that one can go back to. */
+  available: number;
+  /** The next calls begin them: only so many are made at a time. */
+  waiting: number;
+  notCopied: { snapshotId: string; why: string }[];
+}
+
+/** A person wants a copy back in the Region of the database, to recover from it. Asked again until it is `available`. */
+export const BringBackCopyEvent = z.strictObject({
+  /** Left out: the newest copy. */
+  snapshotId: z.optional(snapshotName),
+  /** Left out: the key that the database had. */
+  kmsKeyId: z.optional(text(2048)),
+});
+export type BringBackCopyResult =
+  | { status: 'copying'; snapshotId: string; region: string; progressPercent: number }
+  | { status: 'available'; snapshotId: string; restore: RestoreRequest };
 
 /** What EventBridge says of an execution that has ended, of which this is enough; a person may send it, too. */
 export const WriteRecordEvent = z.object({ executionArn: text(2048) });
@@ -834,6 +882,10 @@ export const RESTORE_POINT_FUNCTIONS = [
 ] as const;
 export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
 
+/** The functions of an environment whose snapshots are copied to another Region; named in the same way. */
+export const COPY_FUNCTIONS = ['copy-snapshots', 'bring-back-copy'] as const;
+export type CopyFunctionName = (typeof COPY_FUNCTIONS)[number];
+
 /** The function that an event of EventBridge calls when an execution has ended. */
 export const RECORD_FUNCTION = 'write-record';
 
@@ -883,6 +935,8 @@ export const FunctionSettings = z.object({
   SNAPSHOT_RETENTION_DAYS: z.coerce.number().check(z.int(), z.minimum(0)),
   /** JSON, see readRetentionRules (functions around snapshots only). */
   RETENTION_RULES: z.optional(z.string()),
+  /** JSON, see readCopyRules (only where snapshots are copied to another Region). */
+  COPY_RULES: z.optional(z.string()),
   /** JSON, see readRecoveryRules (only where a recovery is planned). */
   RECOVERY_RULES: z.optional(z.string()),
   /** ARN (`decide` only). */

@@ -266,6 +266,11 @@ export class RetentionWarning extends RollbackError {
   override readonly name = 'RetentionWarning';
 }
 
+/** Copies of snapshots could not be begun in the other Region. */
+export class SnapshotsNotCopied extends RollbackError {
+  override readonly name = 'SnapshotsNotCopied';
+}
+
 /** Anything else: a refusal by AWS that no step expects, or a mistake in this system. */
 export class Unexpected extends RollbackError {
   override readonly name = 'Unexpected';

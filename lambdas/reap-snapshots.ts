@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { ReapSnapshotsEvent, readDrillRules, readRetentionRules } from './contract';
+import { ReapSnapshotsEvent, readCopyRules, readDrillRules, readRetentionRules } from './contract';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { reapSnapshots } from './steps/reap-snapshots';
@@ -8,15 +8,19 @@ export const handler = defineHandler({
   name: 'reap-snapshots',
   event: ReapSnapshotsEvent,
   step: reapSnapshots,
-  deps: (settings) => ({
-    rds: rdsClient(),
-    secrets: secretsManagerClient(),
-    stepFunctions: stepFunctionsClient(),
-    environment: settings.ENVIRONMENT,
-    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
-    masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
-    rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
-    drills: readDrillRules(settings.DRILL_RULES),
-    now: () => new Date(),
-  }),
+  deps: (settings) => {
+    const rules = settings.COPY_RULES === undefined ? undefined : readCopyRules(settings.COPY_RULES);
+    return {
+      rds: rdsClient(),
+      secrets: secretsManagerClient(),
+      stepFunctions: stepFunctionsClient(),
+      environment: settings.ENVIRONMENT,
+      databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+      masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
+      rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
+      drills: readDrillRules(settings.DRILL_RULES),
+      copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      now: () => new Date(),
+    };
+  },
 });

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { RestorePointsEvent, readRetentionRules } from './contract';
+import { RestorePointsEvent, readCopyRules, readRetentionRules } from './contract';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { restorePoints } from './steps/restore-points';
@@ -8,12 +8,16 @@ export const handler = defineHandler({
   name: 'restore-points',
   event: RestorePointsEvent,
   step: restorePoints,
-  deps: (settings) => ({
-    rds: rdsClient(),
-    secrets: secretsManagerClient(),
-    environment: settings.ENVIRONMENT,
-    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
-    rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
-    now: () => new Date(),
-  }),
+  deps: (settings) => {
+    const rules = settings.COPY_RULES === undefined ? undefined : readCopyRules(settings.COPY_RULES);
+    return {
+      rds: rdsClient(),
+      secrets: secretsManagerClient(),
+      environment: settings.ENVIRONMENT,
+      databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+      rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
+      copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      now: () => new Date(),
+    };
+  },
 });

@@ -5,6 +5,8 @@ export interface KnownSnapshot {
   readonly id: string;
   readonly role: 'pre-migration' | 'scheduled' | 'safety' | 'final';
   readonly takenAt: Date;
+  /** When it came to where it is: of a copy later than `takenAt`. */
+  readonly madeAt: Date;
   /** Undefined where its tag is missing or unreadable. */
   readonly expiresAt: Date | undefined;
   readonly isAvailable: boolean;
@@ -40,7 +42,8 @@ export function decide(snapshots: readonly KnownSnapshot[], rules: RetentionRule
     if (expiresAt === undefined) return keep('has no readable expiry');
     if (expiresAt <= now) return drop(`expired at ${expiresAt.toISOString()}`);
     if (snapshot.role !== 'scheduled') return keep(`until ${expiresAt.toISOString()}`);
-    if (now.getTime() - snapshot.takenAt.getTime() < rules.dailyDays * DAY)
+    // One that was brought back, however old it is, is not thinned out the day after.
+    if (now.getTime() - snapshot.madeAt.getTime() < rules.dailyDays * DAY)
       return keep(`younger than ${rules.dailyDays} days`);
     if (ofTheirWeek.has(snapshot.id)) return keep(`the one of its week, until ${expiresAt.toISOString()}`);
     return drop(`older than ${rules.dailyDays} days, and its week has another one`);

@@ -23,14 +23,18 @@ export interface OwnSnapshot extends KnownSnapshot {
   readonly migrations: readonly string[];
 }
 
-/** Every snapshot that this system made for this environment, with what keeps it whatever its age. */
+/**
+ * Every snapshot that this system made for this environment, in the Region of the client, with what keeps it whatever its age.
+ *
+ * @param live whose quarantine keeps snapshots; undefined for copies in another Region: what they are kept by is their own table
+ */
 export async function listOwnSnapshots(
   rds: RDSClient,
   environment: EnvironmentName,
-  live: DBInstance,
+  live: DBInstance | undefined,
 ): Promise<OwnSnapshot[]> {
   const quarantined = new Set(
-    readQuarantine(live.TagList).flatMap(({ name, lift }) => (lift === undefined ? [name] : [])),
+    readQuarantine(live?.TagList).flatMap(({ name, lift }) => (lift === undefined ? [name] : [])),
   );
   const found: OwnSnapshot[] = [];
   const copied = new Set<string>();
@@ -51,6 +55,11 @@ export async function listOwnSnapshots(
   });
 }
 
+/** Deleting it now would cancel it. */
+export function isBeingMade(status: string | undefined): boolean {
+  return status === 'creating' || status === 'copying';
+}
+
 function ownSnapshot(snapshot: DBSnapshot, environment: EnvironmentName): OwnSnapshot | undefined {
   const marks = readMarks(snapshot.TagList);
   const { role } = marks;
@@ -64,12 +73,13 @@ function ownSnapshot(snapshot: DBSnapshot, environment: EnvironmentName): OwnSna
     arn: snapshot.DBSnapshotArn ?? '',
     role,
     takenAt: takenAt ?? new Date(0),
+    madeAt: snapshot.SnapshotCreateTime ?? takenAt ?? new Date(0),
     expiresAt: Number.isNaN(expiry) ? undefined : new Date(expiry),
     isAvailable: snapshot.Status === 'available',
     keptFor:
       marks.hold !== undefined
         ? `on hold: ${marks.hold}`
-        : takenAt === undefined || snapshot.Status === 'creating'
+        : takenAt === undefined || isBeingMade(snapshot.Status)
           ? 'is being made'
           : undefined,
     databaseTime: snapshot.SnapshotDatabaseTime ?? takenAt ?? new Date(0),

@@ -109,6 +109,11 @@ export function customerTags(tags: readonly Tag[] | undefined): Tag[] {
   );
 }
 
+/** The tags of this system. */
+export function systemTags(tags: readonly Tag[] | undefined): Tag[] {
+  return (tags ?? []).filter(({ Key = '' }) => Key.startsWith(PREFIX));
+}
+
 /** RDS allows as many tags per resource. */
 export const MAX_TAGS = 50;
 /** At most this many tags hold one list, so that a customer's own tags and the other marks fit beside them. */

@@ -69,6 +69,27 @@ export interface SnapshotSchedule {
   readonly newestAtMostHours: number;
 }
 
+/** Copies of snapshots in another Region, for when those of this Region are gone, and how long they stay there. */
+export interface SnapshotCopies {
+  /** Another Region of this account, as AWS writes it: eu-west-1. */
+  readonly region: string;
+  /**
+   * Key of that Region under which the copies are, as ARN or alias; its policy has to let this system's roles use it.
+   * @default - the AWS managed key of that Region
+   */
+  readonly kmsKeyId?: string;
+  /** Days that the copy of a pre-migration snapshot is kept. */
+  readonly preMigrationDays: number;
+  /** Days for which the copy of every scheduled snapshot is kept. */
+  readonly dailyDays: number;
+  /** Days for which one of them a week is kept. */
+  readonly weeklyDays: number;
+  /** So many of the newest good copies are kept however old they are. */
+  readonly keepNewest: number;
+  /** People are told when the newest good copy is older than so many hours. */
+  readonly newestAtMostHours: number;
+}
+
 /** How recoveries are carried out. */
 export interface RecoverySettings {
   /** Whether a person has to approve before the application gets the restored database. */
@@ -102,6 +123,8 @@ export interface EnvironmentSettings {
   readonly preMigrationSnapshotDays: number;
   /** The snapshots that the clock takes; needed where the environment has the recovery machine, null elsewhere. */
   readonly scheduledSnapshots: SnapshotSchedule | null;
+  /** Copies of the pre-migration and scheduled snapshots in another Region; null: none. Each costs its storage again. */
+  readonly copies: SnapshotCopies | null;
   /**
    * The repository whose pipeline may ask the gate, by a role without a key.
    * @default - no role is made: those who may invoke the function may ask
@@ -147,6 +170,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       keepNewest: 3,
       newestAtMostHours: 36,
     },
+    copies: null,
     drills: { dayOfWeek: 'SUN', hour: 5, timeZone: 'UTC', newestAtMostDays: 8 },
     recovery: { approveCutover: false, approveRetirement: true, consumers: [] },
     logDays: RetentionDays.ONE_YEAR,
@@ -181,6 +205,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       keepNewest: 2,
       newestAtMostHours: 36,
     },
+    copies: null,
     drills: null,
     recovery: { approveCutover: false, approveRetirement: false, consumers: [] },
     logDays: RetentionDays.ONE_MONTH,
@@ -208,6 +233,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     automatedBackupDays: 0,
     preMigrationSnapshotDays: 0,
     scheduledSnapshots: null,
+    copies: null,
     drills: null,
     recovery: null,
     logDays: RetentionDays.ONE_WEEK,
@@ -273,6 +299,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
       'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to null.',
     );
   checkSchedule(settings, refuse);
+  checkCopies(settings, refuse);
   checkDrills(settings, refuse);
   for (const consumer of settings.recovery?.consumers ?? [])
     for (const [field, name] of Object.entries(consumer))
@@ -347,6 +374,33 @@ function checkSchedule(
       'scheduledSnapshots.newestAtMostHours',
       numbers.newestAtMostHours,
       'One is taken a day: write 25 or more.',
+    );
+}
+
+function checkCopies(
+  { recovery, copies }: EnvironmentSettings,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  if (copies === null) return;
+  if (!recovery)
+    refuse('copies', copies, 'Without a recovery machine there are no snapshots to copy: write null.');
+  const { region, kmsKeyId, ...numbers } = copies;
+  if (!/^[a-z]{2,}(-[a-z]+)+-\d$/.test(region))
+    refuse('copies.region', region, 'Write a Region as AWS does: "eu-west-1".');
+  if (kmsKeyId !== undefined && !/^(alias\/|arn:[^:]+:kms:)/.test(kmsKeyId))
+    refuse('copies.kmsKeyId', kmsKeyId, 'Write the ARN of a key of that Region, or "alias/…".');
+  if (kmsKeyId?.startsWith('arn:') && kmsKeyId.split(':')[3] !== region)
+    refuse('copies.kmsKeyId', kmsKeyId, `RDS takes only a key of the Region of the copies, ${region}.`);
+  for (const [field, value] of Object.entries(numbers))
+    if (!Number.isInteger(value) || value < 1)
+      refuse(`copies.${field}`, value, 'Write a whole number, 1 or more.');
+  if (numbers.weeklyDays < numbers.dailyDays)
+    refuse('copies.weeklyDays', numbers.weeklyDays, 'Write dailyDays or more.');
+  if (numbers.newestAtMostHours < 27)
+    refuse(
+      'copies.newestAtMostHours',
+      numbers.newestAtMostHours,
+      'One is made a day, an hour or more after its snapshot: write 27 or more.',
     );
 }
 

@@ -1,4 +1,5 @@
 import type {
+  CopyFunctionName,
   DATABASE_FUNCTIONS,
   FunctionName,
   RECORD_FUNCTION,
@@ -47,10 +48,17 @@ export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePoin
   'lift-quarantine': false,
 };
 
+/** The same for those of the copies. */
+export const COPY_FUNCTION_RUNS_IN_VPC: { readonly [Name in CopyFunctionName]: boolean } = {
+  'copy-snapshots': false,
+  'bring-back-copy': false,
+};
+
 /** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */
 export const HANDLERS: readonly string[] = [
   ...Object.keys(RUNS_IN_VPC),
   ...Object.keys(RESTORE_POINT_FUNCTION_RUNS_IN_VPC),
+  ...Object.keys(COPY_FUNCTION_RUNS_IN_VPC),
   // As RECORD_FUNCTION of the contract, of which lib imports types only.
   'write-record' satisfies typeof RECORD_FUNCTION,
   'application-database',

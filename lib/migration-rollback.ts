@@ -10,6 +10,8 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type {
+  CopyFunctionName,
+  CopyRules,
   DrillRules,
   EnvironmentName,
   FunctionName,
@@ -18,9 +20,15 @@ import type {
   RestorePointFunctionName,
   RetentionRules,
 } from '../lambdas/contract';
+import { copyPermissions } from './copy-permissions';
 import { DrillSchedule } from './drill-schedule';
-import type { DrillSchedule as DrillSettings, RecoverySettings, SnapshotSchedule } from './environments';
-import { RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
+import type {
+  DrillSchedule as DrillSettings,
+  RecoverySettings,
+  SnapshotCopies,
+  SnapshotSchedule,
+} from './environments';
+import { COPY_FUNCTION_RUNS_IN_VPC, RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
 import { RecoveryRecords } from './recovery-records';
 import { RecoveryMachine } from './recovery-machine/recovery-machine';
@@ -58,6 +66,11 @@ export interface MigrationRollbackProps {
    * @default - as in production: daily at 03:00 UTC, kept for 7 days, one a week for 90
    */
   readonly scheduledSnapshots?: SnapshotSchedule;
+  /**
+   * Copies of the snapshots in another Region.
+   * @default - none
+   */
+  readonly copies?: SnapshotCopies;
   /**
    * How recoveries are carried out.
    * @default - as in production: a person approves before the old instance is deleted
@@ -102,7 +115,15 @@ const DEFAULT_RECOVERY: RecoverySettings = {
 /** The functions that know how recoveries are carried out. */
 const NEED_RECOVERY_RULES: readonly AnyFunctionName[] = ['plan', 'restart-consumers', 'prove-consumers'];
 
-type AnyFunctionName = FunctionName | RestorePointFunctionName;
+/** The functions that know of the copies. */
+const NEED_COPY_RULES: readonly AnyFunctionName[] = [
+  'copy-snapshots',
+  'bring-back-copy',
+  'reap-snapshots',
+  'restore-points',
+];
+
+type AnyFunctionName = FunctionName | RestorePointFunctionName | CopyFunctionName;
 /** The functions that know how long snapshots stay. */
 const NEED_RULES: readonly AnyFunctionName[] = ['scheduled-snapshot', 'reap-snapshots', 'restore-points'];
 
@@ -126,7 +147,7 @@ export class MigrationRollback extends Construct {
       );
     const logDays = props.logDays ?? logs.RetentionDays.ONE_YEAR;
     const schedule = props.scheduledSnapshots ?? DEFAULT_SCHEDULE;
-    const { functions, restorePointFunctions } = this.functions(
+    const { functions, restorePointFunctions, copySnapshots } = this.functions(
       props,
       snapshotRetentionDays,
       retentionRules(schedule),
@@ -150,6 +171,7 @@ export class MigrationRollback extends Construct {
       schedule,
       scheduledSnapshot: restorePointFunctions['scheduled-snapshot'],
       reapSnapshots: restorePointFunctions['reap-snapshots'],
+      ...(copySnapshots && { copySnapshots }),
       topic: this.topic,
     });
     if (props.drills)
@@ -200,6 +222,7 @@ export class MigrationRollback extends Construct {
   ): {
     functions: Record<FunctionName, RollbackFunction>;
     restorePointFunctions: Record<RestorePointFunctionName, RollbackFunction>;
+    copySnapshots: RollbackFunction | undefined;
   } {
     const { environment, vpc, databaseUrlSecret, masterSecret } = props;
     const machineName = `${environment}-recovery`;
@@ -218,12 +241,18 @@ export class MigrationRollback extends Construct {
       masterSecret,
       machineName,
       consumers: recovery.consumers,
+      ...(props.copies && { copyRegion: props.copies.region }),
     };
     const permissions = {
       ...functionPermissions(this, scope),
       ...restorePointPermissions(this, scope),
+      ...(copyPermissions(this, scope) ?? { 'copy-snapshots': [], 'bring-back-copy': [] }),
     };
-    const runsInVpc = { ...RUNS_IN_VPC, ...RESTORE_POINT_FUNCTION_RUNS_IN_VPC };
+    const runsInVpc = {
+      ...RUNS_IN_VPC,
+      ...RESTORE_POINT_FUNCTION_RUNS_IN_VPC,
+      ...COPY_FUNCTION_RUNS_IN_VPC,
+    };
     const database = {
       vpc,
       subnets: props.subnets ?? vpc.isolatedSubnets,
@@ -239,6 +268,8 @@ export class MigrationRollback extends Construct {
           MASTER_SECRET_ID: masterSecret.secretArn,
           SNAPSHOT_RETENTION_DAYS: String(snapshotRetentionDays),
           ...(NEED_RULES.includes(name) && { RETENTION_RULES: JSON.stringify(rules) }),
+          ...(NEED_COPY_RULES.includes(name) &&
+            props.copies && { COPY_RULES: JSON.stringify(copyRules(props.copies)) }),
           ...(NEED_RECOVERY_RULES.includes(name) && { RECOVERY_RULES: JSON.stringify(recoveryRules) }),
           ...(name === 'decide' && { RECOVERY_MACHINE_ARN: machineArn }),
           ...(name === 'reap-snapshots' &&
@@ -286,7 +317,9 @@ export class MigrationRollback extends Construct {
       'restore-points': make('restore-points'),
       'lift-quarantine': make('lift-quarantine'),
     };
-    return { functions, restorePointFunctions };
+    const copySnapshots = props.copies && make('copy-snapshots');
+    if (props.copies) make('bring-back-copy');
+    return { functions, restorePointFunctions, copySnapshots };
   }
 
   private securityGroup({
@@ -368,6 +401,10 @@ function retentionRules({
   newestAtMostHours,
 }: SnapshotSchedule): RetentionRules {
   return { dailyDays, weeklyDays, keepNewest, newestAtMostHours };
+}
+
+function copyRules({ kmsKeyId = 'alias/aws/rds', ...rules }: SnapshotCopies): CopyRules {
+  return { ...rules, kmsKeyId };
 }
 
 function drillRules(scope: Construct, machine: string, { newestAtMostDays }: DrillSettings): string {

@@ -12,6 +12,8 @@ export interface PermissionScope {
   readonly machineName: string;
   /** ECS services that are restarted after a swap. */
   readonly consumers: readonly { readonly cluster: string; readonly service: string }[];
+  /** The Region that snapshots are copied to. @default - they are not */
+  readonly copyRegion?: string;
 }
 
 const ROLE_TAG = 'migration-rollback:role';
@@ -135,4 +137,51 @@ export function permissionTerms(
     askDatabase,
     changeInstance,
   };
+}
+
+/** The roles of snapshots that are copied to another Region, as lambdas/copies.ts has them. */
+export const COPIED: readonly string[] = ['pre-migration', 'scheduled'];
+
+/** Made by this system, as one of these, with an expiry and not on hold. */
+export function mayBeDeleted(environment: string, ...roles: readonly string[]) {
+  return {
+    StringEquals: {
+      'aws:ResourceTag/migration-rollback:environment': environment,
+      'aws:ResourceTag/migration-rollback:role': roles,
+    },
+    Null: {
+      'aws:ResourceTag/migration-rollback:expires-at': 'false',
+      'aws:ResourceTag/migration-rollback:hold': 'true',
+    },
+  };
+}
+
+/** What may be done with copies in another Region; undefined where there are none. */
+export function copyTerms(scope: Construct, { environment, copyRegion }: PermissionScope) {
+  if (copyRegion === undefined) return undefined;
+  const there = (resource: string): string =>
+    Stack.of(scope).formatArn({
+      service: 'rds',
+      region: copyRegion,
+      resource,
+      resourceName: '*',
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+  const copy = there('snapshot');
+  const describeCopies: Permission = {
+    sid: 'DescribeCopies',
+    actions: ['rds:DescribeDBSnapshots'],
+    resources: [there('db'), copy],
+    wildcardReason: 'Copies are named as their snapshots. Reading them changes nothing.',
+  };
+  const deleteCopies: Permission = {
+    sid: 'DeleteCopies',
+    actions: ['rds:DeleteDBSnapshot'],
+    resources: [copy],
+    conditions: mayBeDeleted(environment, ...COPIED),
+    wildcardReason:
+      'Copies are named as their snapshots. The conditions keep away from every one that this system did not make and mark with ' +
+      'an expiry, and from those on hold.',
+  };
+  return { copy, describeCopies, deleteCopies };
 }

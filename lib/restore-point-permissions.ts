@@ -1,7 +1,7 @@
 import type { Construct } from 'constructs';
 import type { RestorePointFunctionName } from '../lambdas/contract';
 import type { Permission } from './permission';
-import { permissionTerms, type PermissionScope } from './permission-terms';
+import { copyTerms, mayBeDeleted, permissionTerms, type PermissionScope } from './permission-terms';
 
 /** The queue for what nobody waited for and failed. */
 export function deadLettersName(environment: string): string {
@@ -29,6 +29,7 @@ export function restorePointPermissions(
     secretVersions,
     arn,
   } = permissionTerms(scope, permissions);
+  const copies = copyTerms(scope, permissions);
   const sendFailures: Permission = {
     sid: 'SendFailures',
     actions: ['sqs:SendMessage'],
@@ -79,22 +80,20 @@ export function restorePointPermissions(
         sid: 'DeleteExpired',
         actions: ['rds:DeleteDBSnapshot'],
         resources: [rds('snapshot')],
-        conditions: {
-          StringEquals: {
-            'aws:ResourceTag/migration-rollback:environment': environment,
-            'aws:ResourceTag/migration-rollback:role': ['pre-migration', 'scheduled', 'safety', 'final'],
-          },
-          Null: {
-            'aws:ResourceTag/migration-rollback:expires-at': 'false',
-            'aws:ResourceTag/migration-rollback:hold': 'true',
-          },
-        },
+        conditions: mayBeDeleted(environment, 'pre-migration', 'scheduled', 'safety', 'final'),
         wildcardReason:
           'Snapshots are named after days, deployments and recoveries. The conditions keep away from every one that this system ' +
           'did not make and mark with an expiry, and from those on hold.',
       },
+      ...(copies ? [copies.describeCopies, copies.deleteCopies] : []),
     ],
-    'restore-points': [readUrl, describeInstances, describeSnapshots, readBackupWindow],
+    'restore-points': [
+      readUrl,
+      describeInstances,
+      describeSnapshots,
+      readBackupWindow,
+      ...(copies ? [copies.describeCopies] : []),
+    ],
     'lift-quarantine': [
       readUrl,
       describeInstances,

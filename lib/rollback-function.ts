@@ -5,6 +5,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type {
+  CopyFunctionName,
   EnvironmentName,
   FunctionName,
   FunctionSettings,
@@ -39,6 +40,7 @@ export interface DatabaseAccess {
 /** Those that some functions get only. */
 type SpecialSetting =
   | 'RETENTION_RULES'
+  | 'COPY_RULES'
   | 'INSTANCE_PRICE'
   | 'DRILL_RULES'
   | 'RECOVERY_RULES'
@@ -49,7 +51,11 @@ export interface RollbackFunctionProps {
   readonly environment: EnvironmentName;
   /** The file in `lambdas`, and the physical name after the environment. */
   readonly functionName:
-    FunctionName | RestorePointFunctionName | typeof RECORD_FUNCTION | 'application-database';
+    | FunctionName
+    | RestorePointFunctionName
+    | CopyFunctionName
+    | typeof RECORD_FUNCTION
+    | 'application-database';
   /** Becomes the function's environment variables; those left undefined are left out. */
   readonly settings: {
     readonly [Key in Exclude<keyof FunctionSettings, SpecialSetting>]: string | undefined;

@@ -35,6 +35,7 @@ export class RollbackStack extends Stack {
       snapshotRetentionDays: settings.preMigrationSnapshotDays,
       ...(settings.recovery && { recovery: settings.recovery }),
       ...(settings.drills && { drills: settings.drills }),
+      ...(settings.copies && { copies: settings.copies }),
       ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
       logDays: settings.logDays,
       notify: settings.notify,

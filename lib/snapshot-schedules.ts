@@ -23,6 +23,8 @@ export interface SnapshotSchedulesProps {
   readonly schedule: SnapshotSchedule;
   readonly scheduledSnapshot: RollbackFunction;
   readonly reapSnapshots: RollbackFunction;
+  /** @default - snapshots are not copied */
+  readonly copySnapshots?: RollbackFunction;
   /** Where people are told that something needs their attention. */
   readonly topic: sns.ITopic;
 }
@@ -34,9 +36,13 @@ export class SnapshotSchedules extends Construct {
 
   constructor(scope: Construct, id: string, props: SnapshotSchedulesProps) {
     super(scope, id);
-    const { environment, schedule, scheduledSnapshot, reapSnapshots, topic } = props;
+    const { environment, schedule, scheduledSnapshot, reapSnapshots, copySnapshots, topic } = props;
     this.deadLetters = this.queue(environment);
-    const role = this.role(environment, [scheduledSnapshot, reapSnapshots]);
+    const role = this.role(environment, [
+      scheduledSnapshot,
+      reapSnapshots,
+      ...(copySnapshots ? [copySnapshots] : []),
+    ]);
     const { hour, timeZone } = schedule;
     const hours = Array.from({ length: HOURS_OF_TRYING }, (_, index) => (hour + index) % 24);
     this.schedule('ScheduledSnapshot', scheduledSnapshot, role, {
@@ -53,6 +59,14 @@ export class SnapshotSchedules extends Construct {
       timeZone,
       input: { failOnWarning: true },
     });
+    if (copySnapshots)
+      this.schedule('CopySnapshots', copySnapshots, role, {
+        name: `${environment}-copy-snapshots`,
+        description: 'Begins the copies in another Region that are missing',
+        expression: 'cron(45 * * * ? *)',
+        timeZone,
+        input: { failOnWarning: true },
+      });
     this.alarm(environment, topic);
   }
 

@@ -238,14 +238,17 @@ export class Sandbox {
   }
 
   /** Real SDK clients that talk to this sandbox over the wire. */
-  clients(caller?: Caller): {
+  clients(
+    caller?: Caller,
+    region = this.context.account.region,
+  ): {
     rds: RDSClient;
     secrets: SecretsManagerClient;
     stepFunctions: SFNClient;
     lambda: LambdaClient;
   } {
-    const { endpoint, account } = this.context;
-    const options = { endpoint, region: account.region, credentials: this.credentials(caller) };
+    const { endpoint } = this.context;
+    const options = { endpoint, region, credentials: this.credentials(caller) };
     return {
       rds: new RDSClient(options),
       secrets: new SecretsManagerClient(options),

@@ -6,10 +6,15 @@ const ROOT = join(__dirname, '..');
 /**
  * Synthesises the CDK app for some environments into `directory`, in a process of its own, as `cdk synth` would.
  *
+ * @param file the app, where it is not the one that is deployed
  * @throws Error with what the app wrote when it fails
  */
-export async function synthesise(directory: string, environments: readonly string[]): Promise<void> {
-  const app = spawn(process.execPath, ['--import', 'tsx', 'bin/app.ts'], {
+export async function synthesise(
+  directory: string,
+  environments: readonly string[],
+  file = 'bin/app.ts',
+): Promise<void> {
+  const app = spawn(process.execPath, ['--import', 'tsx', file], {
     cwd: ROOT,
     env: {
       ...process.env,

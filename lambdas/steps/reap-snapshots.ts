@@ -3,6 +3,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
 import type {
+  CopyRules,
   DrillRules,
   EnvironmentName,
   ReapSnapshotsEvent,
@@ -16,7 +17,7 @@ import { findLiveInstance } from '../live-instance';
 import { findRunningRecovery } from '../recovery-claim';
 import { decide, good, type Decision } from '../retention';
 import { unpinVersions } from '../secret-pins';
-import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
+import { isBeingMade, listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
 import { snapshotQuota } from '../snapshot-quota';
 
 export interface ReapSnapshotsDeps {
@@ -29,6 +30,8 @@ export interface ReapSnapshotsDeps {
   readonly rules: RetentionRules;
   /** Undefined where there are no drills. */
   readonly drills?: DrillRules | undefined;
+  /** The copies in another Region; undefined where there are none. */
+  readonly copies?: { readonly elsewhere: RDSClient; readonly rules: CopyRules } | undefined;
   readonly now: () => Date;
 }
 
@@ -37,57 +40,119 @@ const MAX_DELETIONS = 200;
 
 /**
  * Deletes the snapshots of this environment that are past their time, and says what it kept and why. Only what carries this
- * system's tags, an expiry among them, is ever deleted, and nothing while a recovery runs. With `failOnWarning` throws
- * RetentionWarning, after the work, when somebody should look.
+ * system's tags, an expiry among them, is ever deleted, and nothing while a recovery runs. The copies in another Region are kept
+ * by a table of their own. With `failOnWarning` throws RetentionWarning, after the work, when somebody should look.
  */
 export async function reapSnapshots(
   event: z.infer<typeof ReapSnapshotsEvent>,
   deps: ReapSnapshotsDeps,
 ): Promise<ReapSnapshotsResult> {
-  const { rds, rules } = deps;
+  const { rds, rules, environment, copies } = deps;
   const now = deps.now();
   const { instance, instances } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
-  const candidates = await listOwnSnapshots(rds, deps.environment, instance);
-  const decisions = decide(candidates, rules, now);
+  const here = await listOwnSnapshots(rds, environment, instance);
+  const there = copies && (await listOwnSnapshots(copies.elsewhere, environment, undefined));
   const recovery = await findRunningRecovery(deps);
+  const turn = { event, recovery: recovery?.name };
 
-  const deleted: Decision[] = [];
-  const kept: Decision[] = decisions.filter((decision) => !decision.delete);
-  for (const decision of decisions.filter((one) => one.delete)) {
-    const refuse = recovery
-      ? `recovery ${recovery.name} runs and may need it`
-      : deleted.length >= MAX_DELETIONS
-        ? 'the next run deletes it'
-        : event.dryRun
-          ? undefined
-          : await remove(rds, decision.id);
-    if (refuse === undefined) deleted.push(decision);
-    else kept.push({ id: decision.id, delete: false, why: `${refuse} (${decision.why})` });
-  }
+  const reaped = await reap(rds, keptWhileCopied(here, there), rules, now, turn);
+  const reapedCopies = copies && {
+    ...(await reap(copies.elsewhere, keptWhileCopied(there ?? [], here), copies.rules, now, turn)),
+    region: copies.rules.region,
+  };
 
-  const gone = new Set(deleted.map(({ id }) => id));
-  const left = candidates.filter(({ id }) => !gone.has(id));
+  // A copy that is brought back needs the versions of its day.
+  const left = [...reaped.left, ...(reapedCopies?.left ?? [])];
   const released = event.dryRun ? [] : await releaseSecrets(left, deps);
   const { warning: quotaWarning } = await snapshotQuota(rds);
   const warnings = [
-    ...newestWarning(left, instance, rules, now),
+    ...newestWarning(reaped.left, instance, rules, now),
     ...(quotaWarning === undefined ? [] : [quotaWarning]),
     ...keptTooLong(instances, deps.environment, now),
+    ...(copies && reapedCopies ? await copyWarnings(copies, reapedCopies.left, instance, now) : []),
     ...(deps.drills ? await drillWarning(deps.stepFunctions, deps.drills, now) : []),
   ];
+  const all = [reaped, ...(reapedCopies ? [reapedCopies] : [])];
   const result: ReapSnapshotsResult = {
     dryRun: event.dryRun,
-    deleted: deleted.map(({ id, why }) => ({ snapshotId: id, why })),
-    kept: kept.map(({ id, why }) => ({ snapshotId: id, why })),
+    deleted: all.flatMap((place) => place.deleted.map((decision) => reported(decision, place))),
+    kept: all.flatMap((place) => place.kept.map((decision) => reported(decision, place))),
     secretVersionsReleased: released,
     warnings,
   };
   if (event.failOnWarning && warnings.length > 0)
     throw new RetentionWarning(
       warnings.join(' '),
-      `${deleted.length} snapshots were deleted and ${kept.length} kept, as they should. See docs/pipeline.md.`,
+      `${result.deleted.length} snapshots were deleted and ${result.kept.length} kept, as they should. See docs/pipeline.md.`,
     );
   return result;
+}
+
+interface Reaped {
+  /** Where it is not that of the database. */
+  readonly region?: string;
+  readonly deleted: readonly Decision[];
+  readonly kept: readonly Decision[];
+  readonly left: readonly OwnSnapshot[];
+}
+
+/** In one Region. */
+async function reap(
+  rds: RDSClient,
+  candidates: readonly OwnSnapshot[],
+  rules: RetentionRules,
+  now: Date,
+  { event, recovery }: { event: z.infer<typeof ReapSnapshotsEvent>; recovery: string | undefined },
+): Promise<Reaped> {
+  const decisions = decide(candidates, rules, now);
+  const deleted: Decision[] = [];
+  const kept: Decision[] = decisions.filter((decision) => !decision.delete);
+  for (const decision of decisions.filter((one) => one.delete)) {
+    const refuse =
+      recovery !== undefined
+        ? `recovery ${recovery} runs and may need it`
+        : deleted.length >= MAX_DELETIONS
+          ? 'the next run deletes it'
+          : event.dryRun
+            ? undefined
+            : await remove(rds, decision.id);
+    if (refuse === undefined) deleted.push(decision);
+    else kept.push({ id: decision.id, delete: false, why: `${refuse} (${decision.why})` });
+  }
+  const gone = new Set(deleted.map(({ id }) => id));
+  return { deleted, kept, left: candidates.filter(({ id }) => !gone.has(id)) };
+}
+
+function reported(
+  { id, why }: Decision,
+  { region }: { readonly region?: string },
+): ReapSnapshotsResult['deleted'][number] {
+  return { snapshotId: id, ...(region !== undefined && { region }), why };
+}
+
+/** A copy that is being made, there or back, fails when what it is made of goes. Both have the same id. */
+function keptWhileCopied(
+  snapshots: readonly OwnSnapshot[],
+  elsewhere: readonly OwnSnapshot[] | undefined,
+): readonly OwnSnapshot[] {
+  const made = new Set((elsewhere ?? []).filter(({ status }) => isBeingMade(status)).map(({ id }) => id));
+  return snapshots.map((snapshot) =>
+    snapshot.keptFor === undefined && made.has(snapshot.id)
+      ? { ...snapshot, keptFor: 'is being copied to or from another Region' }
+      : snapshot,
+  );
+}
+
+async function copyWarnings(
+  { elsewhere, rules }: { readonly elsewhere: RDSClient; readonly rules: CopyRules },
+  left: readonly OwnSnapshot[],
+  instance: DBInstance,
+  now: Date,
+): Promise<string[]> {
+  const { warning } = await snapshotQuota(elsewhere);
+  return [...newestWarning(left, instance, rules, now), ...(warning === undefined ? [] : [warning])].map(
+    (text) => `In ${rules.region}: ${text}`,
+  );
 }
 
 /** Deletes; answers why it could not, where somebody uses it. */

@@ -1,16 +1,22 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type * as z from 'zod/mini';
-import type { EnvironmentName, RestorePointsEvent, RestorePointsResult, RetentionRules } from '../contract';
+import type {
+  CopyRules,
+  EnvironmentName,
+  RestorePointsEvent,
+  RestorePointsResult,
+  RetentionRules,
+} from '../contract';
 import { findLiveInstance } from '../live-instance';
 import { backupWindow, readMarkers } from '../point-in-time';
 import { decide } from '../retention';
-import { listOwnSnapshots } from '../snapshot-catalogue';
+import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
 import { heldName } from '../tags';
 
 type Point = RestorePointsResult['points'][number];
 
-/** Lists what the database can go back to: snapshots, markers of deployments and the window of the automated backups. */
+/** Lists what the database can go back to: snapshots and their copies, markers of deployments and the window of the automated backups. */
 export async function restorePoints(
   event: z.infer<typeof RestorePointsEvent>,
   deps: {
@@ -19,6 +25,7 @@ export async function restorePoints(
     environment: EnvironmentName;
     databaseUrlSecretId: string;
     rules: RetentionRules;
+    copies?: { elsewhere: RDSClient; rules: CopyRules } | undefined;
     now: () => Date;
   },
 ): Promise<RestorePointsResult> {
@@ -34,22 +41,36 @@ export async function restorePoints(
     ]),
   );
   const ageHours = (time: Date): number => Math.round((now.getTime() - time.getTime()) / 360_000) / 10;
+  const copies = await copiesIn(deps, now);
+  const pointOf = (snapshot: OwnSnapshot, more: Pick<Point, 'status' | 'why'>): Point => ({
+    kind: snapshot.role,
+    id: snapshot.id,
+    time: snapshot.databaseTime.toISOString(),
+    ageHours: ageHours(snapshot.databaseTime),
+    migrations: [...snapshot.migrations],
+    outcome: snapshot.outcome,
+    commit: snapshot.commit,
+    actor: snapshot.actor,
+    sizeGiB: snapshot.sizeGiB,
+    expiresAt: snapshot.expiresAt?.toISOString() ?? null,
+    copies: copies
+      .filter(({ id }) => id === snapshot.id)
+      .map(({ region, status, expiresAt }) => ({
+        region,
+        status,
+        expiresAt: expiresAt?.toISOString() ?? null,
+      })),
+    restore: { to: 'snapshot', snapshotId: snapshot.id },
+    ...more,
+  });
+  const here = new Set(snapshots.map(({ id }) => id));
   const points: Point[] = [
-    ...snapshots.map((snapshot): Point => ({
-      kind: snapshot.role,
-      id: snapshot.id,
-      time: snapshot.databaseTime.toISOString(),
-      ageHours: ageHours(snapshot.databaseTime),
-      status: snapshot.status,
-      migrations: [...snapshot.migrations],
-      outcome: snapshot.outcome,
-      commit: snapshot.commit,
-      actor: snapshot.actor,
-      sizeGiB: snapshot.sizeGiB,
-      expiresAt: snapshot.expiresAt?.toISOString() ?? null,
-      why: reasons.get(snapshot.id) ?? '',
-      restore: { to: 'snapshot', snapshotId: snapshot.id },
-    })),
+    ...snapshots.map((snapshot) =>
+      pointOf(snapshot, { status: snapshot.status, why: reasons.get(snapshot.id) ?? '' }),
+    ),
+    ...copies
+      .filter(({ id }) => !here.has(id))
+      .map((copy) => pointOf(copy, { status: `only in ${copy.region}: bring it back first`, why: copy.why })),
     ...readMarkers(instance.TagList).map(({ time, deploymentId, migrations, outcome }): Point => {
       const at = new Date(time);
       return {
@@ -65,6 +86,7 @@ export async function restorePoints(
         sizeGiB: null,
         expiresAt: null,
         why: 'one of the newest 10 markers',
+        copies: [],
         restore: { to: 'time', time },
       };
     }),
@@ -82,4 +104,21 @@ export async function restorePoints(
       .sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
       .slice(0, event.limit),
   };
+}
+
+/** The copies in the other Region, with what keeps them there. */
+async function copiesIn(
+  {
+    copies,
+    environment,
+  }: {
+    readonly copies?: { readonly elsewhere: RDSClient; readonly rules: CopyRules } | undefined;
+    readonly environment: EnvironmentName;
+  },
+  now: Date,
+): Promise<(OwnSnapshot & { readonly region: string; readonly why: string })[]> {
+  if (!copies) return [];
+  const found = await listOwnSnapshots(copies.elsewhere, environment, undefined);
+  const reasons = new Map(decide(found, copies.rules, now).map(({ id, why }) => [id, why]));
+  return found.map((copy) => ({ ...copy, region: copies.rules.region, why: reasons.get(copy.id) ?? '' }));
 }

@@ -40,6 +40,8 @@ export interface RequestContext {
   readonly operation: string;
   readonly caller: Caller;
   readonly requestId: string;
+  /** That the call was signed for. @default that of the account */
+  readonly region?: string;
 }
 
 /** One API call on its way through the sandbox; `input` has the members of the SDK's own model. */
@@ -125,8 +127,20 @@ export class Api {
   }
 
   /** Asks a service past every interceptor: for parts of the sandbox that have to know something about a call. */
-  async ask(service: ServiceName, operation: string, input: object, caller: Caller): Promise<Output> {
-    const context: RequestContext = { service, operation, caller, requestId: randomUUID() };
+  async ask(
+    service: ServiceName,
+    operation: string,
+    input: object,
+    caller: Caller,
+    region?: string,
+  ): Promise<Output> {
+    const context: RequestContext = {
+      service,
+      operation,
+      caller,
+      requestId: randomUUID(),
+      ...(region !== undefined && { region }),
+    };
     return this.atService({ context, input: input as Record<string, unknown> });
   }
 

@@ -28,7 +28,8 @@ export async function runDrill(
     start,
     ({ context, postgres }) => `${context.endpoint}, PostgreSQL ${postgres.version}`,
   );
-  const stage = await Stage.set(sandbox, timeline, rows, app);
+  const { cdkApp } = scenario;
+  const stage = await Stage.set(sandbox, timeline, rows, cdkApp === undefined ? app : undefined, cdkApp);
   try {
     const played = await scenario.play(stage);
     timeline.heading('What is true now');

@@ -31,6 +31,8 @@ export interface Scenario {
   readonly name: string;
   readonly shows: string;
   readonly badMigration: BadMigrationName;
+  /** The CDK app that it is played with. @default that of `bin` */
+  readonly cdkApp?: string;
   play(stage: Stage): Promise<Played>;
   /** Computed from the databases and the APIs, never assumed. */
   check(stage: Stage, outcome: Outcome): Promise<Check[]>;

@@ -6,6 +6,7 @@ import { beforeMigration } from './scenarios/before-migration';
 import { failedVerification } from './scenarios/failed-verification';
 import { swapProofFails } from './scenarios/swap-proof-fails';
 import { liveGone } from './scenarios/live-gone';
+import { copyElsewhere } from './scenarios/copy-elsewhere';
 import { oneWriter } from './scenarios/one-writer';
 import { rejected } from './scenarios/rejected';
 import { notAsRecorded } from './scenarios/not-as-recorded';
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   verifiedAndWarm,
   swapProofFails,
   liveGone,
+  copyElsewhere,
   oneWriter,
   redrive,
   rejected,

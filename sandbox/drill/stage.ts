@@ -77,14 +77,20 @@ export class Stage {
 
   /**
    * Deploys the stacks, migrates the app's database with Prisma, fills it and starts the app. `app`: a cloud assembly that was
-   * synthesised before; without one, the CDK app is synthesised.
+   * synthesised before; without one, the CDK app is synthesised, that of `bin` unless `cdkApp` is another.
    */
-  static async set(sandbox: Sandbox, timeline: Timeline, rows: number, app?: string): Promise<Stage> {
+  static async set(
+    sandbox: Sandbox,
+    timeline: Timeline,
+    rows: number,
+    app?: string,
+    cdkApp?: string,
+  ): Promise<Stage> {
     const assembly = app ?? assemblyOf(sandbox);
     if (app === undefined)
       await timeline.step('Synthesise the CDK app', () =>
         // PostgreSQL's initdb on the other core meanwhile.
-        Promise.all([synthesise(assembly, [ENVIRONMENT]), sandbox.postgres.prepare()]),
+        Promise.all([synthesise(assembly, [ENVIRONMENT], cdkApp), sandbox.postgres.prepare()]),
       );
     await timeline.step(`Deploy ${STACKS.join(' and ')}`, (update) =>
       sandbox.deploy(assembly, STACKS, update),
@@ -276,7 +282,8 @@ export class Stage {
     return GateAnswer.parse(await this.invoke('pre-migration-snapshot', event));
   }
 
-  private async invoke(name: string, event: object): Promise<unknown> {
+  /** Invokes a function of the environment as a person does, and waits for its answer. @throws Error with its error */
+  async invoke(name: string, event: object): Promise<unknown> {
     const { Payload, FunctionError } = await this.clients.lambda.send(
       new InvokeCommand({ FunctionName: `${ENVIRONMENT}-${name}`, Payload: JSON.stringify(event) }),
     );

@@ -109,8 +109,9 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
     if (!role) return;
     if (caller.via && !(await isTrusted(this.options.account, role, caller.via)))
       throw cannotAssume(caller.via.service, role.arn);
-    const principal = this.principalOf(role, caller);
-    for (const request of await requestsOf(call, this.options.account, this.lookup)) {
+    const account = this.accountOf(call);
+    const principal = this.principalOf(role, caller, account.region);
+    for (const request of await requestsOf(call, account, this.lookup)) {
       const decision = await this.evaluator.decide(role, principal, request);
       if (!decision.allowed) throw refusal(service, `User: ${principal.arn}`, request, decision.because);
       for (const key of decision.by) this.used.add(key);
@@ -211,7 +212,17 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
     return role;
   }
 
-  private principalOf(role: RoleRecord, { functionName }: Caller): Principal {
+  /** As the call sees it: of RDS other Regions are there, too. */
+  private accountOf({ context: { service, region } }: ApiCall): Account {
+    const { account } = this.options;
+    return service === 'rds' && region !== undefined ? { ...account, region } : account;
+  }
+
+  private principalOf(
+    role: RoleRecord,
+    { functionName }: Caller,
+    requestedRegion = this.options.account.region,
+  ): Principal {
     const { partition, accountId, region } = this.options.account;
     return {
       arn: `arn:${partition}:sts::${accountId}:assumed-role/${role.name}/${functionName ?? 'sandbox'}`,
@@ -219,7 +230,7 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
         'aws:PrincipalArn': role.arn,
         'aws:PrincipalAccount': accountId,
         'aws:PrincipalType': 'AssumedRole',
-        'aws:RequestedRegion': region,
+        'aws:RequestedRegion': requestedRegion,
         'aws:ResourceAccount': accountId,
         // The sandbox listens without TLS, but stands for endpoints that do not.
         'aws:SecureTransport': 'true',

@@ -16,7 +16,7 @@ export class Lookup {
   /** Tags of a resource of RDS; none when it does not exist. */
   async rdsTags(arn: string): Promise<Readonly<Record<string, string>>> {
     if (arn.includes('*')) return {};
-    const answer = await this.ask('rds', 'ListTagsForResource', { ResourceName: arn });
+    const answer = await this.ask('rds', 'ListTagsForResource', { ResourceName: arn }, arn.split(':')[3]);
     return tagMap(z.object({ TagList: Tags }).parse(answer ?? {}).TagList);
   }
 
@@ -69,9 +69,14 @@ export class Lookup {
   }
 
   /** Tags and policy, if any, of a resource that is not there do not matter: the call fails on its own. */
-  private async ask(service: ServiceName, operation: string, input: object): Promise<object | undefined> {
+  private async ask(
+    service: ServiceName,
+    operation: string,
+    input: object,
+    region?: string,
+  ): Promise<object | undefined> {
     try {
-      return await this.api.ask(service, operation, input, this.caller);
+      return await this.api.ask(service, operation, input, this.caller, region);
     } catch (error) {
       if (error instanceof ApiError) return undefined;
       throw error;

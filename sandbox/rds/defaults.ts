@@ -1,3 +1,4 @@
+import type { Account } from '../core/account';
 import type { InstanceSettings } from './state';
 
 /** What RDS gives an instance that asks for nothing. A restore that asks for nothing gets these too, not the source's. */
@@ -8,6 +9,12 @@ export const DEFAULT_PORT = 5432;
 
 export const MOST_INSTANCES = 40;
 export const MOST_MANUAL_SNAPSHOTS = 100;
+/** That are under way into one Region at a time. */
+export const MOST_COPIES_FROM_ELSEWHERE = 20;
+
+/** The AWS managed key of the Region. */
+export const defaultKey = ({ partition, region, accountId }: Account): string =>
+  `arn:${partition}:kms:${region}:${accountId}:key/aws-rds`;
 
 export const defaultParameterGroup = (major: string): string => `default.postgres${major}`;
 export const defaultOptionGroup = (major: string): string => `default:postgres-${major}`;

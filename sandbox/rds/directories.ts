@@ -7,8 +7,12 @@ import type { Rds } from './rds';
 
 /** Those of backups and of archived WAL that a record, a backup or a restore under way needs. */
 function neededBackups(rds: Rds): Set<string> {
+  return new Set(rds.everywhere().flatMap(neededIn));
+}
+
+function neededIn(rds: Rds): string[] {
   const { snapshots, automatedBackups, tasks } = rds.state;
-  return new Set([
+  return [
     ...[...snapshots.values()]
       .filter(({ status }) => status !== 'failed')
       .map(({ backupDirectory }) => backupDirectory),
@@ -20,7 +24,7 @@ function neededBackups(rds: Rds): Set<string> {
       if (task.do === 'launch' && !worked) return sourcesOf(task.origin);
       return task.do === 'base-backup' ? [task.directory] : [];
     }),
-  ]);
+  ];
 }
 
 /** Removes the directory of a backup or of archived WAL unless something needs it. */

@@ -10,6 +10,7 @@ import type {
 import { NotInSandbox, type Operation } from '../core/api';
 import { scramVerifier } from '../postgres/scram';
 import { closeAutomatedBackups, endArchive } from './automated-backups';
+import { defaultKey } from './defaults';
 import { describeInstance } from './describe';
 import { instanceNotFound, invalidCombination, invalidInstanceState, invalidValue } from './errors';
 import { LONGEST_INSTANCE_IDENTIFIER, newIdentifier, required } from './identifiers';
@@ -131,7 +132,7 @@ async function create(rds: Rds, input: CreateDBInstanceMessage): Promise<Instanc
       masterUsername,
       databaseName: input.DBName,
       storageEncrypted,
-      kmsKeyId: storageEncrypted ? (input.KmsKeyId ?? defaultKey(rds)) : undefined,
+      kmsKeyId: storageEncrypted ? (input.KmsKeyId ?? defaultKey(rds.context.account)) : undefined,
       settings,
       tags,
     },
@@ -150,11 +151,6 @@ function checkEngineVersion(rds: Rds, version: string | undefined): void {
 /** The minor version that was asked for, although the server is always the one that is installed here (docs/sandbox.md). */
 function engineVersion(rds: Rds, asked: string | undefined): string {
   return asked?.includes('.') === true ? asked : rds.postgres.version;
-}
-
-function defaultKey(rds: Rds): string {
-  const { partition, region, accountId } = rds.context.account;
-  return `arn:${partition}:kms:${region}:${accountId}:key/aws-rds`;
 }
 
 function describe(rds: Rds, input: DescribeDBInstancesMessage): object {

@@ -12,6 +12,7 @@ import { takeForcedFailure } from './forced-failures';
 import { required } from './identifiers';
 import {
   isIdle,
+  newState,
   type FailedStatus,
   type InstanceRecord,
   type RdsState,
@@ -41,6 +42,8 @@ export interface Plan {
 export class Rds {
   /** The servers that run, by DbiResourceId. */
   readonly servers = new Map<string, Server>();
+  /** Those of the other Regions of the account, by Region; each has snapshots only. Backups are all in the same directory. */
+  readonly elsewhere: Map<string, Rds>;
   private readonly turns = new Map<string, Promise<void>>();
   private readonly underWay = new Set<Promise<void>>();
   private readonly retired: Address[] = [];
@@ -53,7 +56,35 @@ export class Rds {
     readonly state: RdsState,
     readonly network: NetworkRegistry,
     private readonly planOf: (rds: Rds, task: Task) => Plan,
-  ) {}
+    home?: Rds,
+  ) {
+    this.elsewhere = home?.elsewhere ?? new Map<string, Rds>();
+    this.home = home ?? this;
+  }
+
+  /** The Region of the account. */
+  readonly home: Rds;
+
+  /** That of a Region: another one begins without anything. */
+  inRegion(region: string): Rds {
+    if (region === this.home.context.account.region) return this.home;
+    const known = this.elsewhere.get(region);
+    if (known) return known;
+    return this.addRegion(region, newState(this.now()));
+  }
+
+  addRegion(region: string, state: RdsState): Rds {
+    const { context, postgres, durations, network } = this.home;
+    const account = { ...context.account, region };
+    const rds = new Rds({ ...context, account }, postgres, durations, state, network, this.planOf, this.home);
+    this.elsewhere.set(region, rds);
+    return rds;
+  }
+
+  /** Of every Region. */
+  everywhere(): Rds[] {
+    return [this.home, ...this.elsewhere.values()];
+  }
 
   now(): Date {
     return this.context.clock.now();
@@ -78,7 +109,9 @@ export class Rds {
   /** @throws DBSnapshotNotFoundFault */
   snapshot(identifier: string | undefined, member = 'DBSnapshotIdentifier'): SnapshotRecord {
     const given = required(identifier, member).toLowerCase();
-    const id = /^arn:[^:]+:rds:[^:]*:\d*:snapshot:(.+)$/.exec(given)?.[1] ?? given;
+    const [, region, named] = /^arn:[^:]+:rds:([^:]*):\d*:snapshot:(.+)$/.exec(given) ?? [];
+    const id = named ?? given;
+    if (region !== undefined && region !== this.context.account.region) throw snapshotNotFound(id);
     const snapshot = this.state.snapshots.get(id);
     if (!snapshot) throw snapshotNotFound(id);
     return snapshot;
@@ -128,7 +161,7 @@ export class Rds {
       task,
       until: new Date(this.now().getTime() + (kind === undefined ? 0 : this.durations.draw(kind))),
       worked: false,
-      failsAs: kind && takeForcedFailure(this.state.forcedFailures, kind, identifiers),
+      failsAs: kind && takeForcedFailure(this.home.state.forcedFailures, kind, identifiers),
     };
     this.state.tasks.set(record.id, record);
     plan.begun?.();
@@ -287,6 +320,8 @@ export class Rds {
         EventID: id,
       }),
     };
+    // EventBridge of another Region is not in the sandbox.
+    if (this !== this.home) return;
     this.context.api
       .call('events', 'PutEvents', { Entries: [entry] }, { arn: 'rds.amazonaws.com' })
       .catch((error: unknown) => {

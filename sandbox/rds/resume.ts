@@ -24,5 +24,5 @@ export async function resume(rds: Rds): Promise<void> {
         }
       }),
   );
-  rds.goOn();
+  for (const other of rds.everywhere()) other.goOn();
 }

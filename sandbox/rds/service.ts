@@ -1,4 +1,4 @@
-import type { Operation, Service } from '../core/api';
+import { NotInSandbox, type Operation, type RequestContext, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
 import { NetworkRegistry } from '../deploy/network-registry';
 import type { Database } from '../network/reach';
@@ -23,11 +23,16 @@ import { startUpkeep } from './upkeep';
 
 interface Kept {
   readonly state: RdsState;
+  /** Of the other Regions, by Region. */
+  readonly elsewhere: ReadonlyMap<string, RdsState>;
   /** How far the durations have been drawn from their seed. */
   readonly drawn: number;
 }
 
-/** Amazon RDS for PostgreSQL: instances are real servers, snapshots real physical backups. */
+/**
+ * Amazon RDS for PostgreSQL: instances are real servers, snapshots real physical backups. Other Regions than that of the account
+ * have snapshots only: copies.
+ */
 export class RdsService implements Service {
   readonly name = 'rds';
   readonly operations: Readonly<Record<string, Operation>>;
@@ -46,14 +51,19 @@ export class RdsService implements Service {
     addDefaultParameterGroup(rds, major);
     this.rds = rds;
     context.keep<Kept>('rds', {
-      save: () => ({ state, drawn: durations.position }),
+      save: () => ({
+        state,
+        elsewhere: new Map([...rds.elsewhere].map(([region, other]) => [region, other.state])),
+        drawn: durations.position,
+      }),
       load: (kept) => {
         Object.assign(state, kept.state);
+        for (const [region, other] of kept.elsewhere) rds.addRegion(region, other);
         durations.position = kept.drawn;
       },
       resume: () => resume(rds),
     });
-    this.operations = {
+    this.operations = byRegion(rds, {
       ...instanceOperations(rds),
       ...modifyOperations(rds),
       ...restoreOperations(rds),
@@ -63,7 +73,7 @@ export class RdsService implements Service {
       ...subnetGroupOperations(rds),
       ...tagOperations(rds),
       ...accountOperations(rds),
-    };
+    });
     this.endUpkeep = startUpkeep(rds);
   }
 
@@ -86,6 +96,34 @@ export class RdsService implements Service {
   /** Begins nothing more and waits for the work that is under way. The servers are stopped by `Postgres.stop`. */
   async stop(): Promise<void> {
     this.endUpkeep();
-    await this.rds.stop();
+    await Promise.all(this.rds.everywhere().map((rds) => rds.stop()));
   }
+}
+
+/** What is asked of another Region is done there, as far as it has to do with snapshots. */
+function byRegion(home: Rds, operations: Record<string, Operation>): Record<string, Operation> {
+  const there = (rds: Rds): Record<string, Operation> => ({
+    ...readOnly(instanceOperations(rds)),
+    ...readOnly(automatedBackupOperations(rds)),
+    ...snapshotOperations(rds),
+    ...tagOperations(rds),
+    ...accountOperations(rds),
+  });
+  const { region: homeRegion } = home.context.account;
+  return Object.fromEntries(
+    Object.entries(operations).map(([name, run]): [string, Operation] => [
+      name,
+      async (input: never, context: RequestContext) => {
+        const { region = homeRegion } = context;
+        if (region === homeRegion) return run(input, context);
+        const runThere = there(home.inRegion(region))[name];
+        if (!runThere) throw new NotInSandbox(`RDS ${name} in another Region than ${homeRegion}`);
+        return runThere(input, context);
+      },
+    ]),
+  );
+}
+
+function readOnly(operations: Record<string, Operation>): Record<string, Operation> {
+  return Object.fromEntries(Object.entries(operations).filter(([name]) => name.startsWith('Describe')));
 }

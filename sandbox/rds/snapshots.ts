@@ -9,8 +9,8 @@ import type {
   DescribeDBSnapshotsMessage,
   Tag,
 } from '@aws-sdk/client-rds';
-import type { Operation } from '../core/api';
-import { MOST_MANUAL_SNAPSHOTS } from './defaults';
+import { ApiError, type Operation } from '../core/api';
+import { defaultKey, MOST_COPIES_FROM_ELSEWHERE, MOST_MANUAL_SNAPSHOTS } from './defaults';
 import { describeSnapshot } from './describe';
 import { discardBackup } from './directories';
 import {
@@ -22,7 +22,7 @@ import {
   snapshotNotFound,
   snapshotQuotaExceeded,
 } from './errors';
-import { LONGEST_SNAPSHOT_IDENTIFIER, newIdentifier } from './identifiers';
+import { LONGEST_SNAPSHOT_IDENTIFIER, newIdentifier, required } from './identifiers';
 import { operation } from './operation';
 import { filtered, page } from './paging';
 import { planOnInstance } from './plan-on-instance';
@@ -192,23 +192,52 @@ function planCreation(
 }
 
 function copy(rds: Rds, input: CopyDBSnapshotMessage): SnapshotRecord {
-  const source = rds.snapshot(input.SourceDBSnapshotIdentifier, 'SourceDBSnapshotIdentifier');
+  const { region } = rds.context.account;
+  const given = required(input.SourceDBSnapshotIdentifier, 'SourceDBSnapshotIdentifier');
+  const sourceRegion = /^arn:[^:]+:rds:([^:]*):/.exec(given)?.[1] ?? region;
+  const source = rds.inRegion(sourceRegion).snapshot(given, 'SourceDBSnapshotIdentifier');
   const identifier = admitIdentifier(rds, input.TargetDBSnapshotIdentifier, 'TargetDBSnapshotIdentifier');
   if (source.status !== 'available') throw invalidSnapshotState(source.identifier, source.status);
-  const tags = givenTags(input.Tags);
+  if (sourceRegion !== region) admitFromElsewhere(rds, source, input);
+  const tags = givenTags(input.CopyTags === true && !input.Tags?.length ? source.tags : input.Tags);
   const snapshot: SnapshotRecord = {
     ...source,
     identifier,
     type: 'manual',
     status: 'copying',
     requestedAt: rds.now(),
-    copyOf: source.identifier,
-    kmsKeyId: input.KmsKeyId ?? source.kmsKeyId,
-    tags: input.CopyTags === true && tags.length === 0 ? [...source.tags] : tags,
+    copyOf: rds.inRegion(sourceRegion).arn(`snapshot:${source.identifier}`),
+    kmsKeyId: input.KmsKeyId === undefined ? source.kmsKeyId : keyArn(rds, input.KmsKeyId),
+    tags,
   };
   rds.state.snapshots.set(identifier, snapshot);
   rds.begin({ do: 'copy-snapshot', snapshot: identifier });
   return snapshot;
+}
+
+/** What RDS wants of a copy from another Region. */
+function admitFromElsewhere(rds: Rds, source: SnapshotRecord, { KmsKeyId }: CopyDBSnapshotMessage): void {
+  const { region } = rds.context.account;
+  if (source.kmsKeyId !== undefined && KmsKeyId === undefined)
+    throw invalidValue('Must specify new KMS key for cross region encrypted snapshot copy.');
+  if (KmsKeyId?.startsWith('arn:') && KmsKeyId.split(':')[3] !== region)
+    throw new ApiError(
+      'KMSKeyNotAccessibleFault',
+      `The target KMS key [${KmsKeyId}] does not exist, is not enabled or you do not have permissions to access it.`,
+    );
+  const underWay = [...rds.state.snapshots.values()].filter(
+    ({ status, copyOf }) => status === 'copying' && copyOf !== undefined && copyOf.split(':')[3] !== region,
+  );
+  if (underWay.length >= MOST_COPIES_FROM_ELSEWHERE)
+    throw new ApiError(
+      'SnapshotQuotaExceededFault',
+      `Cannot copy more than ${MOST_COPIES_FROM_ELSEWHERE} snapshots across regions`,
+    );
+}
+
+/** RDS shows the key itself where it was given an alias. */
+function keyArn(rds: Rds, keyId: string): string {
+  return keyId === 'alias/aws/rds' ? defaultKey(rds.context.account) : keyId;
 }
 
 function remove(rds: Rds, input: DeleteDBSnapshotMessage): DBSnapshot {
@@ -259,7 +288,15 @@ export function snapshotOperations(rds: Rds): Record<string, Operation> {
     ),
     ...operation<CopyDBSnapshotMessage>(
       'CopyDBSnapshot',
-      ['SourceDBSnapshotIdentifier', 'TargetDBSnapshotIdentifier', 'KmsKeyId', 'Tags', 'CopyTags'],
+      [
+        'SourceDBSnapshotIdentifier',
+        'TargetDBSnapshotIdentifier',
+        'KmsKeyId',
+        'Tags',
+        'CopyTags',
+        // SDKs make it of themselves; outside of GovCloud RDS ignores it.
+        'PreSignedUrl',
+      ],
       (input) => ({ DBSnapshot: describeSnapshot(rds, copy(rds, input)) }),
     ),
     ...operation<DescribeDBSnapshotsMessage>(

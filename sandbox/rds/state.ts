@@ -170,6 +170,7 @@ export interface SnapshotRecord {
   createTime?: Date | undefined;
   originalCreateTime?: Date | undefined;
   databaseTime?: Date | undefined;
+  /** ARN. */
   readonly copyOf?: string | undefined;
   readonly kmsKeyId?: string | undefined;
   /** Directory of the physical backup, below RDS's own. Copies of a snapshot share it. */

@@ -37,8 +37,8 @@ function mergeTags(present: readonly Tag[], added: readonly Tag[]): Tag[] {
 /** The record that an ARN names, to read and set its tags. */
 function taggedBy(rds: Rds, name: string | undefined): { tags: Tag[] } {
   const resource = required(name, 'ResourceName');
-  const [, kind, id] = /^arn:[^:]+:rds:[^:]*:\d*:([a-z-]+):(.+)$/.exec(resource) ?? [];
-  if (kind === undefined || id === undefined) {
+  const [, region, kind, id] = /^arn:[^:]+:rds:([^:]*):\d*:([a-z-]+):(.+)$/.exec(resource) ?? [];
+  if (kind === undefined || id === undefined || region !== rds.context.account.region) {
     throw invalidValue(`Invalid resource name: ${resource}`);
   }
   const { state } = rds;

@@ -20,9 +20,10 @@ const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
   cbor: cborProtocol,
 };
 
-/** The parts of a signature's credential: the access key and the service that it was made for. */
+/** The parts of a signature's credential: the access key, and the Region and the service that it was made for. */
 export interface Credential {
   readonly accessKeyId: string;
+  readonly region?: string;
   readonly service: string;
 }
 
@@ -36,7 +37,9 @@ export function credentialOf(request: WireRequest): Credential | undefined {
   const parts = text?.split('/');
   const accessKeyId = parts?.[0];
   const service = parts?.at(-2);
-  return accessKeyId !== undefined && service !== undefined ? { accessKeyId, service } : undefined;
+  if (accessKeyId === undefined || service === undefined) return undefined;
+  const region = parts?.length === 5 ? parts[2] : undefined;
+  return { accessKeyId, service, ...(region !== undefined && region !== '' && { region }) };
 }
 
 /**

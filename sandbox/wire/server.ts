@@ -158,7 +158,13 @@ async function call(request: WireRequest, { api, callers, log }: ServerOptions):
     operation = operationModel.name;
     const input = protocol.readInput(request, operationModel, model);
     const output = await api.handle({
-      context: { service: model.service, operation, caller, requestId },
+      context: {
+        service: model.service,
+        operation,
+        caller,
+        requestId,
+        ...(credential?.region !== undefined && { region: credential.region }),
+      },
       input,
     });
     return logged(protocol.writeOutput(output, operationModel, model, requestId));

@@ -7,6 +7,7 @@ const base = {
   actor: null,
   sizeGiB: null,
   expiresAt: null,
+  copies: [],
 };
 const result: RestorePoints = {
   environment: 'production',
@@ -36,6 +37,7 @@ const result: RestorePoints = {
       sizeGiB: 100,
       expiresAt: '2027-02-16T07:30:00.123Z',
       why: 'until 2027-02-16T07:30:00.123Z',
+      copies: [{ region: 'eu-west-1', status: 'available', expiresAt: '2026-12-18T07:30:00.123Z' }],
     },
   ],
 };
@@ -52,7 +54,8 @@ TIME (UTC)           AGE    KIND           STATUS     MIGRATION
 2026-11-18 07:30:00  3 d    pre-migration  creating
     production-database-pre-migration-build-4711-0123456789
     migrations: 20261118072000_drop_details, 20261118072500_add_index, 20261118072900_rename_column
-    by ada, commit 3f786850e3, 100 GiB, kept: until 2027-02-16T07:30:00.123Z`,
+    by ada, commit 3f786850e3, 100 GiB, kept: until 2027-02-16T07:30:00.123Z
+    copy in eu-west-1: available, until 2026-12-18 07:30:00`,
   );
 });
 
@@ -69,6 +72,7 @@ test('at 60 columns the details are broken between words, the id is whole', () =
     '      20261118072500_add_index, 20261118072900_rename_column',
     '    by ada, commit 3f786850e3, 100 GiB, kept: until',
     '      2027-02-16T07:30:00.123Z',
+    '    copy in eu-west-1: available, until 2026-12-18 07:30:00',
   ]);
   expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
 });

@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { InvokeCommand } from '@aws-sdk/client-lambda';
 import {
   AddTagsToResourceCommand,
+  DeleteDBSnapshotCommand,
   DescribeDBInstancesCommand,
   paginateDescribeDBInstances,
   paginateDescribeDBSnapshots,
@@ -48,7 +50,8 @@ class Operator {
       // Inside the sandbox's own directory, which goes however this process ends.
       const directory = join(sandbox.context.directory, 'operator');
       const assembly = join(directory, 'assembly');
-      await synthesise(assembly, ['production']);
+      // With copies in another Region, so that they can be brought back.
+      await synthesise(assembly, ['production'], 'sandbox/app-with-copies.ts');
       await sandbox.deploy(assembly, ['Production-Database', 'Production-Rollback']);
       const bin = join(directory, 'bin');
       const aws = await AwsCommand.install(bin, sandbox);
@@ -254,6 +257,26 @@ describe('an operator who follows it', () => {
     expect(await operator.does('Adopt the new instance')).toContain(
       'Nothing to adopt: the live instance is the one that lib/environments.ts names. The template equals it.',
     );
+  });
+
+  test('brings its copy back from another Region when it is gone', async () => {
+    const { rds, lambda } = operator.sandbox.clients();
+    const [COPY = ''] = Object.keys(await operator.snapshots());
+    await until(async () => {
+      const { Payload } = await lambda.send(
+        new InvokeCommand({ FunctionName: 'production-copy-snapshots', Payload: '{}' }),
+      );
+      return Buffer.from(Payload ?? [])
+        .toString()
+        .includes('"available":1');
+    });
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: COPY }));
+    await until(async () => Object.keys(await operator.snapshots()).length === 0);
+    await operator.sets('COPY', COPY);
+    await operator.does('When the snapshots are gone');
+    expect(await operator.snapshots()).toMatchObject({
+      [COPY]: { 'deployment-id': 'build-4711', role: 'pre-migration' },
+    });
   });
 
   test('gets a plan, and nothing is made', async () => {
@@ -478,6 +501,10 @@ describe('an operator who follows it', () => {
     ).toEqual([]);
   });
 });
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 300));
+}
 
 /** Holds back the answer of the next call of an operation, which has had its effect by then. */
 function holdAnswer(api: Api, operation: string): { readonly reached: Promise<void>; release(): void } {

@@ -144,6 +144,7 @@ const WAYS: Record<string, readonly string[]> = {
   'point-in-time': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'before-migration': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'live-gone': [...FORWARD, ...CUTOVER, ...END],
+  'copy-elsewhere': [...FORWARD, ...CUTOVER, ...END],
   'failed-verification': [...VERIFY, 'WasItTakenBack?', 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,

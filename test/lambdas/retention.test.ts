@@ -18,6 +18,7 @@ const catalogue = fc.array(snapshot, { maxLength: 60 }).map((list) =>
     id: `s-${index}`,
     role,
     takenAt: new Date(NOW.getTime() - age),
+    madeAt: new Date(NOW.getTime() - age),
     expiresAt: lifetime === undefined ? undefined : new Date(NOW.getTime() - age + lifetime),
     isAvailable,
     keptFor,

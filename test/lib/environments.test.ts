@@ -23,6 +23,15 @@ const EXISTING = {
   databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:url-AbCdEf',
 };
 
+const COPIES = {
+  region: 'eu-west-1',
+  preMigrationDays: 30,
+  dailyDays: 3,
+  weeklyDays: 30,
+  keepNewest: 1,
+  newestAtMostHours: 48,
+};
+
 function withDatabase(change: Partial<DatabaseSettings>): EnvironmentSettings {
   const { database } = production;
   if ('existing' in database) throw new Error('The table makes the database of production.');
@@ -60,6 +69,25 @@ test.each<[string, EnvironmentSettings, string[]]>([
     withDatabase({ instanceIdentifier: 'production_database' }),
     ['database.instanceIdentifier is "production_database"', 'as RDS shows it'],
   ],
+  [
+    'copies in the Region of nowhere',
+    { ...production, copies: { ...COPIES, region: 'Ireland' } },
+    ['copies.region is "Ireland"', 'eu-west-1'],
+  ],
+  [
+    'copies under a key of another Region',
+    {
+      ...production,
+      copies: { ...COPIES, kmsKeyId: 'arn:aws:kms:eu-central-1:123456789012:key/1' },
+    },
+    ['copies.kmsKeyId', 'eu-west-1'],
+  ],
+  [
+    'copies kept for no day',
+    { ...production, copies: { ...COPIES, preMigrationDays: 0 } },
+    ['copies.preMigrationDays is 0'],
+  ],
+  ['copies without snapshots', { ...ENVIRONMENTS.development, copies: COPIES }, ['copies is', 'write null']],
   [
     'a mail address that is none',
     { ...production, notify: ['nobody'] },

@@ -274,6 +274,54 @@ describe('drills', () => {
   });
 });
 
+describe('copies in another Region', () => {
+  const copies = {
+    region: 'eu-west-1',
+    preMigrationDays: 30,
+    dailyDays: 3,
+    weeklyDays: 30,
+    keepNewest: 1,
+    newestAtMostHours: 48,
+  };
+  const made = templateOf(synthesise([{ ...ENVIRONMENTS.staging, copies }]), 'Staging-Rollback');
+  const namesIn = (template: Template, type: string, name: string) =>
+    resourcesOf(template, type).map(({ Properties }) => String(Properties[name]));
+
+  test('are made every hour, where the table says so', () => {
+    const schedule = resourcesOf(made, 'AWS::Scheduler::Schedule').find(
+      ({ Properties }) => Properties['Name'] === 'staging-copy-snapshots',
+    );
+    expect(schedule?.Properties).toMatchObject({
+      ScheduleExpression: 'cron(45 * * * ? *)',
+      Target: { Input: '{"failOnWarning":true}' },
+    });
+    const rules = resourcesOf(made, 'AWS::Lambda::Function').flatMap(({ Properties }) => {
+      const { Variables } = z
+        .object({ Variables: z.record(z.string(), z.unknown()) })
+        .parse(Properties['Environment']);
+      const { COPY_RULES: rule } = Variables;
+      return rule === undefined
+        ? []
+        : [[Properties['FunctionName'], JSON.parse(z.string().parse(rule)) as unknown]];
+    });
+    expect(rules.map(([name]) => name).sort()).toEqual([
+      'staging-bring-back-copy',
+      'staging-copy-snapshots',
+      'staging-reap-snapshots',
+      'staging-restore-points',
+    ]);
+    for (const [, rule] of rules) expect(rule).toEqual({ ...copies, kmsKeyId: 'alias/aws/rds' });
+  });
+
+  test('leave no trace where the table has none', () => {
+    const without = stack('Staging-Rollback');
+    const of = (type: string, name: string) => namesIn(without, type, name);
+    expect(of('AWS::Lambda::Function', 'FunctionName').filter((name) => name.includes('cop'))).toEqual([]);
+    expect(of('AWS::Scheduler::Schedule', 'Name').filter((name) => name.includes('cop'))).toEqual([]);
+    expect(JSON.stringify(without)).not.toMatch(/CopyDBSnapshot|COPY_RULES|DescribeCopies|eu-west-1/);
+  });
+});
+
 describe('functions', () => {
   const functions = (template: Template) => resourcesOf(template, 'AWS::Lambda::Function');
 

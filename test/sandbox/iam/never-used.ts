@@ -10,6 +10,15 @@ export const NEVER_USED: readonly Explanation[] = [
       'a filter, is checked against. The sandbox takes the snapshots.',
   },
   {
+    sid: 'DescribeCopies',
+    resourceKind: 'db',
+    reason: 'The same in the Region of the copies.',
+  },
+  {
+    sid: 'DeleteCopies',
+    reason: 'Only when a copy is past its time, or failed: test/lambdas/steps/copies.test.ts.',
+  },
+  {
     sid: 'ReadBackupWindow',
     resourceKind: 'db',
     reason:

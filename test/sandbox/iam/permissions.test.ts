@@ -1,6 +1,10 @@
-import { CreateDBInstanceCommand, CreateDBSnapshotCommand } from '@aws-sdk/client-rds';
+import { CopyDBSnapshotCommand, CreateDBInstanceCommand, CreateDBSnapshotCommand } from '@aws-sdk/client-rds';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import type { FunctionName as StepName, RestorePointFunctionName } from '../../../lambdas/contract';
+import type {
+  CopyFunctionName,
+  FunctionName as StepName,
+  RestorePointFunctionName,
+} from '../../../lambdas/contract';
 import { ApiError, type ServiceName } from '../../../sandbox/core/api';
 import { RealClock } from '../../../sandbox/core/clock';
 import { deployedTo } from '../../../sandbox/deploy/deploy';
@@ -8,14 +12,17 @@ import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { productionPermissions, roleWith } from './roles';
 
-type FunctionName = StepName | RestorePointFunctionName;
+type FunctionName = StepName | RestorePointFunctionName | CopyFunctionName;
 
 // GIVEN a sandbox with a live, a recovery and a retired instance, and the permissions of the functions as they are synthesised
 let sandbox: Sandbox;
 let permissions: ReturnType<typeof productionPermissions>;
 let secretArns: { databaseUrl: string; master: string };
 
-const arn = (resource: string): string => `arn:aws:rds:eu-central-1:123456789012:${resource}`;
+const arn = (resource: string, region = 'eu-central-1'): string =>
+  `arn:aws:rds:${region}:123456789012:${resource}`;
+/** The Region of the copies. */
+const THERE = 'eu-west-1';
 const marks = (role: string): { Key: string; Value: string }[] => [
   { Key: 'migration-rollback:role', Value: role },
   { Key: 'migration-rollback:environment', Value: 'production' },
@@ -56,6 +63,16 @@ beforeAll(async () => {
     await untilMade(() =>
       rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'live', DBSnapshotIdentifier: id, Tags })),
     );
+  const elsewhere = sandbox.clients(undefined, THERE).rds;
+  await untilMade(() =>
+    elsewhere.send(
+      new CopyDBSnapshotCommand({
+        SourceDBSnapshotIdentifier: arn('snapshot:expired'),
+        TargetDBSnapshotIdentifier: 'expired-copy',
+        CopyTags: true,
+      }),
+    ),
+  );
   const [url, master] = await Promise.all(
     ['production/database-url', 'master'].map((Name) =>
       secrets.send(new CreateSecretCommand({ Name, SecretString: '{}' })),
@@ -96,6 +113,7 @@ async function attempt(call: Call, without?: string): Promise<void> {
       context: {
         service: call.service,
         operation: call.operation,
+        ...(call.region !== undefined && { region: call.region }),
         caller: { arn: role.arn, functionName: `production-${call.function}` },
         requestId: 'test',
       },
@@ -109,6 +127,8 @@ interface Call {
   readonly function: FunctionName;
   readonly service: ServiceName;
   readonly operation: string;
+  /** @default that of the account */
+  readonly region?: string;
   /** Asked for when it is needed: secrets get their ARNs only then. */
   readonly input: () => object;
 }
@@ -190,6 +210,8 @@ const CASES: readonly Case[] = [
       'scheduled-snapshot',
       'reap-snapshots',
       'restore-points',
+      'copy-snapshots',
+      'bring-back-copy',
       'plan',
       'start-restore',
       'take-safety-snapshot',
@@ -198,6 +220,55 @@ const CASES: readonly Case[] = [
       'retire',
     ] as const
   ).map(describeSnapshot),
+  ...(['copy-snapshots', 'bring-back-copy', 'reap-snapshots', 'restore-points'] as const).map(
+    (name): Case => ({
+      ...rdsCall(
+        name,
+        'DescribeDBSnapshots',
+        {},
+        { DescribeCopies: { action: 'rds:DescribeDBSnapshots', resource: arn('snapshot:*', THERE) } },
+      ),
+      region: THERE,
+    }),
+  ),
+  ...(['copy-snapshots', 'reap-snapshots'] as const).map((name): Case => ({
+    ...rdsCall(
+      name,
+      'DeleteDBSnapshot',
+      { DBSnapshotIdentifier: 'expired-copy' },
+      { DeleteCopies: { action: 'rds:DeleteDBSnapshot', resource: arn('snapshot:expired-copy', THERE) } },
+    ),
+    region: THERE,
+  })),
+  {
+    ...rdsCall(
+      'copy-snapshots',
+      'CopyDBSnapshot',
+      {
+        SourceDBSnapshotIdentifier: arn('snapshot:expired'),
+        TargetDBSnapshotIdentifier: 'expired',
+        Tags: marks('scheduled'),
+      },
+      {
+        ReadSnapshot: { action: 'rds:CopyDBSnapshot', resource: arn('snapshot:expired') },
+        MakeCopy: { action: 'rds:CopyDBSnapshot', resource: arn('snapshot:expired', THERE) },
+      },
+    ),
+    region: THERE,
+  },
+  rdsCall(
+    'bring-back-copy',
+    'CopyDBSnapshot',
+    {
+      SourceDBSnapshotIdentifier: arn('snapshot:gone', THERE),
+      TargetDBSnapshotIdentifier: 'gone',
+      Tags: marks('pre-migration'),
+    },
+    {
+      ReadCopy: { action: 'rds:CopyDBSnapshot', resource: arn('snapshot:gone', THERE) },
+      MakeSnapshot: { action: 'rds:CopyDBSnapshot', resource: arn('snapshot:gone') },
+    },
+  ),
   ...(
     [
       'pre-migration-snapshot',
@@ -379,7 +450,7 @@ const CASES: readonly Case[] = [
       },
     },
   ),
-  ...(['scheduled-snapshot', 'reap-snapshots'] as const).map((name): Case => ({
+  ...(['scheduled-snapshot', 'reap-snapshots', 'copy-snapshots'] as const).map((name): Case => ({
     function: name,
     service: 'sqs',
     operation: 'SendMessage',
@@ -735,6 +806,17 @@ const NEVER: readonly (readonly [FunctionName, string, object])[] = [
     'CreateDBSnapshot',
     { DBInstanceIdentifier: 'live', DBSnapshotIdentifier: 'live-pre-migration-1' },
   ],
+  [
+    'bring-back-copy',
+    'CopyDBSnapshot',
+    {
+      SourceDBSnapshotIdentifier: arn('snapshot:gone', THERE),
+      TargetDBSnapshotIdentifier: 'gone',
+      Tags: marks('safety'),
+    },
+  ],
+  ['bring-back-copy', 'DeleteDBSnapshot', { DBSnapshotIdentifier: 'expired' }],
+  ['copy-snapshots', 'DeleteDBSnapshot', { DBSnapshotIdentifier: 'expired' }],
   ...['without-expiry', 'on-hold', 'by-hand'].map(
     (id) => ['reap-snapshots', 'DeleteDBSnapshot', { DBSnapshotIdentifier: id }] as const,
   ),

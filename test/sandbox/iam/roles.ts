@@ -1,5 +1,6 @@
 import { App, Stack } from 'aws-cdk-lib';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { copyPermissions } from '../../../lib/copy-permissions';
 import { functionPermissions } from '../../../lib/permissions';
 import { restorePointPermissions } from '../../../lib/restore-point-permissions';
 import { z } from 'zod';
@@ -23,8 +24,13 @@ export function productionPermissions(secrets: {
     masterSecret: Secret.fromSecretCompleteArn(stack, 'Master', secrets.master),
     machineName: 'production-recovery',
     consumers: [{ cluster: 'shop', service: 'web' }],
+    copyRegion: 'eu-west-1',
   } as const;
-  const permissions = { ...functionPermissions(stack, scope), ...restorePointPermissions(stack, scope) };
+  const permissions = {
+    ...functionPermissions(stack, scope),
+    ...restorePointPermissions(stack, scope),
+    ...copyPermissions(stack, scope),
+  };
   const resolved = ([name, list]: [string, readonly Permission[]]): [string, Permission[]] => [
     name,
     list.map((permission) => ({

@@ -1,0 +1,21 @@
+import { rdsClient } from './clients';
+import { CopySnapshotsEvent, readCopyRules } from './contract';
+import { defineHandler } from './handler';
+import { required } from './secrets';
+import { copySnapshots } from './steps/copy-snapshots';
+
+export const handler = defineHandler({
+  name: 'copy-snapshots',
+  event: CopySnapshotsEvent,
+  step: copySnapshots,
+  deps: (settings) => {
+    const rules = readCopyRules(required(settings.COPY_RULES, 'COPY_RULES'));
+    return {
+      rds: rdsClient(),
+      elsewhere: rdsClient(rules.region),
+      environment: settings.ENVIRONMENT,
+      rules,
+      now: () => new Date(),
+    };
+  },
+});

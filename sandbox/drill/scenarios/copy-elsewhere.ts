@@ -1,0 +1,120 @@
+import {
+  DeleteDBInstanceCommand,
+  DeleteDBSnapshotCommand,
+  ModifyDBInstanceCommand,
+  type DBInstance,
+} from '@aws-sdk/client-rds';
+import { z } from 'zod';
+import { OPERATOR, type Scenario } from '../scenario';
+import { check, recovered } from '../scenario-checks';
+import type { Stage } from '../stage';
+
+const Copied = z.object({ available: z.number(), underWay: z.array(z.string()), region: z.string() });
+const Back = z.object({ status: z.enum(['copying', 'available']), snapshotId: z.string() });
+const Listed = z.object({
+  points: z.array(
+    z.object({ id: z.string(), copies: z.array(z.object({ region: z.string(), status: z.string() })) }),
+  ),
+});
+
+export const copyElsewhere: Scenario = {
+  name: 'copy-elsewhere',
+  shows:
+    'after a bad migration somebody deletes the live instance, its automated backups and every snapshot; a copy in another Region is brought back, and the recovery goes back to it',
+  badMigration: 'dropped-table',
+  cdkApp: 'sandbox/app-with-copies.ts',
+  async play(stage) {
+    const before = await stage.digest();
+    await stage.deployBadMigration(copyElsewhere.badMigration);
+    const liveBefore = await stage.live();
+    const { timeline } = stage;
+    await timeline.step('Copy the snapshot to another Region', async () => {
+      let copied = Copied.parse(await stage.invoke('copy-snapshots', {}));
+      while (copied.available === 0 || copied.underWay.length > 0) {
+        await stage.sandbox.context.clock.sleep(60_000);
+        copied = Copied.parse(await stage.invoke('copy-snapshots', {}));
+      }
+    });
+    const { points } = Listed.parse(await stage.invoke('restore-points', { kind: 'pre-migration' }));
+    await stage.invoke('reap-snapshots', { dryRun: true });
+    await timeline.step('Somebody deletes everything in the Region of the database', () =>
+      deleteEverything(stage, liveBefore.instance),
+    );
+    const left = await stage.snapshots();
+    timeline.heading('A person brings the copy back');
+    const snapshotId = await timeline.step(
+      'Bring the newest copy back',
+      async () => {
+        let back = Back.parse(await stage.invoke('bring-back-copy', {}));
+        while (back.status !== 'available') {
+          await stage.sandbox.context.clock.sleep(60_000);
+          back = Back.parse(await stage.invoke('bring-back-copy', { snapshotId: back.snapshotId }));
+        }
+        return back.snapshotId;
+      },
+      (id) => id,
+    );
+    timeline.heading('The recovery machine goes back to it');
+    const run = await stage.recover({
+      mode: 'recover',
+      restore: { to: 'latest-pre-migration-snapshot' },
+      ...OPERATOR,
+    });
+    const listed = points.map(({ id, copies }) => ({ id, copies }));
+    return {
+      before,
+      liveBefore,
+      run,
+      checks: [
+        check(
+          'The catalogue says where the copy is',
+          listed.some(
+            ({ id, copies }) =>
+              id === snapshotId &&
+              copies.some(({ region, status }) => region === 'eu-west-1' && status === 'available'),
+          ),
+          JSON.stringify(listed),
+        ),
+        check(
+          'No snapshot was left in the Region of the database',
+          left.length === 0,
+          left.map(({ DBSnapshotIdentifier }) => DBSnapshotIdentifier).join(', ') || 'none',
+        ),
+      ],
+    };
+  },
+  async check(stage, outcome) {
+    return [
+      ...(outcome.checks ?? []),
+      ...(await recovered(stage, outcome, copyElsewhere.badMigration)).filter(
+        // Nothing was left that one could be taken of.
+        ({ name }) => !/^A (final|safety) snapshot of it/.test(name),
+      ),
+    ];
+  },
+};
+
+async function deleteEverything(stage: Stage, live: DBInstance): Promise<void> {
+  const { rds } = stage.sandbox.clients();
+  const { clock } = stage.sandbox.context;
+  const id = live.DBInstanceIdentifier ?? '';
+  await rds.send(
+    new ModifyDBInstanceCommand({
+      DBInstanceIdentifier: id,
+      DeletionProtection: false,
+      ApplyImmediately: true,
+    }),
+  );
+  while ((await stage.instance(id))?.DeletionProtection !== false) await clock.sleep(10_000);
+  await rds.send(
+    new DeleteDBInstanceCommand({
+      DBInstanceIdentifier: id,
+      SkipFinalSnapshot: true,
+      DeleteAutomatedBackups: true,
+    }),
+  );
+  for (const { DBSnapshotIdentifier } of await stage.snapshots())
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier }));
+  while ((await stage.instance(id)) !== undefined || (await stage.snapshots()).length > 0)
+    await clock.sleep(10_000);
+}
