@@ -87,7 +87,11 @@ test.each<[string, EnvironmentSettings, string[]]>([
     { ...production, copies: { ...COPIES, preMigrationDays: 0 } },
     ['copies.preMigrationDays is 0'],
   ],
-  ['copies without snapshots', { ...ENVIRONMENTS.development, copies: COPIES }, ['copies is', 'write null']],
+  [
+    'copies without snapshots',
+    { ...production, recovery: null, scheduledSnapshots: null, drills: null, copies: COPIES },
+    ['copies is', 'write null'],
+  ],
   [
     'a mail address that is none',
     { ...production, notify: ['nobody'] },

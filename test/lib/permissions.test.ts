@@ -85,7 +85,17 @@ test('every statement about secrets names the secret', () => {
 // Three environments through every rule: seconds alone, more on a busy machine.
 test('cdk-nag has no finding that is not acknowledged', () => {
   withApp((app) => {
-    for (const settings of Object.values(ENVIRONMENTS)) addEnvironment(app, settings);
+    const { production, staging, development } = ENVIRONMENTS;
+    // Copies are off in the table.
+    const copies = {
+      region: 'eu-west-1',
+      preMigrationDays: 7,
+      dailyDays: 3,
+      weeklyDays: 7,
+      keepNewest: 1,
+      newestAtMostHours: 48,
+    };
+    for (const settings of [production, { ...staging, copies }, development]) addEnvironment(app, settings);
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
     expect(() => app.synth()).not.toThrow();
   });
