@@ -2,8 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import type { SnsPublish } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EnvironmentName } from '../../lambdas/contract';
-import { IS_UNDO, LIVE, RECOVERY_INSTANCE, jsonata } from './expressions';
+import { IS_UNDO, LIVE, RECOVERY_INSTANCE, RESTORED_AS_OF, inWords, jsonata, since } from './expressions';
 import type { MachineStates } from './states';
 
 /** The restored instance is there, unused and paid for, and what it does not hold grows. */
@@ -16,23 +15,20 @@ export class RecoveryApprovals {
   constructor(
     private readonly scope: Construct,
     private readonly states: MachineStates,
-    private readonly environment: EnvironmentName,
   ) {}
 
   /** Before anybody is locked out of the old database. */
   askForCutover(onError: sfn.IChainable): SnsPublish {
-    const restoredAsOf =
-      '($recovery.restorePoint.kind = "snapshot" ? $recovery.restorePoint.databaseTime : $recovery.restorePoint.time)';
     return this.states.ask(
       {
         name: 'AskForCutover',
         about: 'cutover',
         subject: 'APPROVE THE CUTOVER?',
-        text:
-          `${RECOVERY_INSTANCE} & (${IS_UNDO} ? ", which recovery " & $recovery.undoes.recoveryId & " retired, is ready" : " is restored and verified") & ". May it take the place of " & ${LIVE} & "? Yes: everybody is locked out of " & ${LIVE} & ` +
-          `", DATABASE_URL is moved, the application has to be restarted. What was written since " & ${restoredAsOf} & " (" & ` +
-          `$string($round(($millis() - $toMillis(${restoredAsOf})) / 60000)) & " minutes by now) is not in the database that it moves to. ` +
-          `No: both are kept, and the application stays where it is."`,
+        is: `${RECOVERY_INSTANCE} & (${IS_UNDO} ? " can be taken back" : " is restored and verified") & ". May it serve?"`,
+        yes:
+          `"everybody is locked out of " & ${LIVE} & ", DATABASE_URL moves, the application has to be restarted. ` +
+          `What was written since " & ${inWords(RESTORED_AS_OF)} & " (" & ${since(RESTORED_AS_OF)} & " by now) is not in that one."`,
+        no: '"both are kept, the application stays where it is."',
         waitsFor: CUTOVER_WAITS_FOR,
       },
       onError,
@@ -51,10 +47,9 @@ export class RecoveryApprovals {
         name: 'AskForRetirement',
         about: 'retirement',
         subject: 'DELETE THE OLD DATABASE?',
-        text:
-          `"the cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", and nobody is connected to the old instance " & ${LIVE} & ` +
-          `". May that be deleted? Yes: it goes with the final snapshot " & $recovery.finalSnapshotId & "; its automated backups are kept. ` +
-          `No: it is kept, and can be gone back to at once. Until the answer no other recovery of ${this.environment} can begin; deployments can."`,
+        is: `${RECOVERY_INSTANCE} & " serves, nobody uses the old one. May that go?"`,
+        yes: `${LIVE} & " is deleted, with final snapshot " & $recovery.finalSnapshotId & "; its automated backups are kept."`,
+        no: '"it is kept, and can be gone back to at once. Until the answer no other recovery can begin; deployments can."',
         waitsFor: RETIREMENT_WAITS_FOR,
       },
       onError,

@@ -10,18 +10,49 @@ export const LIVE = '$recovery.live.instanceId';
 export const RECOVERY_INSTANCE = '$recovery.recoveryInstanceId';
 export const FIRST_ERROR =
   '$firstError.state & " failed with " & $firstError.error & ": " & $firstError.message';
+/** What the new database holds: everything up to this moment, ISO 8601. */
+export const RESTORED_AS_OF =
+  '($recovery.restorePoint.kind = "snapshot" ? $recovery.restorePoint.databaseTime : $recovery.restorePoint.time)';
 
 const MODE = '$states.context.Execution.Input.mode';
 /** Whether the execution was started for a drill, also where Plan could not tell. */
 export const IS_DRILL = `${MODE} = "drill"`;
 
-/** What messages call the execution: by what it was started for, also where Plan could not tell. */
-export const KIND = `(${IS_DRILL} ? "Drill" : ${MODE} = "undo" ? "Undo" : "Recovery")`;
-
 /** Whether Plan found a recovery to undo. */
 export const IS_UNDO = '$exists($recovery.undoes)';
 
-export const IT_IS_OVER = 'This recovery is over: start a new one, a redrive would only end like this again.';
+/** How messages begin: with what the execution was started for where it is no recovery, also where Plan could not tell. */
+export const KIND = `(${IS_DRILL} ? "drill: " : ${MODE} = "undo" ? "undo: ")`;
+
+export const IT_IS_OVER = 'This recovery is over: start a new one.';
+
+/** At most `length` characters of a text, on one line. Plain dots: an ellipsis would halve what a text message holds. */
+export const cut = (text: string, length: number): string =>
+  `($text := $replace(${text}, /\\s+/, " "); $length($text) > ${length} ? $substring($text, 0, ${length - 3}) & "..." : $text)`;
+
+/** Of an error's message the fact and the hint, each short. */
+export const shortError = (message: string): string =>
+  `${cut(`$substringBefore(${message}, " Hint: ")`, 85)} & ` +
+  `($contains(${message}, " Hint: ") ? "\\nHint: " & ${cut(`$substringAfter(${message}, " Hint: ")`, 75)})`;
+
+/** A time in words, of an ISO 8601 text. */
+export const inWords = (time: string): string =>
+  `$fromMillis($toMillis(${time}), "[Y0001]-[M01]-[D01] [H01]:[m01]") & " UTC"`;
+
+/** How long ago that is, for instance "7 min". */
+export const since = (time: string): string => minutesInWords(`($millis() - $toMillis(${time})) / 60000`);
+
+export const minutesInWords = (minutes: string): string =>
+  `($minutes := ${minutes}; $minutes < 120 ? $round($minutes) & " min" : $round($minutes / 60) & " h")`;
+
+/** The first few of a list of names. */
+export const someOf = (names: string): string =>
+  `($names := ${names}; $join($names[[0..2]], ", ") & ($count($names) > 3 ? " and " & $string($count($names) - 3) & " more"))`;
+
+/** Where the console shows the execution. */
+export const CONSOLE =
+  '($region := $split($states.context.Execution.Id, ":")[3]; "https://" & $region & ' +
+  '".console.aws.amazon.com/states/home?region=" & $region & "#/v2/executions/details/" & $states.context.Execution.Id)';
 
 /** Marks a JSONata expression. */
 export const jsonata = (expression: string): string => `{% ${expression} %}`;

@@ -3,7 +3,6 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { EnvironmentName } from '../../lambdas/contract';
 import {
-  FIRST_ERROR,
   IS_DRILL,
   IS_UNDO,
   IT_IS_OVER,
@@ -11,6 +10,7 @@ import {
   RECOVERY_INSTANCE,
   RESULT,
   UNDO_ERROR,
+  cut,
   jsonata,
 } from './expressions';
 import type { MachineStates, RedrivableEnd } from './states';
@@ -33,8 +33,11 @@ export class RecoveryFailures {
     return this.states.tellAndStop(
       'NotifyPlanFailed',
       'PlanFailed',
-      'no recovery was started',
-      `${FIRST_ERROR} & "\\nNothing was made and nothing was changed."`,
+      {
+        subject: '"no recovery was started"',
+        is: '"no recovery was started. Nothing was made and nothing was changed."',
+        then: '"Start again once that is mended."',
+      },
       'Plan',
     );
   }
@@ -44,32 +47,36 @@ export class RecoveryFailures {
     return this.states.tellAndStop(
       'NotifyCutoverNotApproved',
       'CutoverNotApproved',
-      'not cut over, DATABASE_URL is unchanged',
-      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ", and nobody is locked out of it. " & (${IS_UNDO} ? "The instance " & ` +
-        `${RECOVERY_INSTANCE} & ", which was to be taken back, is kept, fenced." : "The recovery instance " & ` +
-        `${RECOVERY_INSTANCE} & " is kept, too, and costs as much. If nobody wants it, delete it, as docs/runbook.md says.")`,
+      {
+        subject: '"not approved, nothing changed"',
+        is: `"the cutover was not approved. DATABASE_URL still names " & ${LIVE} & "."`,
+        then:
+          `"Nobody is locked out. " & ${RECOVERY_INSTANCE} & (${IS_UNDO} ? " is kept, fenced: redrive to be asked again." : " is kept, too, and costs as much: ` +
+          `redrive to be asked again, or delete it, as the runbook says.")`,
+      },
       'AskForCutover',
     );
   }
 
   /** Before the swap: the recovery instance goes, the application never saw it. */
   discard(): sfn.TaskStateBase {
-    const failed = this.states.tellAndFail(
-      'NotifyFailed',
-      'RecoveryFailed',
-      'recovery failed, DATABASE_URL is unchanged',
-      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". The recovery instance " & ${RECOVERY_INSTANCE} & ` +
-        // It may never have been made: another recovery was faster.
-        `" does not exist. " & (${IS_DRILL} ? "This was a drill: nothing is broken, but a recovery would fail like this. ` +
-        `Mend it and start another drill." : "${IT_IS_OVER}")`,
-    );
+    const failed = this.states.tellAndFail('NotifyFailed', 'RecoveryFailed', {
+      subject: '"recovery failed, nothing changed"',
+      is: `"recovery failed, and was undone. DATABASE_URL still names " & ${LIVE} & "."`,
+      then:
+        `"What was made is gone again. " & (${IS_DRILL} ? "Nothing is broken, but a recovery would fail like this: ` +
+        `mend it, start another drill." : "${IT_IS_OVER}")`,
+    });
     const discard = this.states.step({ name: 'Discard', event: { recovery: jsonata('$recovery') } });
     const discardFailed = this.states.tellAndStop(
       'NotifyDiscardFailed',
       'DiscardFailed',
-      'recovery failed, DATABASE_URL is unchanged, an instance is left',
-      `${FIRST_ERROR} & "\\nDATABASE_URL was not changed: it names " & ${LIVE} & ". The recovery instance " & ${RECOVERY_INSTANCE} & ` +
-        `" could not be deleted and may still be there (" & $undoError & "): delete it by hand, or redrive."`,
+      {
+        subject: '"recovery failed, an instance is left"',
+        is: `"recovery failed. DATABASE_URL still names " & ${LIVE} & "."`,
+        then: `${RECOVERY_INSTANCE} & " may still be there: redrive, or delete it by hand."`,
+        more: '"Deleting it failed with " & $undoError',
+      },
       'Discard',
     );
     discard.addCatch(discardFailed.tell, { assign: UNDO_ERROR });
@@ -80,21 +87,24 @@ export class RecoveryFailures {
 
   /** Of an undo: the instance that was taken back is retired again, and never deleted. */
   giveBack(): sfn.TaskStateBase {
-    const failed = this.states.tellAndFail(
-      'NotifyNotUndone',
-      'NotUndone',
-      'the recovery was not undone',
-      `${FIRST_ERROR} & "\\nDATABASE_URL names " & ${LIVE} & ", as before. The instance " & ${RECOVERY_INSTANCE} & " is retired again, and kept." & ` +
-        `($wasSwapped ? " DATABASE_URL named it for a while: restart what read it meanwhile, and look in it for writes." : "") & ` +
-        `($lift.stillOpen != null ? " It could not be fenced again: " & $lift.stillOpen : "") & " ${IT_IS_OVER}"`,
-    );
+    const failed = this.states.tellAndFail('NotifyNotUndone', 'NotUndone', {
+      subject: '"the recovery was not undone"',
+      is: `"not undone. DATABASE_URL names " & ${LIVE} & ", as before."`,
+      then:
+        `${RECOVERY_INSTANCE} & " is retired again, and kept." & ` +
+        `($wasSwapped ? " DATABASE_URL named it for a while: restart what read it meanwhile, look in it for writes.") & ` +
+        `($lift.stillOpen != null ? " It could not be fenced again: " & ${cut('$lift.stillOpen', 80)}) & " Start a new undo."`,
+    });
     const giveBack = this.states.step({ name: 'GiveBack', event: { recovery: jsonata('$recovery') } });
     const giveBackFailed = this.states.tellAndStop(
       'NotifyGiveBackFailed',
       'GiveBackFailed',
-      'the recovery was not undone, an instance is left',
-      `${FIRST_ERROR} & "\\nDATABASE_URL names " & ${LIVE} & ", as before. The instance " & ${RECOVERY_INSTANCE} & ` +
-        `" could not be marked retired again (" & $undoError & "). It is kept: redrive."`,
+      {
+        subject: '"not undone, an instance is left"',
+        is: `"not undone. DATABASE_URL names " & ${LIVE} & ", as before."`,
+        then: `${RECOVERY_INSTANCE} & " is kept, but could not be marked retired again: redrive."`,
+        more: '"Marking it failed with " & $undoError',
+      },
       'GiveBack',
     );
     giveBack.addCatch(giveBackFailed.tell, { assign: UNDO_ERROR });
@@ -142,10 +152,12 @@ export class RecoveryFailures {
     const failed = this.states.tellAndStop(
       'NotifyLiftFenceFailed',
       'LiftFenceFailed',
-      'ACT NOW: the old database is fenced',
-      `${FIRST_ERROR} & "\\nDATABASE_URL names the old instance " & ${LIVE} & ", but opening it again failed with " & $undoError & ` +
-        `"\\nNobody can connect to it. Redrive this execution, or call the function ${environment}-lift-fence, as docs/runbook.md says. ` +
-        `The recovery instance " & ${RECOVERY_INSTANCE} & " is still there."`,
+      {
+        subject: '"ACT NOW: nobody can use the database"',
+        is: `"recovery failed, and nobody can connect to " & ${LIVE} & "."`,
+        then: `"DATABASE_URL names it, but it could not be opened again. Redrive now, or call the function ${environment}-lift-fence."`,
+        more: '"Opening it failed with " & $undoError',
+      },
       'LiftFence',
     );
     lift.addCatch(failed.tell, { assign: UNDO_ERROR });
@@ -154,13 +166,13 @@ export class RecoveryFailures {
   }
 
   private swappedBack(): sfn.IChainable {
-    return this.states.tellAndFail(
-      'NotifySwappedBack',
-      'SwappedBack',
-      'recovery failed, swapped back',
-      `${FIRST_ERROR} & "\\nDATABASE_URL names the old instance " & ${LIVE} & " again: restart what read it meanwhile. " & ` +
-        `"The recovery instance " & ${RECOVERY_INSTANCE} & " is kept, since it may have taken writes: look, switch its deletion protection off, then delete it. ${IT_IS_OVER}"`,
-    );
+    return this.states.tellAndFail('NotifySwappedBack', 'SwappedBack', {
+      subject: '"recovery failed, swapped back"',
+      is: `"recovery failed. DATABASE_URL names " & ${LIVE} & " again."`,
+      then:
+        `"Restart what read it meanwhile. " & ${RECOVERY_INSTANCE} & " is kept, it may have taken writes: ` +
+        `look, then delete it."`,
+    });
   }
 
   private swapBackFailed(): RedrivableEnd {
@@ -168,13 +180,19 @@ export class RecoveryFailures {
     return this.states.tellAndStop(
       'NotifySwapBackFailed',
       'SwapBackFailed',
-      'ACT NOW: swapping back failed',
-      `${FIRST_ERROR} & "\\nThen swapping back failed with " & $undoError & ` +
-        `"\\nDATABASE_URL may name either instance; both are kept, and the old one is fenced. To go back to " & ${LIVE} & " by hand, ask for the current version: ` +
-        `aws secretsmanager get-secret-value --secret-id ${databaseUrlSecret.secretArn} --query VersionId --output text ; if it is not " & ` +
-        `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
-        `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
-        '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then lift the fence, as docs/runbook.md says, and restart what uses the database."',
+      {
+        subject: '"ACT NOW: swapping back failed"',
+        is: `"recovery failed, and so did swapping back to " & ${LIVE} & "."`,
+        then:
+          `"DATABASE_URL may name either instance; the old one is closed. Redrive now, or go back by hand, with the commands in the ` +
+          `cause of the execution."`,
+        more:
+          `"Swapping back failed with " & $undoError & "\\nTo go back to " & ${LIVE} & " by hand, ask for the current version: ` +
+          `aws secretsmanager get-secret-value --secret-id ${databaseUrlSecret.secretArn} --query VersionId --output text ; if it is not " & ` +
+          `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
+          `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
+          '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then lift the fence, as docs/runbook.md says, and restart what uses the database."',
+      },
       'SwapBack',
     );
   }
@@ -184,11 +202,20 @@ export class RecoveryFailures {
     return this.states.tellAndStop(
       'NotifyOldInstanceKept',
       'OldInstanceKept',
-      'recovered, but the old instance is kept',
-      `${FIRST_ERROR} & "\\nThe cutover stands: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". The old instance " & ${LIVE} & ` +
-        `" was not retired: " & ` +
-        `($firstError.state = "FinishSettings" ? "set by hand on the new one what is missing there, deletion protection above all, and redrive" : ` +
-        `"once nothing uses it, delete it by hand with a final snapshot, as docs/runbook.md says") & "."`,
+      {
+        subject:
+          '$firstError.state = "ProveConsumers" ? "ACT NOW: the application is not back" : "recovered, but the old instance is kept"',
+        is:
+          `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", which works" & ` +
+          '($firstError.state = "ProveConsumers" ? "; the application is not on it." : ".")',
+        then:
+          `"The cutover stands; " & ${LIVE} & " is kept. " & ` +
+          '($firstError.state = "ProveConsumers" ? "Restart what uses DATABASE_URL, then redrive." : ' +
+          '$firstError.state = "FinishSettings" ? "Set by hand what the new one lacks, deletion protection above all, then redrive." : ' +
+          '$firstError.state = "Drain" ? "Restart or end what still uses it, then redrive." : ' +
+          '$firstError.state = "AskForRetirement" ? "Redrive to be asked again, or keep it." : ' +
+          '"Redrive once that is mended, or delete it by hand, with a final snapshot.")',
+      },
       jsonata('$firstError.state'),
       { drains: 0 },
     );

@@ -6,7 +6,22 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { allow } from '../permission';
 import { RecoveryApprovals } from './approvals';
-import { ERROR_MESSAGE, IS_UNDO, LIVE, RECOVERY_INSTANCE, REDRIVES, RESULT, jsonata } from './expressions';
+import {
+  ERROR_MESSAGE,
+  IS_UNDO,
+  LIVE,
+  RECOVERY_INSTANCE,
+  REDRIVES,
+  RESTORED_AS_OF,
+  RESULT,
+  cut,
+  inWords,
+  jsonata,
+  minutesInWords,
+  shortError,
+  since,
+  someOf,
+} from './expressions';
 import { RecoveryFailures } from './failures';
 import { MachineStates, type MachineStatesProps } from './states';
 
@@ -60,16 +75,17 @@ export class RecoveryMachine extends Construct {
     const finishSettings = this.finishSettings(oldInstanceKept.tell);
     const cutoverNotApproved = failures.cutoverNotApproved();
 
-    const approvals = new RecoveryApprovals(this, this.states, props.environment);
+    const approvals = new RecoveryApprovals(this, this.states);
     const askForCutover = approvals.askForCutover(cutoverNotApproved.tell);
     cutoverNotApproved.end.next(askForCutover);
     const fence = this.fence(swapBack);
-    const approveCutover = approvals.where(
-      'ApproveCutover?',
-      '$recovery.approveCutover',
-      askForCutover,
-      fence,
-    );
+    const matchSettings = this.matchSettings(giveUp);
+    // What was compared hours ago may differ by now: settings and passwords are matched once more.
+    askForCutover.next(matchSettings);
+    const approveCutover = new sfn.Choice(this, 'ApproveCutover?')
+      .when(sfn.Condition.jsonata(jsonata('$recovery.approveCutover')), askForCutover)
+      .when(sfn.Condition.jsonata(jsonata('$waited')), matchSettings)
+      .otherwise(fence);
 
     const drain = this.drain(oldInstanceKept.tell);
     const askForRetirement = approvals.askForRetirement(oldInstanceKept.tell);
@@ -90,15 +106,13 @@ export class RecoveryMachine extends Construct {
         .otherwise(finishSettings),
     );
 
-    fence
-      .next(this.swap(swapBack))
-      .next(this.prove(swapBack))
-      .next(this.restartConsumers(proveConsumers))
-      .next(proveConsumers)
-      .next(finishSettings)
-      .next(drain)
-      .next(approveRetirement);
+    fence.next(this.swap(swapBack)).next(this.prove(swapBack)).next(this.restartConsumers(proveConsumers));
+    proveConsumers.next(finishSettings).next(drain).next(approveRetirement);
     retire.next(this.recovered());
+    const checkRestoredInstance = this.checkRestoredInstance(giveUp);
+    const safetySnapshot = this.takeSafetySnapshot(checkRestoredInstance);
+    const restore = this.startRestore(giveUp).next(safetySnapshot);
+    const takeBack = this.takeBack(giveUp).next(safetySnapshot);
     const verify = this.verify(giveUp);
     verify.next(
       new sfn.Choice(this, 'IsItADrill?', {
@@ -107,22 +121,21 @@ export class RecoveryMachine extends Construct {
         .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "drill"')), this.endDrill(giveUp))
         .otherwise(this.warmUp(giveUp, approveCutover)),
     );
-    const checkRestoredInstance = this.checkRestoredInstance(giveUp);
     checkRestoredInstance
       .next(this.recordPosition(giveUp))
-      .next(this.matchSettings(giveUp))
+      .next(matchSettings)
       .next(this.matchCredentials(giveUp))
       .next(
-        new sfn.Choice(this, 'IsItAnUndo?', {
-          comment: 'what is taken back is what it was, not a copy to be verified',
-        })
-          .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), approveCutover)
-          .otherwise(verify),
+        new sfn.Choice(this, 'CutOverNow?', { comment: 'matched once more, after a long wait' })
+          .when(sfn.Condition.jsonata(jsonata('$waited')), fence)
+          .otherwise(
+            new sfn.Choice(this, 'IsItAnUndo?', {
+              comment: 'what is taken back is what it was, not a copy to be verified',
+            })
+              .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), approveCutover)
+              .otherwise(verify),
+          ),
       );
-    const safetySnapshot = this.takeSafetySnapshot(checkRestoredInstance);
-    safetySnapshot.next(checkRestoredInstance);
-    const restore = this.startRestore(giveUp).next(safetySnapshot);
-    const takeBack = this.takeBack(giveUp).next(safetySnapshot);
 
     const plan = this.plan(planFailed.tell);
     planFailed.end.next(plan);
@@ -154,6 +167,7 @@ export class RecoveryMachine extends Construct {
           drains: '0',
           warmth: 'null',
           hydration: 'null',
+          waited: 'false',
           wasSwapped: 'false',
           lift: 'null',
         },
@@ -174,13 +188,21 @@ export class RecoveryMachine extends Construct {
   }
 
   /** Whatever becomes of it, the recovery goes on: an outage is no time to insist. */
-  private takeSafetySnapshot(goOn: sfn.IChainable): sfn.TaskStateBase {
+  private takeSafetySnapshot(checkRestoredInstance: sfn.IChainable): sfn.TaskStateBase {
+    // Nobody waits for a drill, and its schedule started it.
+    const goOn = new sfn.Choice(this, 'TellPeople?')
+      .when(
+        sfn.Condition.jsonata(jsonata('$recovery.mode != "drill"')),
+        this.notifyStarted(checkRestoredInstance),
+      )
+      .otherwise(checkRestoredInstance);
     const state = this.states.step({
       name: 'TakeSafetySnapshot',
       event: { recovery: jsonata('$recovery') },
       assign: { safety: RESULT },
     });
     state.addCatch(goOn, { assign: { safety: { taken: false, reason: jsonata(ERROR_MESSAGE) } } });
+    state.next(goOn);
     return state;
   }
 
@@ -193,6 +215,26 @@ export class RecoveryMachine extends Construct {
         assign: { verification: 'null' },
       },
       onError,
+    );
+  }
+
+  /** While RDS restores, so that nothing waits for it; and not before the claim is had. */
+  private notifyStarted(next: sfn.IChainable): sfn.IChainable {
+    return this.states.mention(
+      'NotifyStarted',
+      {
+        subject: `${IS_UNDO} ? "started" : "recovery started"`,
+        is: `(${IS_UNDO} ? "started by " : "recovery started by ") & ${cut('$recovery.requestedBy', 40)} & ": " & ${cut('$recovery.reason', 80)}`,
+        then:
+          `"Back to " & ${inWords(RESTORED_AS_OF)} & " (" & ` +
+          `(${IS_UNDO} ? ${RECOVERY_INSTANCE} & ", as it was" : $recovery.restorePoint.kind = "snapshot" ? "snapshot " & ${cut('$recovery.restorePoint.snapshotId', 70)} : "automated backups") & ` +
+          `"). Writes since are lost, " & ${since(RESTORED_AS_OF)} & " by now: stop the pipeline and the writers.\\n" & ` +
+          '($plan.migrations.goAway = null ? "Which migrations go is not known." : $count($plan.migrations.goAway) = 0 ? "No migration goes." : ' +
+          `"Migrations that go: " & ${someOf('$plan.migrations.goAway')} & ".") & "\\n" & ` +
+          `($plan.expectedMinutes = null ? "No earlier recovery says how long it takes." : ` +
+          `"It takes about " & ${minutesInWords('$plan.expectedMinutes.median')} & "; until the cutover nothing changes.")`,
+      },
+      next,
     );
   }
 
@@ -289,7 +331,11 @@ export class RecoveryMachine extends Construct {
       onError,
     );
     const hydrate = this.states.step(
-      { name: 'Hydrate', event: { recovery: jsonata('$recovery') }, assign: { hydration: RESULT } },
+      {
+        name: 'Hydrate',
+        event: { recovery: jsonata('$recovery') },
+        assign: { hydration: RESULT, waited: 'true' },
+      },
       onError,
     );
     warm.next(
@@ -338,15 +384,30 @@ export class RecoveryMachine extends Construct {
   }
 
   /** Where they cannot be restarted people are told and the recovery goes on: the swap is good, and they may do it by hand. */
-  private restartConsumers(goOn: sfn.IChainable): sfn.TaskStateBase {
-    const tell = this.states.notify(
+  private restartConsumers(proveConsumers: sfn.IChainable): sfn.IChainable {
+    const tell = this.states.mention(
       'NotifyNotRestarted',
-      'ACT NOW: restart the application',
-      `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " and works, but restarting its consumers failed with " & $consumers.problem & ` +
-        `"\\nThey have no database until they are restarted. The recovery goes on and waits for them."`,
-      goOn,
+      {
+        subject: '"ACT NOW: restart the application"',
+        is: `"restart the application, now: it has no database until then."`,
+        then:
+          `"RestartConsumers: " & ${shortError('$consumers.problem')} & "\\nDATABASE_URL names " & ${RECOVERY_INSTANCE} & ` +
+          `" and works. The recovery goes on and waits for the application."`,
+      },
+      proveConsumers,
     );
-    tell.next(goOn);
+    const cutOver = this.states.mention(
+      'NotifyCutover',
+      {
+        subject: '$count($consumers.services) = 0 ? "ACT NOW: restart the application" : "cutover done"',
+        is: `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " now, and works."`,
+        then:
+          `($count($consumers.services) = 0 ? "Restart everything that uses it, now: it has no database until then." : ` +
+          `"Being restarted: " & ${someOf('$consumers.services.service')} & ". Restart what else uses it.") & ` +
+          `"\\nNobody can connect to " & ${LIVE} & " any more. What was written there since " & ${inWords(RESTORED_AS_OF)} & " is in it only."`,
+      },
+      proveConsumers,
+    );
     const restart = this.states.step({
       name: 'RestartConsumers',
       event: {
@@ -359,6 +420,7 @@ export class RecoveryMachine extends Construct {
     restart.addCatch(tell, {
       assign: { consumers: { problem: jsonata(`$states.errorOutput.Error & ": " & ${ERROR_MESSAGE}`) } },
     });
+    restart.next(cutOver);
     return restart;
   }
 
@@ -408,16 +470,18 @@ export class RecoveryMachine extends Construct {
     );
     const notify = this.states.notify(
       'NotifyRecovered',
-      'recovered',
-      `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & " now, " & (${IS_UNDO} ? "which recovery " & $recovery.undoes.recoveryId & " had retired" : "restored from " & ` +
-        '($recovery.restorePoint.kind = "snapshot" ? "snapshot " & $recovery.restorePoint.snapshotId : "the automated backups, as of " & $recovery.restorePoint.time)) & ' +
-        `". The old instance " & ${LIVE} & ` +
-        '($retirement.retired = "deleted" ? " was deleted. What was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
-        ': $retirement.retired = "gone" ? " was gone already" : " is kept" & ($retirement.keepUntil != null ? " until " & $substring($retirement.keepUntil, 0, 10)) & ". What was written since is in it") & ". " & ' +
-        `(${IS_UNDO} ? "The migrations that the recovery took away are there again; those applied since are pending again." : ` +
-        '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known, the old database could not be read: look before the next deployment." : ' +
-        '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
-        '"Taken away, and pending again: " & $join($verification.migrationsTakenAway, ", ") & ". Mend them before the next deployment.")',
+      {
+        subject: '"recovered"',
+        is: `"recovered in " & ${since('$states.context.Execution.StartTime')} & ". DATABASE_URL names " & ${RECOVERY_INSTANCE} & "."`,
+        then:
+          `"Its data is that of " & ${inWords(RESTORED_AS_OF)} & ". The old " & ${LIVE} & ` +
+          '($retirement.retired = "deleted" ? " was deleted; what was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
+          ': $retirement.retired = "gone" ? " was gone already" : " is kept" & ($retirement.keepUntil != null ? " until " & $substring($retirement.keepUntil, 0, 10)) & "; what was written since is in it") & ".\\n" & ' +
+          `(${IS_UNDO} ? "The migrations that the recovery took away are there again; those applied since are pending again." : ` +
+          '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known: look before the next deployment." : ' +
+          '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
+          `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.")`,
+      },
       untold,
       {
         firstError: {

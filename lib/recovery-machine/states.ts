@@ -5,7 +5,17 @@ import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { EnvironmentName, Question as QuestionName } from '../../lambdas/contract';
 import type { RollbackFunction } from '../rollback-function';
-import { ERROR_MESSAGE, KIND, REDRIVES, RESULT, jsonata } from './expressions';
+import {
+  CONSOLE,
+  ERROR_MESSAGE,
+  FIRST_ERROR,
+  KIND,
+  REDRIVES,
+  RESULT,
+  inWords,
+  jsonata,
+  shortError,
+} from './expressions';
 import { NO_ANSWER, PASSING, WAITS, attempts, isWait, type StepName } from './waits';
 
 /** The error of a question to which the answer is no. */
@@ -24,6 +34,22 @@ export interface RedrivableEnd {
   readonly end: sfn.TaskStateBase;
 }
 
+/** A message to people, in JSONata. It begins with the environment, and ends with where the console shows the execution. */
+export interface Message {
+  /** A few words, for the list of a phone. */
+  readonly subject: string;
+  /** What is the case, in one line that a text message holds. */
+  readonly is: string;
+  /** What else there is to know, and what to do next: a few short lines. */
+  readonly then: string;
+}
+
+/** How a recovery has ended that failed. The message has the error in short, the cause of the execution has all of it. */
+export interface Failure extends Message {
+  /** Only in the cause: what is too long for a phone. */
+  readonly more?: string;
+}
+
 /** What a person is asked. */
 export interface Question {
   /** State name. */
@@ -31,8 +57,11 @@ export interface Question {
   readonly about: QuestionName;
   /** Of the message: short, for a phone. */
   readonly subject: string;
-  /** JSONata: what is the case, and what yes and no mean. */
-  readonly text: string;
+  /** JSONata: what is the case, in one line. */
+  readonly is: string;
+  /** JSONata: what yes and no mean. */
+  readonly yes: string;
+  readonly no: string;
   /** No answer in time counts as no. */
   readonly waitsFor: Duration;
 }
@@ -140,12 +169,12 @@ export class MachineStates {
   }
 
   /** Tells people, then ends for good: a redrive only ends the same way again. */
-  tellAndFail(notifyName: string, failName: string, subject: string, cause: string): tasks.SnsPublish {
+  tellAndFail(notifyName: string, failName: string, failure: Failure): tasks.SnsPublish {
     const fail = sfn.Fail.jsonata(this.scope, failName, {
       error: jsonata('$firstError.error'),
-      cause: jsonata(cause),
+      cause: jsonata(causeOf(failure)),
     });
-    const notify = this.notify(notifyName, subject, cause, fail);
+    const notify = this.notify(notifyName, inShort(failure), fail);
     notify.next(fail);
     return notify;
   }
@@ -154,13 +183,12 @@ export class MachineStates {
   tellAndStop(
     notifyName: string,
     endName: string,
-    subject: string,
-    cause: string,
+    failure: Failure,
     goesOnWith: string,
     assign?: Record<string, unknown>,
   ): RedrivableEnd {
-    const end = this.end(endName, cause, goesOnWith, assign);
-    const tell = this.notify(notifyName, subject, cause, end);
+    const end = this.end(endName, causeOf(failure), goesOnWith, assign);
+    const tell = this.notify(notifyName, inShort(failure), end);
     tell.next(end);
     return { tell, end };
   }
@@ -192,16 +220,16 @@ export class MachineStates {
    * Asks a person and waits for the answer, which costs nothing. The message goes to people, the token to nobody: `decide` finds
    * it in the history of the execution (docs/decisions/0020-approval.md). A no, and no answer, take the way of a failure.
    */
-  ask({ name, about, subject, text, waitsFor }: Question, onError: sfn.IChainable): tasks.SnsPublish {
+  ask({ name, about, subject, is, yes, no, waitsFor }: Question, onError: sfn.IChainable): tasks.SnsPublish {
     const { environment, topic } = this.props;
-    const until = `$fromMillis($millis() + ${waitsFor.toMilliseconds()}, "[Y0001]-[M01]-[D01] [H01]:[m01]") & " UTC"`;
-    const command = (decision: string): string =>
+    const until = inWords(`$fromMillis($millis() + ${waitsFor.toMilliseconds()})`);
+    const command =
       `"aws lambda invoke --function-name ${environment}-decide --cli-binary-format raw-in-base64-out --payload '{" & ` +
-      `"\\"execution\\":\\"" & $states.context.Execution.Name & "\\",\\"question\\":\\"${about}\\",\\"decision\\":\\"${decision}\\"," & ` +
+      `"\\"execution\\":\\"" & $states.context.Execution.Name & "\\",\\"question\\":\\"${about}\\",\\"decision\\":\\"approve\\"," & ` +
       `"\\"by\\":\\"YOUR NAME\\",\\"reason\\":\\"WHY\\"}' answer.json; cat answer.json"`;
     const message =
-      `"Recovery " & $states.context.Execution.Name & " of ${environment}: " & ${text} & ` +
-      `"\\nWaits until " & ${until} & "; no answer counts as no.\\nYes: " & ${command('approve')} & "\\nNo: " & ${command('reject')}`;
+      `"${environment}: " & ${is} & "\\nYes: " & ${yes} & "\\nNo, or no answer until " & ${until} & ": " & ${no} & ` +
+      `"\\nTo say yes (no: reject):\\n" & ${command} & "\\n" & ${CONSOLE}`;
     const state = tasks.SnsPublish.jsonata(this.scope, name, {
       topic,
       integrationPattern: sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
@@ -214,7 +242,7 @@ export class MachineStates {
         token: jsonata('$states.context.Task.Token'),
       }),
       taskTimeout: sfn.Timeout.duration(waitsFor),
-      assign: { approvals: jsonata('[$approvals, $states.result]') },
+      assign: { approvals: jsonata('[$approvals, $states.result]'), waited: jsonata('true') },
     });
     // An answer is an answer; only telling people is tried again.
     state.addRetry({ errors: [NOT_APPROVED, 'States.Timeout'], maxAttempts: 0 });
@@ -248,30 +276,57 @@ export class MachineStates {
   /** A message to people. Telling must not stand in the way: `onError` is where it goes on when that fails. */
   notify(
     name: string,
-    subject: string,
-    message: string,
+    message: Message,
     onError: sfn.IChainable,
     assignOnError?: Record<string, unknown>,
   ): tasks.SnsPublish {
+    const publish = this.publish(name, message, { timeout: Duration.minutes(1), retries: 4 });
+    publish.addCatch(onError, { ...(assignOnError && { assign: assignOnError }) });
+    return publish;
+  }
+
+  /** A message on the way: what comes next does not wait for more than a few seconds, and comes whether it was told or not. */
+  mention(name: string, message: Message, next: sfn.IChainable): tasks.SnsPublish {
+    const publish = this.publish(name, message, { timeout: Duration.seconds(5), retries: 1 });
+    publish.addCatch(next);
+    publish.next(next);
+    return publish;
+  }
+
+  private publish(
+    name: string,
+    { subject, is, then }: Message,
+    { timeout, retries }: { readonly timeout: Duration; readonly retries: number },
+  ): tasks.SnsPublish {
     const { environment, topic } = this.props;
+    const begin = `"${environment}: " & ${KIND}`;
     const publish = tasks.SnsPublish.jsonata(this.scope, name, {
       topic,
-      subject: jsonata(
-        `"${environment}: " & (${KIND} != "Recovery" ? $lowercase(${KIND}) & ": ") & ${JSON.stringify(subject)}`,
-      ),
-      message: sfn.TaskInput.fromText(
-        jsonata(`${KIND} & " " & $states.context.Execution.Name & " of ${environment}: " & ${message}`),
-      ),
-      taskTimeout: sfn.Timeout.duration(Duration.minutes(1)),
+      subject: jsonata(`${begin} & (${subject})`),
+      message: sfn.TaskInput.fromText(jsonata(`${begin} & (${is}) & "\\n" & (${then}) & "\\n" & ${CONSOLE}`)),
+      taskTimeout: sfn.Timeout.duration(timeout),
     });
     publish.addRetry({
       errors: ['States.ALL'],
       interval: Duration.seconds(2),
       backoffRate: 2,
-      maxAttempts: 4,
+      maxAttempts: retries,
       jitterStrategy: sfn.JitterType.FULL,
     });
-    publish.addCatch(onError, { ...(assignOnError && { assign: assignOnError }) });
     return publish;
   }
+}
+
+function inShort({ then, ...message }: Failure): Message {
+  const error = `$firstError.state & ": " & $firstError.error & ": " & ${shortError('$firstError.message')}`;
+  return { ...message, then: `${error} & "\\n" & ${then}` };
+}
+
+function causeOf({ is, then, more }: Failure): string {
+  return [
+    `${FIRST_ERROR} & "\\n"`,
+    `(${is}) & "\\n"`,
+    then,
+    ...(more === undefined ? [] : [`"\\n"`, more]),
+  ].join(' & ');
 }

@@ -107,18 +107,10 @@ async function until(condition: () => boolean): Promise<void> {
 
 const namesOf = (report: z.infer<typeof Report>): string[] => report.states.map(({ name }) => name);
 
-const VERIFY = [
-  'Plan',
-  'PlanOnly?',
-  'StartRestore',
-  'TakeSafetySnapshot',
-  'CheckRestoredInstance',
-  'RecordPosition',
-  'MatchSettings',
-  'MatchCredentials',
-  'IsItAnUndo?',
-  'Verify',
-];
+const BEGIN = ['Plan', 'PlanOnly?', 'StartRestore', 'TakeSafetySnapshot', 'TellPeople?'];
+const MATCHED = ['MatchSettings', 'MatchCredentials', 'CutOverNow?'];
+const RESTORED = ['CheckRestoredInstance', 'RecordPosition', ...MATCHED, 'IsItAnUndo?', 'Verify'];
+const VERIFY = [...BEGIN, 'NotifyStarted', ...RESTORED];
 const FORWARD = [...VERIFY, 'IsItADrill?'];
 
 const CUTOVER = [
@@ -128,6 +120,7 @@ const CUTOVER = [
   'Swap',
   'Prove',
   'RestartConsumers',
+  'NotifyCutover',
   'ProveConsumers',
   'FinishSettings',
   'Drain',
@@ -167,7 +160,9 @@ const WAYS: Record<string, readonly string[]> = {
     'Warm',
     'WarmEnough?',
     'Hydrate',
-    ...CUTOVER.slice(1),
+    'ApproveCutover?',
+    ...MATCHED,
+    ...CUTOVER.slice(2),
     ...RETIREMENT,
   ],
   'one-writer': [...FORWARD, ...CUTOVER, ...END],
@@ -184,15 +179,22 @@ const WAYS: Record<string, readonly string[]> = {
       'NotifyCutoverNotApproved',
       'CutoverNotApproved',
     ],
-    ...['AskForCutover', ...CUTOVER.slice(2), 'AskForRetirement', 'NotifyOldInstanceKept', 'OldInstanceKept'],
+    ...[
+      'AskForCutover',
+      ...MATCHED,
+      ...CUTOVER.slice(2),
+      'AskForRetirement',
+      'NotifyOldInstanceKept',
+      'OldInstanceKept',
+    ],
     ...['GoOnWith?', ...RETIREMENT],
   ],
   adopt: [...FORWARD, ...CUTOVER, ...RETIREMENT],
   undo: [
-    ...['Plan', 'PlanOnly?', 'TakeBack', 'TakeSafetySnapshot', 'CheckRestoredInstance', 'RecordPosition'],
-    ...['MatchSettings', 'MatchCredentials', 'IsItAnUndo?', ...CUTOVER.slice(1), ...END],
+    ...['Plan', 'PlanOnly?', 'TakeBack', 'TakeSafetySnapshot', 'TellPeople?', 'NotifyStarted'],
+    ...['CheckRestoredInstance', 'RecordPosition', ...MATCHED, 'IsItAnUndo?', ...CUTOVER.slice(1), ...END],
   ],
-  'drill-mode': [...FORWARD, 'EndDrill', 'Drilled'],
+  'drill-mode': [...BEGIN, ...RESTORED, 'IsItADrill?', 'EndDrill', 'Drilled'],
 };
 
 const Permission = z.object({

@@ -2,83 +2,24 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
-import { ENVIRONMENTS } from '../../lib/environments';
+import * as errors from '../../lambdas/errors';
 import { WAITS, type Wait } from '../../lib/recovery-machine/waits';
-import { onlyOf, readable, synthesise, templateOf } from './synthesis';
-
-const State = z.object({
-  Type: z.enum(['Task', 'Choice', 'Succeed', 'Fail']),
-  Next: z.string().optional(),
-  Default: z.string().optional(),
-  Choices: z.array(z.object({ Next: z.string(), Condition: z.string().optional() })).default([]),
-  TimeoutSeconds: z.number().optional(),
-  Resource: z.string().optional(),
-  Arguments: z
-    .object({
-      Payload: z
-        .object({
-          error: z.string().optional(),
-          cause: z.string().optional(),
-          goesOnWith: z.string().optional(),
-        })
-        .optional(),
-    })
-    .optional(),
-  Retry: z
-    .array(
-      z.object({
-        ErrorEquals: z.array(z.string()),
-        IntervalSeconds: z.number().default(1),
-        MaxAttempts: z.number(),
-        BackoffRate: z.number().default(2),
-        MaxDelaySeconds: z.number().default(60),
-      }),
-    )
-    .default([]),
-  Catch: z.array(z.object({ ErrorEquals: z.array(z.string()), Next: z.string() })).default([]),
-  Error: z.string().optional(),
-  Cause: z.string().optional(),
-});
-const Machine = z.object({
-  StartAt: z.string(),
-  QueryLanguage: z.string(),
-  TimeoutSeconds: z.number(),
-  States: z.record(z.string(), State),
-});
+import {
+  definition,
+  following,
+  isRedrivableEnd,
+  kebab,
+  machine,
+  properties,
+  redrivableEnds,
+  state,
+  states,
+  steps,
+  tasks,
+  type State,
+} from './machine-definition';
 
 // GIVEN the machine of production
-const template = templateOf(synthesise([ENVIRONMENTS.production]), 'Production-Rollback');
-const { Properties } = onlyOf(template, 'AWS::StepFunctions::StateMachine');
-const definition: unknown = JSON.parse(
-  readable(Properties['DefinitionString']).replaceAll('<AWS::Partition>', 'aws'),
-);
-const machine = Machine.parse(definition);
-const states = Object.entries(machine.States);
-const tasks = states.filter(([, { Type }]) => Type === 'Task');
-const calls = tasks.filter(([, { Resource }]) => Resource?.endsWith(':lambda:invoke'));
-/** The ends that a redrive goes on from: they call `fail`, and nothing catches what it throws. */
-const redrivableEnds = calls.filter(([, { Arguments }]) => Arguments?.Payload?.goesOnWith !== undefined);
-const isRedrivableEnd = (name: string): boolean => redrivableEnds.some(([end]) => end === name);
-const steps = calls.filter(([name]) => !isRedrivableEnd(name));
-
-const kebab = (name: string): string => name.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
-
-function state(name: string): z.infer<typeof State> {
-  const found = machine.States[name];
-  if (!found) throw new Error(`There is no state ${name}.`);
-  return found;
-}
-
-/** Every state that can come after it. */
-function following(name: string): string[] {
-  const { Next, Default, Choices, Catch } = state(name);
-  return [
-    Next,
-    Default,
-    ...Choices.map((choice) => choice.Next),
-    ...Catch.map((handler) => handler.Next),
-  ].filter((next) => next !== undefined);
-}
 
 /** Every state that can come after it, until the execution ends; with `redrives` also beyond that. */
 function reachableFrom(start: string, redrives: 'redrives' | 'no redrives' = 'no redrives'): Set<string> {
@@ -93,13 +34,13 @@ function reachableFrom(start: string, redrives: 'redrives' | 'no redrives' = 'no
 }
 
 /** Named by a catch is only what is no failure: Retire goes back to Drain. */
-function failuresOf({ Catch }: Pick<z.infer<typeof State>, 'Catch'>): z.infer<typeof State>['Catch'] {
+function failuresOf({ Catch }: Pick<State, 'Catch'>): State['Catch'] {
   return Catch.filter(({ ErrorEquals }) => ErrorEquals.includes('States.ALL'));
 }
 
 test('is written in JSONata and called <env>-recovery', () => {
   expect(machine.QueryLanguage).toBe('JSONata');
-  expect(Properties['StateMachineName']).toBe('production-recovery');
+  expect(properties['StateMachineName']).toBe('production-recovery');
 });
 
 test('is valid by the schema of the Amazon States Language', () => {
@@ -129,8 +70,14 @@ test('a safety snapshot that cannot be taken stops no recovery', () => {
 });
 
 test('every other path from a catch ends FAILED', () => {
-  // Whoever could not be restarted is restarted by hand: the swap is good.
-  const goesOn = ['TakeSafetySnapshot', 'RestartConsumers', 'NotifyNotRestarted'];
+  // Whoever could not be restarted is restarted by hand: the swap is good. Who could not be told on the way reads the end.
+  const goesOn = [
+    'TakeSafetySnapshot',
+    'NotifyStarted',
+    'RestartConsumers',
+    'NotifyCutover',
+    'NotifyNotRestarted',
+  ];
   const handlers = new Set(
     states.flatMap(([name, { Catch }]) =>
       goesOn.includes(name) ? [] : failuresOf({ Catch }).map(({ Next }) => Next),
@@ -161,9 +108,8 @@ test('its states are those of the document', () => {
   for (const [name] of states)
     expect({ name, described: document.includes(`\`${name}\``) }).toEqual({ name, described: true });
   const described = [...document.matchAll(/`([A-Z][A-Za-z]+\??)`/g)].map(([, name]) => name);
-  const notYet: string[] = Object.values(NOT_YET_ERRORS);
   const others = described.filter(
-    (name) => name !== undefined && !notYet.includes(name) && !(name in machine.States),
+    (name) => name !== undefined && !(name in errors) && !(name in machine.States),
   );
   expect(others).toEqual([]);
 });
@@ -179,10 +125,12 @@ test('runs the steps of a recovery in order', () => {
   expect(order).toEqual([
     'StartRestore',
     'TakeSafetySnapshot',
+    'TellPeople?',
     'CheckRestoredInstance',
     'RecordPosition',
     'MatchSettings',
     'MatchCredentials',
+    'CutOverNow?',
     'IsItAnUndo?',
     'Verify',
     'IsItADrill?',
@@ -192,6 +140,7 @@ test('runs the steps of a recovery in order', () => {
     'Swap',
     'Prove',
     'RestartConsumers',
+    'NotifyCutover',
     'ProveConsumers',
     'FinishSettings',
     'Drain',
@@ -258,25 +207,59 @@ test.each([
 });
 
 test.each([
-  ['ApproveCutover?', '{% $recovery.approveCutover %}', 'AskForCutover', 'Fence', 'Fence'],
+  ['AskForCutover', 'ApproveCutover?', '{% $recovery.approveCutover %}', 'MatchSettings', 'Fence'],
   [
+    'AskForRetirement',
     'ApproveRetirement?',
     '{% $recovery.approveRetirement and $recovery.retire = "delete" and ' +
       '$count($approvals[question = "retirement" and decision = "approved"]) = 0 %}',
-    'AskForRetirement',
-    'Retire',
     // Once more, then to the same choice.
     'Drain',
+    'Retire',
   ],
-])('%s asks a person only where that is wanted, once, and goes on', (choice, condition, ask, next, then) => {
-  expect(state(choice)).toMatchObject({ Choices: [{ Condition: condition, Next: ask }], Default: next });
-  const { Next, Resource, Retry } = state(ask);
-  expect({ Next, Resource }).toEqual({
-    Next: then,
-    Resource: 'arn:aws:states:::sns:publish.waitForTaskToken',
+])(
+  '%s asks a person only where that is wanted, once, and goes on',
+  (ask, choice, condition, next, otherwise) => {
+    const { Choices, Default } = state(choice);
+    expect(Choices[0]).toMatchObject({ Condition: condition, Next: ask });
+    expect(Default).toBe(otherwise);
+    const { Next, Resource, Retry } = state(ask);
+    expect({ Next, Resource }).toEqual({
+      Next: next,
+      Resource: 'arn:aws:states:::sns:publish.waitForTaskToken',
+    });
+    // A no, or none, is not asked about again; only telling people is.
+    expect(Retry[0]).toMatchObject({ ErrorEquals: ['NotApproved', 'States.Timeout'], MaxAttempts: 0 });
+  },
+);
+
+test('after a wait of hours settings and passwords are matched once more before anybody is locked out', () => {
+  expect(state('ApproveCutover?').Choices[1]).toEqual({ Condition: '{% $waited %}', Next: 'MatchSettings' });
+  expect(state('CutOverNow?')).toMatchObject({
+    Choices: [{ Condition: '{% $waited %}', Next: 'Fence' }],
+    Default: 'Verify',
   });
-  // A no, or none, is not asked about again; only telling people is.
-  expect(Retry[0]).toMatchObject({ ErrorEquals: ['NotApproved', 'States.Timeout'], MaxAttempts: 0 });
+  expect(state('Plan').Assign).toMatchObject({ waited: '{% false %}' });
+  for (const name of ['AskForCutover', 'Hydrate'])
+    expect(state(name).Assign).toMatchObject({ waited: '{% true %}' });
+});
+
+test.each([
+  ['NotifyStarted', 'CheckRestoredInstance'],
+  ['NotifyCutover', 'ProveConsumers'],
+  ['NotifyNotRestarted', 'ProveConsumers'],
+])('%s holds nothing up: %s comes within seconds, told or not', (name, next) => {
+  const { Next, Catch, Retry, TimeoutSeconds = Infinity } = state(name);
+  expect([Next, ...Catch.map((handler) => handler.Next)]).toEqual([next, next]);
+  const tries = 1 + Retry.reduce((sum, { MaxAttempts }) => sum + MaxAttempts, 0);
+  expect(tries * TimeoutSeconds + Retry.reduce((sum, retrier) => sum + waited(retrier), 0)).toBeLessThan(15);
+});
+
+test('people are told of the start while RDS restores, and not of a drill', () => {
+  expect(state('TellPeople?')).toMatchObject({
+    Choices: [{ Condition: '{% $recovery.mode != "drill" %}', Next: 'NotifyStarted' }],
+    Default: 'CheckRestoredInstance',
+  });
 });
 
 test('what a no leaves behind is discarded by nobody, and nobody is locked out', () => {
@@ -317,11 +300,7 @@ test('a failure keeps the first error', () => {
 });
 
 /** Seconds of all the pauses of a retrier together. */
-function waited({
-  IntervalSeconds,
-  BackoffRate,
-  MaxAttempts,
-}: z.infer<typeof State>['Retry'][number]): number {
+function waited({ IntervalSeconds, BackoffRate, MaxAttempts }: State['Retry'][number]): number {
   let seconds = 0;
   for (let attempt = 0; attempt < MaxAttempts; attempt++) seconds += IntervalSeconds * BackoffRate ** attempt;
   return seconds;
@@ -412,5 +391,5 @@ test('the longest possible recovery stays below 25,000 events and the timeout of
 });
 
 test('logs no execution data', () => {
-  expect(Properties['LoggingConfiguration']).toMatchObject({ Level: 'ALL', IncludeExecutionData: false });
+  expect(properties['LoggingConfiguration']).toMatchObject({ Level: 'ALL', IncludeExecutionData: false });
 });

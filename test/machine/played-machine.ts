@@ -56,6 +56,9 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
     migrationsTakenAway: ['20251208120000_drop_details'],
     quarantine: [],
   }),
+  warm: () => ({ percent: 100, enough: true }),
+  hydrate: () => ({ percent: 100 }),
+  'end-drill': () => ({ discarded: 'gone', instanceId: NEW.instanceId }),
   fence: () => ({ fenced: ['app'], notFenced: ['rdsadmin'], checks: [], preparedTransactions: 0 }),
   swap: () => ({ versionId: 'version-2', previousVersionId: 'version-1' }),
   prove: () => ({ checks: [{ name: 'the secret names the new instance', ok: true, detail: 'It does.' }] }),
@@ -80,13 +83,13 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   },
 };
 
-const NEW = {
+export const NEW = {
   instanceId: 'production-database-rec-0123456789',
   resourceId: 'db-NEW',
   host: 'production-database-rec-0123456789.c1.eu-central-1.rds.amazonaws.com',
   port: 5432,
 };
-const FINAL = 'production-database-final-0123456789';
+export const FINAL = 'production-database-final-0123456789';
 
 const ASKS = 'publish.waitForTaskToken';
 const Asked = z.object({ Message: z.object({ question: z.string(), token: z.string() }) });
@@ -130,7 +133,14 @@ function planned(event: unknown): unknown {
       finalSnapshotId: FINAL,
       ...(input.mode === 'undo' && { undoes: { recoveryId: '9876543210', instance: NEW } }),
     },
-    plan: { why: 'It is the newest one that is available.' },
+    plan: {
+      why: 'It is the newest one that is available.',
+      migrations: {
+        goAway: ['20251208120000_drop_details'],
+        stay: { count: 1, newest: '20251101000000_init' },
+      },
+      expectedMinutes: { median: 14.2, shortest: 12, longest: 31, recoveries: 3 },
+    },
   };
 }
 
@@ -153,6 +163,8 @@ export class PlayedMachine {
     readonly served: Served<{ stepFunctions: StepFunctionsService; sns: SnsService; s3: S3Service }>,
     readonly client: SFNClient,
     readonly machineArn: string,
+    /** By name. */
+    readonly states: Readonly<Record<string, { readonly Resource?: string | undefined }>>,
   ) {}
 
   static async start(): Promise<PlayedMachine> {
@@ -183,14 +195,22 @@ export class PlayedMachine {
     const { TopicArn } = z
       .object({ TopicArn: z.string() })
       .parse(await call('sns', 'CreateTopic', { Name: 'production-database-events' }));
+    const machine = definition(TopicArn);
     const { stateMachineArn } = z.object({ stateMachineArn: z.string() }).parse(
       await call('states', 'CreateStateMachine', {
         name: 'production-recovery',
         roleArn: 'arn:aws:iam::123456789012:role/machine',
-        definition: definition(TopicArn),
+        definition: machine,
       }),
     );
-    here.played = new PlayedMachine(served, new SFNClient(served.client), stateMachineArn);
+    here.played = new PlayedMachine(
+      served,
+      new SFNClient(served.client),
+      stateMachineArn,
+      z
+        .object({ States: z.record(z.string(), z.object({ Resource: z.optional(z.string()) })) })
+        .parse(JSON.parse(machine)).States,
+    );
     here.played.answerQuestions();
     return here.played;
   }
@@ -281,7 +301,7 @@ export class PlayedMachine {
       } = await this.client.send(new DescribeExecutionCommand({ executionArn }));
       if (status !== 'RUNNING') {
         const published = this.served.services.sns.messages.slice(before);
-        const messages = published.map(({ subject = '', message: text }) => ({ subject, text }));
+        const messages = published.map(({ subject = '', message }) => ({ subject, text: shown(message) }));
         return { executionArn, status, error, cause, messages };
       }
       if (Date.now() > deadline) throw new Error(`${executionArn} runs for a minute`);
@@ -316,6 +336,13 @@ export class PlayedMachine {
       };
     }
   }
+}
+
+/** Of a message that has a text for each kind of subscriber, what people get. */
+function shown(message: string): string {
+  return message.startsWith('{')
+    ? z.object({ default: z.string() }).parse(JSON.parse(message)).default
+    : message;
 }
 
 /** The definition of production's machine, with the names that its references would have. */

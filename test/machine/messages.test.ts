@@ -1,0 +1,353 @@
+import { GetExecutionHistoryCommand } from '@aws-sdk/client-sfn';
+import { ApiError } from '../../sandbox/core/api';
+import { FUNCTIONS } from '../../lambdas/contract';
+import { ALL_WELL, LIVE, NEW, PlayedMachine, Thrown, type Answer, type Message } from './played-machine';
+
+/**
+ * Every message of the recovery machine, as people get it: the synthesised machine is played to each of its ends, and through
+ * each of its failures.
+ */
+const INPUT = { mode: 'recover', reason: 'checkout broken since 10:02', requestedBy: 'ada@example.com' };
+
+const FACT = 'A fact: ' + 'evidence that no phone has room for, '.repeat(80);
+const HINT = 'Look at it, then ' + 'do what helps, '.repeat(20);
+/** As long as an error can be. */
+const fails: Answer = () => {
+  throw new Thrown('Unexpected', `${FACT} Hint: ${HINT}`);
+};
+
+interface Way {
+  readonly input?: object;
+  /** The functions that fail. */
+  readonly failing: readonly string[];
+  readonly answers?: Readonly<Record<string, Answer>>;
+  /** The subjects of the messages, without the environment; those at the start and the cutover where they are sent. */
+  readonly told: readonly string[];
+}
+
+const STARTED = 'recovery started';
+const FAILED = 'recovery failed, nothing changed';
+const RESTART = 'ACT NOW: restart the application';
+const KEPT = 'recovered, but the old instance is kept';
+const before = (...states: string[]): [string, Way][] =>
+  states.map((name) => [`${name} fails`, { failing: [name], told: [STARTED, FAILED] }]);
+const after = (...states: string[]): [string, Way][] =>
+  states.map((name) => [`${name} fails`, { failing: [name], told: [STARTED, RESTART, KEPT] }]);
+
+const WAYS: readonly [string, Way][] = [
+  ['all is well', { failing: [], told: [STARTED, RESTART, 'recovered'] }],
+  [
+    'all is well, and ECS restarts the application',
+    {
+      failing: [],
+      answers: { 'restart-consumers': () => ({ services: ['api', 'mail', 'jobs', 'web'].map(service) }) },
+      told: [STARTED, 'cutover done', 'recovered'],
+    },
+  ],
+  ['plan fails', { failing: ['plan'], told: ['no recovery was started'] }],
+  ['start-restore fails', { failing: ['start-restore'], told: [FAILED] }],
+  [
+    'take-safety-snapshot fails',
+    { failing: ['take-safety-snapshot'], told: [STARTED, RESTART, 'recovered'] },
+  ],
+  ...before('check-restored-instance', 'record-position', 'match-settings', 'match-credentials', 'verify'),
+  ...['warm', 'hydrate'].map((name): [string, Way] => [
+    `${name} fails`,
+    { input: { warm: { tables: ['orders'], percent: 100 } }, failing: [name], told: [STARTED, FAILED] },
+  ]),
+  [
+    'nobody approves the cutover',
+    {
+      input: { approveCutover: true },
+      failing: [],
+      told: [STARTED, 'APPROVE THE CUTOVER?', 'not approved, nothing changed'],
+    },
+  ],
+  ...['fence', 'swap', 'prove'].map((name): [string, Way] => [
+    `${name} fails`,
+    { failing: [name], told: [STARTED, 'recovery failed, swapped back'] },
+  ]),
+  [
+    'swap fails before it swapped',
+    { failing: ['swap'], answers: { 'swap-back': () => ({ wasSwapped: false }) }, told: [STARTED, FAILED] },
+  ],
+  ['swap-back fails', { failing: ['prove', 'swap-back'], told: [STARTED, 'ACT NOW: swapping back failed'] }],
+  [
+    'lift-fence fails',
+    { failing: ['prove', 'lift-fence'], told: [STARTED, 'ACT NOW: nobody can use the database'] },
+  ],
+  [
+    'discard fails',
+    { failing: ['verify', 'discard'], told: [STARTED, 'recovery failed, an instance is left'] },
+  ],
+  ['restart-consumers fails', { failing: ['restart-consumers'], told: [STARTED, RESTART, 'recovered'] }],
+  [
+    'prove-consumers fails',
+    { failing: ['prove-consumers'], told: [STARTED, RESTART, 'ACT NOW: the application is not back'] },
+  ],
+  ...after('finish-settings', 'drain', 'retire'),
+  [
+    'nobody approves the retirement',
+    {
+      input: { approveRetirement: true },
+      failing: [],
+      told: [STARTED, RESTART, 'DELETE THE OLD DATABASE?', KEPT],
+    },
+  ],
+  ['a drill goes well', { input: { mode: 'drill' }, failing: [], told: [] }],
+  [
+    'a drill fails',
+    { input: { mode: 'drill' }, failing: ['verify'], told: ['drill: recovery failed, nothing changed'] },
+  ],
+  [
+    'what a drill made cannot be deleted',
+    {
+      input: { mode: 'drill' },
+      failing: ['end-drill', 'discard'],
+      told: ['drill: recovery failed, an instance is left'],
+    },
+  ],
+  [
+    'an undo goes well',
+    { input: { mode: 'undo' }, failing: [], told: ['undo: started', `undo: ${RESTART}`, 'undo: recovered'] },
+  ],
+  [
+    'take-back fails',
+    { input: { mode: 'undo' }, failing: ['take-back'], told: ['undo: the recovery was not undone'] },
+  ],
+  [
+    'give-back fails',
+    {
+      input: { mode: 'undo' },
+      failing: ['match-settings', 'give-back'],
+      told: ['undo: started', 'undo: not undone, an instance is left'],
+    },
+  ],
+  ['a plan is made', { input: { mode: 'plan' }, failing: [], told: [] }],
+];
+
+const lines = (...text: readonly string[]): string => text.join('\n');
+const service = (name: string) => ({ cluster: 'apps', service: name, deploymentId: 'ecs-svc/1' });
+/** The same with names as long as RDS lets them be. */
+const longNames: Answer = (event, call) => {
+  const text = JSON.stringify(ALL_WELL['plan']?.(event, call));
+  const named = text.replaceAll(NEW.instanceId, 'n'.repeat(63)).replaceAll(LIVE.instanceId, 'l'.repeat(63));
+  return JSON.parse(named) as unknown;
+};
+
+describe('what people are told', () => {
+  let machine: PlayedMachine;
+  /** The states that were entered by any of the ways. */
+  const entered = new Set<string>();
+  beforeAll(async () => {
+    machine = await PlayedMachine.start();
+  });
+  afterAll(async () => {
+    await machine.stop();
+  });
+
+  const play = async ({ input, failing, answers }: Omit<Way, 'told'>, more: Record<string, Answer> = {}) => {
+    const failures = Object.fromEntries(failing.map((name) => [name, fails]));
+    const run = await machine.run({ ...INPUT, ...input }, { ...answers, ...more, ...failures });
+    for (const name of await statesOf(run.executionArn)) entered.add(name);
+    return run;
+  };
+
+  async function statesOf(executionArn: string): Promise<string[]> {
+    const { events = [] } = await machine.client.send(
+      new GetExecutionHistoryCommand({ executionArn, maxResults: 1000 }),
+    );
+    return events.flatMap(({ stateEnteredEventDetails }) => stateEnteredEventDetails?.name ?? []);
+  }
+
+  const CONSOLE =
+    'https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/';
+
+  /** What is wrong with a message on a phone: a list of subjects, a text message, a screen. */
+  function faults({ subject, text }: Message, executionArn: string, most: number): string[] {
+    const name = executionArn.split(':').at(-1) ?? '';
+    const lines = text.split('\n');
+    const [first = ''] = lines;
+    // As the console names executions. A question has a command in it, to be copied.
+    const { length } = text.replaceAll(name, '01234567-89ab-cdef-0123-456789abcdef');
+    const isQuestion = subject.endsWith('?');
+    const rules: Record<string, boolean> = {
+      'subject begins with the environment': subject.startsWith('production: '),
+      'subject is short': subject.length <= 60,
+      'subject is plain': /^[\x20-\x7e]+$/.test(subject),
+      'first line begins with the environment': first.startsWith('production: '),
+      [`first line is short (${first.length})`]: first.length <= 160,
+      [`all is short (${length})`]: length <= (isQuestion ? most + 300 : most),
+      'there is something to do': lines.length >= 3 && lines.every((line) => line.trim() !== ''),
+      'the last line leads to the execution': lines.at(-1) === `${CONSOLE}${executionArn}`,
+      'nothing is left open': !/undefined|null|NaN|\[object/.test(text),
+      'no secret': !/postgres(ql)?:\/\/|password/i.test(text),
+    };
+    return Object.keys(rules).filter((rule) => rules[rule] !== true);
+  }
+
+  test.each(WAYS)('%s', async (_, { told, ...way }) => {
+    for (const [most, more] of [
+      [620, {}],
+      [750, { plan: longNames }],
+    ] as const) {
+      const { executionArn, status, cause, messages } = await play(way, more);
+      expect(messages.map(({ subject }) => subject)).toEqual(told.map((subject) => `production: ${subject}`));
+      for (const message of messages)
+        expect({ ...message, faults: faults(message, executionArn, most) }).toEqual({
+          ...message,
+          faults: [],
+        });
+      const [failing] = way.failing;
+      if (status === 'SUCCEEDED' || failing === undefined) continue;
+      // The last one names the state that failed and its error; all of the evidence is in the cause.
+      const state = failing.replace(/(^|-)([a-z])/g, (_match, _dash, letter: string) => letter.toUpperCase());
+      expect(messages.at(-1)?.text).toContain(`\n${state}: Unexpected: A fact: evidence`);
+      expect(messages.at(-1)?.text).toContain('\nHint: Look at it, then do what helps');
+      expect(cause).toContain(FACT.trimEnd());
+    }
+  });
+
+  test('these were all: every state that tells or asks people was entered, every function failed', () => {
+    const names = Object.entries(machine.states);
+    const telling = names.filter(([, { Resource }]) => Resource?.includes(':sns:publish'));
+    expect(telling.map(([name]) => name).filter((name) => !entered.has(name))).toEqual([]);
+    const steps = FUNCTIONS.filter((name) => !['pre-migration-snapshot', 'decide', 'fail'].includes(name));
+    const failed = new Set(WAYS.flatMap(([, { failing }]) => failing));
+    expect(steps.filter((name) => !failed.has(name))).toEqual([]);
+  });
+
+  /** With what differs from run to run taken out. */
+  const fixed = (messages: readonly Message[]): string[] =>
+    messages.map(({ subject, text }) =>
+      `${subject}\n\n${text}`
+        .replace(/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'TIME')
+        .replace(/\nhttps:.*$/, '')
+        .replace(/recovery-\d+/g, 'EXECUTION'),
+    );
+
+  test('word by word: a recovery from its start to its end', async () => {
+    const { messages } = await play({ failing: [] });
+    expect(fixed(messages)).toEqual([
+      lines(
+        'production: recovery started',
+        '',
+        'production: recovery started by ada@example.com: checkout broken since 10:02',
+        'Back to TIME UTC (snapshot production-database-pre-migration-build-4711-0123456789). Writes since are lost, 7 min by now: stop the pipeline and the writers.',
+        'Migrations that go: 20251208120000_drop_details.',
+        'It takes about 14 min; until the cutover nothing changes.',
+      ),
+      lines(
+        'production: ACT NOW: restart the application',
+        '',
+        'production: DATABASE_URL names production-database-rec-0123456789 now, and works.',
+        'Restart everything that uses it, now: it has no database until then.',
+        'Nobody can connect to production-database any more. What was written there since TIME UTC is in it only.',
+      ),
+      lines(
+        'production: recovered',
+        '',
+        'production: recovered in 0 min. DATABASE_URL names production-database-rec-0123456789.',
+        'Its data is that of TIME UTC. The old production-database was deleted; what was written since is in its final snapshot production-database-final-0123456789.',
+        'Taken away, and pending again: 20251208120000_drop_details. Mend them before the next deployment.',
+      ),
+    ]);
+  });
+
+  test.each([
+    [
+      'a cutover that nobody approves',
+      { input: { approveCutover: true }, failing: [] },
+      [
+        lines(
+          'production: APPROVE THE CUTOVER?',
+          '',
+          'production: production-database-rec-0123456789 is restored and verified. May it serve?',
+          'Yes: everybody is locked out of production-database, DATABASE_URL moves, the application has to be restarted. What was written since TIME UTC (7 min by now) is not in the new one.',
+          'No, or no answer until TIME UTC: both are kept, the application stays where it is.',
+          'To say yes (no: reject):',
+          `aws lambda invoke --function-name production-decide --cli-binary-format raw-in-base64-out --payload '{"execution":"EXECUTION","question":"cutover","decision":"approve","by":"YOUR NAME","reason":"WHY"}' answer.json; cat answer.json`,
+        ),
+        lines(
+          'production: not approved, nothing changed',
+          '',
+          'production: the cutover was not approved. DATABASE_URL still names production-database.',
+          'AskForCutover: NotApproved: nobody answered within 12 hours, which counts as no.',
+          'Nobody is locked out. production-database-rec-0123456789 is kept, too, and costs as much: redrive to be asked again, or delete it, as the runbook says.',
+        ),
+      ],
+    ],
+    [
+      'a restored database that is not right',
+      {
+        failing: [],
+        answers: {
+          verify: () => {
+            throw new Thrown(
+              'VerificationFailed',
+              '1 of 13 checks failed: writable. Hint: Choose another restore point.',
+            );
+          },
+        },
+      },
+      [
+        lines(
+          'production: recovery failed, nothing changed',
+          '',
+          'production: recovery failed, and was undone. DATABASE_URL still names production-database.',
+          'Verify: VerificationFailed: 1 of 13 checks failed: writable.',
+          'Hint: Choose another restore point.',
+          'What was made is gone again. This recovery is over: start a new one.',
+        ),
+      ],
+    ],
+    [
+      'an application that does not come',
+      {
+        failing: [],
+        answers: {
+          'prove-consumers': () => {
+            throw new Thrown('LoginRefused', 'The application is refused.');
+          },
+        },
+      },
+      [
+        expect.stringMatching(/^production: ACT NOW: restart the application\n/) as string,
+        lines(
+          'production: ACT NOW: the application is not back',
+          '',
+          'production: DATABASE_URL names production-database-rec-0123456789, which works; the application is not on it.',
+          'ProveConsumers: LoginRefused: The application is refused.',
+          'The cutover stands; production-database is kept. Restart what uses DATABASE_URL, then redrive.',
+        ),
+      ],
+    ],
+  ])('word by word: %s', async (_, way, expected) => {
+    const { messages } = await play(way);
+    const [started, ...others] = fixed(messages);
+    expect(started).toMatch(/^production: recovery started\n/);
+    expect(others).toEqual(expected);
+  });
+
+  test('told or not, a recovery goes on', async () => {
+    const { api } = machine.served.context;
+    let refused = 0;
+    const unhook = api.intercept(({ context }, next) => {
+      if (context.operation !== 'Publish') return next();
+      refused++;
+      throw new ApiError('InternalError', 'SNS is out of order.');
+    });
+    try {
+      const { executionArn, status, error, cause } = await machine.run(INPUT);
+      const states = await statesOf(executionArn);
+      expect(states.slice(-2)).toEqual(['NotifyRecovered', 'RecoveredButNotTold']);
+      expect(states).toEqual(expect.arrayContaining(['NotifyStarted', 'NotifyCutover', 'Retire']));
+      expect({ status, error }).toEqual({ status: 'FAILED', error: 'NotificationFailed' });
+      expect(cause).toContain('The recovery is complete');
+      // Two of each on the way, five at the end.
+      expect(refused).toBe(9);
+    } finally {
+      unhook();
+    }
+  });
+});
