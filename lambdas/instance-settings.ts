@@ -90,6 +90,7 @@ const SERVES_WITHOUT = new Set([
   'PerformanceInsightsRetentionPeriod',
   'PerformanceInsightsKMSKeyId',
   'EnabledCloudwatchLogsExports',
+  'EngineLifecycleSupport',
   'DeletionProtection',
 ]);
 
@@ -122,6 +123,7 @@ const NOT_WORTH_FAILING = new Set([
   'OptionGroupName',
   'NetworkType',
   'DedicatedLogVolume',
+  'EngineLifecycleSupport',
 ]);
 const NOT_TAKEN = 'RDS did not take the value of the live instance; set it by hand';
 const FOR_LATER = 'set after the cutover';
@@ -228,6 +230,42 @@ const SETTINGS: readonly Setting[] = [
     read: (instance) => instance.DedicatedLogVolume ?? false,
     modify: (live) => ({ DedicatedLogVolume: live.DedicatedLogVolume ?? false }),
   },
+  {
+    name: 'ProcessorFeatures',
+    read: (instance) => instance.ProcessorFeatures ?? [],
+    modify: (live) =>
+      live.ProcessorFeatures?.length
+        ? { ProcessorFeatures: live.ProcessorFeatures }
+        : { UseDefaultProcessorFeatures: true },
+  },
+  same('EngineLifecycleSupport', (live) =>
+    live.EngineLifecycleSupport ? { EngineLifecycleSupport: live.EngineLifecycleSupport } : {},
+  ),
+  {
+    name: 'AssociatedRoles',
+    read: (instance) =>
+      named(instance.AssociatedRoles, ({ FeatureName, RoleArn }) => `${FeatureName ?? ''} ${RoleArn ?? ''}`),
+    modify: null,
+    mayDiffer: 'no restore takes roles: add them by hand',
+  },
+  {
+    name: 'DomainMemberships',
+    read: (instance) => named(instance.DomainMemberships, ({ Domain, FQDN }) => Domain ?? FQDN),
+    modify: null,
+    mayDiffer: 'joining a domain needs its credentials: join it by hand',
+  },
+  {
+    name: 'DBInstanceAutomatedBackupsReplications',
+    read: (instance) => (instance.DBInstanceAutomatedBackupsReplications?.length ? 'on' : 'off'),
+    modify: null,
+    mayDiffer: 'backups are replicated of an instance, not of its successor: start it by hand',
+  },
+  {
+    name: 'ReadReplicaDBInstanceIdentifiers',
+    read: (instance) => named(instance.ReadReplicaDBInstanceIdentifiers, (id) => id),
+    modify: null,
+    mayDiffer: 'a replica goes on with what it replicates: make new ones by hand',
+  },
   same('MasterUsername', null),
   same('StorageEncrypted', null),
   { ...same('KmsKeyId', null), mayDiffer: 'the key comes from the backup' },
@@ -239,6 +277,66 @@ const SETTINGS: readonly Setting[] = [
     modify: (live) => ({ DeletionProtection: live.DeletionProtection ?? false }),
   },
 ];
+
+/** The members of a DBInstance that are not compared, and why. */
+export const NOT_SETTINGS = {
+  DBInstanceIdentifier: 'another instance has another name',
+  DBInstanceArn: 'follows from the name',
+  DbiResourceId: 'the identity of the instance',
+  InstanceCreateTime: 'the identity of the instance',
+  TagList: 'carried by the restore, with marks of this system beside them',
+  DBInstanceStatus: 'what is going on',
+  PendingModifiedValues: 'what is going on; waited for',
+  StatusInfos: 'what is going on',
+  PercentProgress: 'what is going on',
+  StorageOperationStatus: 'what is going on',
+  StorageOperationPercentProgress: 'what is going on; Hydrate waits for it',
+  StorageVolumeStatus: 'what is going on',
+  LatestRestorableTime: 'what is going on',
+  AutomaticRestartTime: 'of an instance that is stopped',
+  SecondaryAvailabilityZone: 'RDS chooses it',
+  AvailabilityZone:
+    'carried where there is one; of a Multi-AZ instance RDS chooses both, and they change at a failover',
+  Engine: 'a backup of PostgreSQL makes PostgreSQL',
+  LicenseModel: 'PostgreSQL has one',
+  DBName: 'in the backup',
+  MasterUserSecret:
+    'RDS cannot manage the password of what it restores: this system needs a secret of its own',
+  EnhancedMonitoringResourceArn: 'follows from the monitoring',
+  CertificateDetails: 'follows from CACertificateIdentifier',
+  DbInstancePort: 'of clusters; the port is in Endpoint',
+  StorageEncryptionType: 'follows from the key, which comes from the backup',
+  IsStorageConfigUpgradeAvailable: 'advice of RDS',
+  UpgradeRolloutOrder: 'a policy of the organisation, chosen by tags, which are carried',
+  DBCapacityReservationIdentifier: 'one reservation holds one instance',
+  BackupTarget: 'in the Region; Outposts and Local Zones are not supported here',
+  CustomerOwnedIpEnabled: 'of Outposts',
+  AwsBackupRecoveryPointArn: 'of a backup plan, which chooses instances itself',
+  DBSecurityGroups: 'of EC2-Classic',
+  ReadReplicaSourceDBInstanceIdentifier: 'of a replica, which is no live instance',
+  ReadReplicaSourceDBClusterIdentifier: 'of a replica, which is no live instance',
+  ReadReplicaDBClusterIdentifiers: 'replicas in Aurora: made anew by hand',
+  ReplicaMode: 'of Oracle and Db2',
+  DBClusterIdentifier: 'of clusters',
+  PromotionTier: 'of Aurora',
+  ListenerEndpoint: 'of SQL Server',
+  CharacterSetName: 'of Oracle',
+  NcharCharacterSetName: 'of Oracle',
+  Timezone: 'of SQL Server and Db2',
+  TdeCredentialArn: 'of Oracle',
+  MultiTenant: 'of Oracle',
+  DBSystemId: 'of Oracle',
+  AdditionalStorageVolumes: 'of Oracle and SQL Server',
+  ActivityStreamStatus: 'of Oracle and SQL Server',
+  ActivityStreamKmsKeyId: 'of Oracle and SQL Server',
+  ActivityStreamKinesisStreamName: 'of Oracle and SQL Server',
+  ActivityStreamMode: 'of Oracle and SQL Server',
+  ActivityStreamEngineNativeAuditFieldsIncluded: 'of Oracle and SQL Server',
+  ActivityStreamPolicyStatus: 'of Oracle and SQL Server',
+  AutomationMode: 'of RDS Custom',
+  ResumeFullAutomationModeTime: 'of RDS Custom',
+  CustomIamInstanceProfile: 'of RDS Custom',
+} as const satisfies Partial<Record<keyof DBInstance, string>>;
 
 export interface ComparedSetting {
   readonly name: string;
@@ -369,6 +467,11 @@ function securityGroups(instance: DBInstance): string[] {
   return (instance.VpcSecurityGroups ?? [])
     .filter((group) => group.Status !== 'removing')
     .flatMap((group) => group.VpcSecurityGroupId ?? []);
+}
+
+/** So that the order in which RDS lists things is no difference. */
+function named<T>(list: readonly T[] | undefined, name: (item: T) => string | undefined): string[] {
+  return (list ?? []).flatMap((item) => name(item) ?? []).sort();
 }
 
 function logExports(instance: DBInstance): string[] {

@@ -1,5 +1,6 @@
+import * as rds from '@aws-sdk/client-rds';
 import type { DBInstance } from '@aws-sdk/client-rds';
-import { compareSettings, settingsToModify } from '../../lambdas/instance-settings';
+import { NOT_SETTINGS, compareSettings, settingsToModify } from '../../lambdas/instance-settings';
 
 /** Of both parts. */
 const changes = (live: DBInstance, recovery: DBInstance, asked: 'not long' | 'long enough' = 'not long') => ({
@@ -77,4 +78,35 @@ test('before the cutover only what serving needs is asked for, and after it noth
     compareSettings(live, recovery, done).find(({ name }) => name === wanted)?.note;
   expect(noteOf('to serve', 'DeletionProtection')).toBe('set after the cutover');
   expect(noteOf('all', 'DeletionProtection')).toContain('set it by hand');
+});
+
+test('whatever RDS says of an instance is compared, or there is a reason why not: also what AWS adds', () => {
+  const [, , , , ...[members]] = rds.DBInstance$;
+  const compared = new Set<string>();
+  const seen = (instance: DBInstance): DBInstance =>
+    new Proxy(instance, {
+      get: (target, member) => {
+        compared.add(String(member));
+        return Reflect.get(target, member) as unknown;
+      },
+    });
+  // Some are looked at only where others are there.
+  compareSettings(seen({ MonitoringInterval: 60 }), seen({}), 'all');
+  expect(members.length).toBeGreaterThan(90);
+  expect(members.map(String).sort()).toEqual([...compared, ...Object.keys(NOT_SETTINGS)].sort());
+});
+
+test('what no restore takes is told, to be made by hand, and stops no recovery', () => {
+  const live: DBInstance = {
+    AssociatedRoles: [
+      { FeatureName: 's3Import', RoleArn: 'arn:aws:iam::123456789012:role/import', Status: 'ACTIVE' },
+    ],
+    ReadReplicaDBInstanceIdentifiers: ['reports'],
+  };
+  const differing = compareSettings(live, {}, 'to serve').filter(({ equal }) => !equal);
+  expect(differing.map(({ name, note }) => [name, note?.includes('by hand')])).toEqual([
+    ['AssociatedRoles', true],
+    ['ReadReplicaDBInstanceIdentifiers', true],
+  ]);
+  expect(changes(live, {})).toEqual({});
 });
