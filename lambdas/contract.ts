@@ -155,6 +155,10 @@ export const RestorePoint = z.discriminatedUnion('kind', [
     /** Migrations that were pending when it was taken and so must not be in it; null where that is not known. */
     pendingMigrations: z.nullable(z.array(z.string())),
     recorded: z.optional(RecordedState),
+    /** Versions of the two secrets when it was begun, pinned by a label: their passwords are those inside it. */
+    secretVersions: z.optional(
+      z.object({ databaseUrl: z.optional(z.string()), master: z.optional(z.string()) }),
+    ),
   }),
   z.object({
     kind: z.literal('time'),

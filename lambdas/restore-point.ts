@@ -281,6 +281,7 @@ async function namedSnapshot(snapshotId: string, { rds, environment, live }: Que
 
 function ofSnapshot(snapshot: DBSnapshot): Omit<Candidate, 'why'> {
   const time = timeOf(snapshot);
+  const marks = readMarks(snapshot.TagList);
   return {
     point: {
       kind: 'snapshot',
@@ -288,6 +289,7 @@ function ofSnapshot(snapshot: DBSnapshot): Omit<Candidate, 'why'> {
       databaseTime: time.toISOString(),
       pendingMigrations: pendingIn(snapshot),
       recorded: readRecordedState(snapshot.TagList),
+      secretVersions: { databaseUrl: marks['database-url-version'], master: marks['master-version'] },
     },
     snapshot,
     time,

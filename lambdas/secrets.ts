@@ -1,5 +1,6 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
+import type { RestorePoint } from './contract';
 import { InvalidInput, SecretUnclear, isAwsError } from './errors';
 import type { Login } from './postgres';
 
@@ -72,22 +73,47 @@ export function readMasterCredentials(value: string): MasterCredentials {
 }
 
 /**
- * How the master user logs in: with the current password, then with the one before the last rotation. A server that was
- * restored, or that a rotation has not reached, still has that one.
+ * The version that is current, the one before the last rotation, and the one that was pinned when a snapshot was taken, as far as
+ * they are there. A server that was restored, or that a rotation has not reached, has an older password.
  */
+export async function versionsOf(
+  secrets: SecretsManagerClient,
+  secretId: string,
+  pinned?: string,
+): Promise<[SecretVersion, ...SecretVersion[]]> {
+  const current = await currentSecret(secrets, secretId);
+  const older = [
+    await findSecretVersion(secrets, secretId, { stage: 'AWSPREVIOUS' }),
+    pinned === undefined ? undefined : await findSecretVersion(secrets, secretId, { versionId: pinned }),
+  ];
+  const known = new Map([[current.versionId, current]]);
+  for (const version of older) if (version) known.set(version.versionId, version);
+  known.delete(current.versionId);
+  return [current, ...known.values()];
+}
+
+/** The versions that hold the passwords of a restore point, where it names them. */
+export function pinnedVersions(point: RestorePoint): {
+  readonly databaseUrl?: string | undefined;
+  readonly master?: string | undefined;
+} {
+  return point.kind === 'snapshot' ? (point.secretVersions ?? {}) : {};
+}
+
+/** How the master user logs in, with the current password first; `pinned` is a version that a snapshot names. */
 export async function masterLogins(
   secrets: SecretsManagerClient,
   secretId: string,
   where: { host: string; port: number; database: string },
+  pinned?: string,
 ): Promise<[Login, ...Login[]]> {
   const { host, port, database } = where;
   const login = ({ value }: SecretVersion): Login => {
     const { username, password } = readMasterCredentials(value);
     return { host, port, database, user: username, password };
   };
-  const current = await currentSecret(secrets, secretId);
-  const previous = await findSecretVersion(secrets, secretId, { stage: 'AWSPREVIOUS' });
-  return previous ? [login(current), login(previous)] : [login(current)];
+  const [current, ...older] = await versionsOf(secrets, secretId, pinned);
+  return [login(current), ...older.map(login)];
 }
 
 /** A setting that this function cannot do without; throws InvalidInput. */

@@ -13,7 +13,7 @@ import {
   type Login,
 } from '../postgres';
 import { scramVerifier } from '../scram';
-import { currentSecret, isRotating, masterLogins } from '../secrets';
+import { currentSecret, isRotating, masterLogins, pinnedVersions } from '../secrets';
 
 /**
  * Makes the current passwords of the application and of the master user work on the recovery instance: the backup may be
@@ -41,7 +41,12 @@ export async function matchCredentials(
   const role = application.user;
   // A copy of a database that was fenced is fenced itself: only there the master user gets in.
   const where = { host, port, database: MAINTENANCE_DATABASE };
-  const masters = await masterLogins(deps.secrets, deps.masterSecretId, where);
+  const masters = await masterLogins(
+    deps.secrets,
+    deps.masterSecretId,
+    where,
+    pinnedVersions(recovery.restorePoint).master,
+  );
   const master = await firstAccepted(masters);
   if (!master)
     throw new CredentialsNotReady(

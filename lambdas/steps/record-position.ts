@@ -5,7 +5,7 @@ import { MAINTENANCE_DATABASE } from '../database-fence';
 import { readLogin } from '../database-url';
 import { LoginRefused } from '../errors';
 import { withConnection, type Login } from '../postgres';
-import { findSecretVersion, masterLogins } from '../secrets';
+import { masterLogins, pinnedVersions, versionsOf } from '../secrets';
 
 export interface RecordPositionDeps {
   readonly secrets: SecretsManagerClient;
@@ -22,15 +22,15 @@ const Position = z.object({
 
 /**
  * What the copy holds, asked before anything writes to it. Only the passwords of the backup's moment can be in it, so the
- * current and previous ones of both users are tried, the master user's first. Never throws: a recovery must not fail for
+ * current and previous ones of both users, and those pinned with the snapshot, are tried, the master user's first. Never throws: a recovery must not fail for
  * want of this record.
  */
 export async function recordPosition(
-  { instance }: { recovery: Recovery; instance: InstanceAddress },
+  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
   deps: RecordPositionDeps,
 ): Promise<RecordPositionResult> {
   try {
-    const { masters, applications } = await possibleLogins(deps, instance);
+    const { masters, applications } = await possibleLogins(deps, recovery, instance);
     for (const login of [...masters, ...applications]) {
       try {
         return await withConnection(login, async (connection) => {
@@ -71,15 +71,15 @@ export async function recordPosition(
 
 async function possibleLogins(
   deps: RecordPositionDeps,
+  { restorePoint }: Recovery,
   { host, port }: InstanceAddress,
 ): Promise<{ masters: Login[]; applications: Login[] }> {
   const { secrets, masterSecretId, databaseUrlSecretId } = deps;
-  const versions = await Promise.all(
-    ['AWSCURRENT', 'AWSPREVIOUS'].map((stage) => findSecretVersion(secrets, databaseUrlSecretId, { stage })),
-  );
-  const applications = versions.flatMap((version) => (version ? [readLogin(version.value)] : []));
+  const pinned = pinnedVersions(restorePoint);
+  const urls = await versionsOf(secrets, databaseUrlSecretId, pinned.databaseUrl);
+  const where = { host, port, database: MAINTENANCE_DATABASE };
   return {
-    masters: await masterLogins(secrets, masterSecretId, { host, port, database: MAINTENANCE_DATABASE }),
-    applications: applications.map((login) => ({ ...login, host, port })),
+    masters: await masterLogins(secrets, masterSecretId, where, pinned.master),
+    applications: urls.map(({ value }) => ({ ...readLogin(value), host, port })),
   };
 }

@@ -2,9 +2,12 @@ import { PutSecretValueCommand, UpdateSecretVersionStageCommand } from '@aws-sdk
 import { moveEndpoint, readLogin } from '../../../lambdas/database-url';
 import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres';
 import { scramVerifier } from '../../../lambdas/scram';
-import { currentSecret, masterLogins } from '../../../lambdas/secrets';
+import { currentSecret, masterLogins, readMasterCredentials } from '../../../lambdas/secrets';
+import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
 import { matchCredentials } from '../../../lambdas/steps/match-credentials';
-import { Lab } from './lab';
+import { recordPosition } from '../../../lambdas/steps/record-position';
+import { startRestore } from '../../../lambdas/steps/start-restore';
+import { Lab, again } from './lab';
 
 // A real server; on a busy machine that takes its time.
 jest.setTimeout(180_000);
@@ -76,6 +79,49 @@ test.each(['masterSecretId', 'databaseUrlSecretId'] as const)(
     expect(await match()).toMatchObject({ applicationRole: 'orders_app' });
   },
 );
+
+test('after two rotations of both passwords those pinned with the snapshot let this system in: RDS has nothing to set', async () => {
+  await lab.snapshot('pinned');
+  const master = readMasterCredentials((await currentSecret(lab.secrets, lab.masterSecretId)).value);
+  const { value: url } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  const store = (SecretId: string, SecretString: string) =>
+    lab.secrets.send(new PutSecretValueCommand({ SecretId, SecretString }));
+  for (const password of ['second-Password2', 'third-Password3']) {
+    await store(lab.masterSecretId, JSON.stringify({ ...master, password }));
+    await store(lab.databaseUrlSecretId, url.replace(/:[^:@]*@/, `:${password}@`));
+  }
+  const recovery = await lab.planned({ restore: { to: 'latest-pre-migration-snapshot' } });
+  await startRestore({ recovery }, lab);
+  const instance = await again('InstanceNotReady', () => checkRestoredInstance({ recovery }, lab));
+
+  expect(await recordPosition({ recovery, instance }, lab)).toMatchObject({
+    masterUserKnown: true,
+    recorded: true,
+  });
+  expect(await matchCredentials({ recovery, instance }, lab)).toMatchObject({
+    applicationPassword: 'set to the current one',
+  });
+  const { host, port } = instance;
+  const last = { host, port, password: 'third-Password3', database: 'orders' };
+  for (const user of ['master', 'orders_app'])
+    expect({ user, letIn: await canLogIn({ ...last, user }) }).toEqual({ user, letIn: true });
+
+  // Without what the snapshot names nobody would have got in.
+  const unnamed = { ...recovery, restorePoint: { ...recovery.restorePoint, secretVersions: undefined } };
+  await withConnection({ ...last, user: 'master' }, async (connection) => {
+    for (const { user, password } of [
+      { user: 'master', password: master.password },
+      { user: 'orders_app', password: readLogin(url).password },
+    ])
+      await connection.query(`alter role ${identifier(user)} password '${scramVerifier(password)}'`);
+  });
+  expect(await recordPosition({ recovery: unnamed, instance }, lab)).toMatchObject({
+    masterUserKnown: false,
+  });
+  // As it was, for the other tests.
+  await store(lab.masterSecretId, JSON.stringify(master));
+  await store(lab.databaseUrlSecretId, url);
+});
 
 test('whatever password: PostgreSQL lets in who reads it from the secret, before and after the endpoint has moved', async () => {
   const seed = 20_261_122;
