@@ -11,6 +11,7 @@ import { oneWriter } from './scenarios/one-writer';
 import { rejected } from './scenarios/rejected';
 import { notAsRecorded } from './scenarios/not-as-recorded';
 import { redrive } from './scenarios/redrive';
+import { rotatedPasswords } from './scenarios/rotated-passwords';
 import { drillMode } from './scenarios/drill-mode';
 import { adopt } from './scenarios/adopt';
 import { undo } from './scenarios/undo';
@@ -28,6 +29,7 @@ export const SCENARIOS: readonly Scenario[] = [
   liveGone,
   copyElsewhere,
   oneWriter,
+  rotatedPasswords,
   redrive,
   rejected,
   undo,

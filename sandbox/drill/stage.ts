@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvokeCommand } from '@aws-sdk/client-lambda';
@@ -8,7 +9,7 @@ import {
   type DBInstance,
   type DBSnapshot,
 } from '@aws-sdk/client-rds';
-import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { GetSecretValueCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { Client, DatabaseError } from 'pg';
 import { z } from 'zod';
 import { readQuarantine } from '../../lambdas/quarantine';
@@ -31,6 +32,8 @@ import { HAMMERED, Writer, type Written } from './writers';
 export const ENVIRONMENT = 'production';
 export const STACKS = ['Production-Database', 'Production-Rollback'];
 const SECRET_NAME = `${ENVIRONMENT}/database-url`;
+const MASTER_SECRET = `${ENVIRONMENT}/database-master`;
+const Master = z.looseObject({ username: z.string(), password: z.string() });
 
 /** Where the sample app's Prisma project is in the sandbox's directory. */
 const PROJECT = 'task-tracker';
@@ -433,10 +436,7 @@ export class Stage {
    */
   async startWriters(): Promise<{ stop(): Promise<Written[]> }> {
     const url = new URL((await this.databaseUrl()).url);
-    const { SecretString = '' } = await this.clients.secrets.send(
-      new GetSecretValueCommand({ SecretId: `${ENVIRONMENT}/database-master` }),
-    );
-    const master = z.object({ username: z.string(), password: z.string() }).parse(JSON.parse(SecretString));
+    const master = await this.master();
     await this.withDatabase(async (client) => {
       await client.query('create schema drill');
       await client.query(`create table ${HAMMERED} (writer text, number int)`);
@@ -458,6 +458,47 @@ export class Stage {
       new Writer('master', { ...login, user: master.username, password: master.password }),
     ];
     return { stop: () => Promise.all(writers.map((writer) => writer.stop())) };
+  }
+
+  private async master(): Promise<z.infer<typeof Master>> {
+    const { SecretString = '' } = await this.clients.secrets.send(
+      new GetSecretValueCommand({ SecretId: MASTER_SECRET }),
+    );
+    return Master.parse(JSON.parse(SecretString));
+  }
+
+  /** What a rotation does: new passwords in the database and in the secrets, with characters that mean something in a URL. */
+  async rotatePasswords(): Promise<void> {
+    const { url } = await this.databaseUrl();
+    const application = new URL(url);
+    const master = await this.master();
+    const set = (user: string, password: string) =>
+      this.asAdministrator(`alter role "${user}" password '${password}'`);
+    const next = (): string => `a/b@c:d?e#f%g&${randomUUID()}`;
+    const [ofApplication, ofMaster] = [next(), next()];
+    await set(decodeURIComponent(application.username), ofApplication);
+    await set(master.username, ofMaster);
+    application.password = encodeURIComponent(ofApplication);
+    for (const [SecretId, SecretString] of [
+      [SECRET_NAME, application.href],
+      [MASTER_SECRET, JSON.stringify({ ...master, password: ofMaster })],
+    ])
+      await this.clients.secrets.send(new PutSecretValueCommand({ SecretId, SecretString }));
+  }
+
+  /** Whether the live instance lets the master user in with what its secret says. */
+  async masterGetsIn(): Promise<boolean> {
+    const [{ username: user, password }, { host, port }] = [await this.master(), await this.live()];
+    const ca = await readFile(this.sandbox.postgres.authority.caFile, 'utf8');
+    const client = new Client({ host, port, user, password, database: 'postgres', ssl: { ca } });
+    try {
+      await client.connect();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await client.end();
+    }
   }
 
   /** What the writers have committed on an instance, asked as RDS's own user, whom no fence keeps out. */
