@@ -165,6 +165,7 @@ const WAYS: Record<string, readonly string[]> = {
     ...CUTOVER.slice(2),
     ...RETIREMENT,
   ],
+  'rotated-passwords': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'one-writer': [...FORWARD, ...CUTOVER, ...END],
   redrive: [
     ...[...FORWARD, ...CUTOVER, ...APPROVED, 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
