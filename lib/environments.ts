@@ -301,14 +301,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
   checkSchedule(settings, refuse);
   checkCopies(settings, refuse);
   checkDrills(settings, refuse);
-  for (const consumer of settings.recovery?.consumers ?? [])
-    for (const [field, name] of Object.entries(consumer))
-      if (!/^[A-Za-z0-9_-]{1,255}$/.test(name))
-        refuse(
-          `recovery.consumers.${field}`,
-          name,
-          'Write the name, not the ARN, of an ECS cluster and service.',
-        );
+  checkConsumers(settings, refuse);
   if (settings.ci && !/^[\w.-]+(\/[\w.-]+)+$/.test(settings.ci.repository))
     refuse('ci.repository', settings.ci.repository, 'Write owner/name, without patterns.');
   for (const address of settings.notify)
@@ -349,6 +342,25 @@ export function checkSettings(settings: EnvironmentSettings): void {
         database[field],
         'Write lower-case letters, digits and underscores, at most 63, not starting with a digit.',
       );
+}
+
+function checkConsumers(
+  { recovery }: EnvironmentSettings,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  const seen = new Set<string>();
+  for (const { cluster, service } of recovery?.consumers ?? []) {
+    for (const [field, name] of Object.entries({ cluster, service }))
+      if (!/^[A-Za-z0-9_-]{1,255}$/.test(name))
+        refuse(
+          `recovery.consumers.${field}`,
+          name,
+          'Write the name, not the ARN, of an ECS cluster and service.',
+        );
+    const name = `${cluster}/${service}`;
+    if (seen.has(name)) refuse('recovery.consumers', name, 'Name each service once.');
+    seen.add(name);
+  }
 }
 
 function checkSchedule(

@@ -51,6 +51,13 @@ test('settings of an existing database are accepted', () => {
   }).not.toThrow();
 });
 
+const withConsumers = (
+  ...consumers: readonly { cluster: string; service: string }[]
+): EnvironmentSettings => ({
+  ...production,
+  recovery: { approveCutover: false, approveRetirement: true, consumers },
+});
+
 test.each<[string, EnvironmentSettings, string[]]>([
   [
     '36 days of backups',
@@ -149,6 +156,21 @@ test.each<[string, EnvironmentSettings, string[]]>([
     'a drill in a zone that is none',
     { ...production, drills: { dayOfWeek: 'SUN', hour: 5, timeZone: 'Middle-earth', newestAtMostDays: 8 } },
     ['drills.timeZone is "Middle-earth"', 'Europe/Berlin'],
+  ],
+  [
+    'a consumer by its ARN',
+    withConsumers({ cluster: 'shop', service: 'arn:aws:ecs:eu-central-1:123456789012:service/shop/web' }),
+    ['recovery.consumers.service is "arn:aws:ecs:', 'not the ARN'],
+  ],
+  [
+    'a consumer without a cluster',
+    withConsumers({ cluster: '', service: 'web' }),
+    ['recovery.consumers.cluster is ""', 'Write the name'],
+  ],
+  [
+    'a consumer that is there twice',
+    withConsumers({ cluster: 'shop', service: 'web' }, { cluster: 'shop', service: 'web' }),
+    ['recovery.consumers is "shop/web"', 'once'],
   ],
   [
     'two VPCs',
