@@ -55,5 +55,5 @@ function whatIsTheCase(message: string): string {
   return message
     .split('\n', 1)
     .join()
-    .replace(/^\w+: /, '');
+    .replace(/^\w+: (drill: |undo: )?/, '');
 }
