@@ -237,7 +237,7 @@ test('after a wait of hours settings and passwords are matched once more before 
   expect(state('ApproveCutover?').Choices[1]).toEqual({ Condition: '{% $waited %}', Next: 'MatchSettings' });
   expect(state('CutOverNow?')).toMatchObject({
     Choices: [{ Condition: '{% $waited %}', Next: 'Fence' }],
-    Default: 'Verify',
+    Default: 'IsItAnUndo?',
   });
   expect(state('Plan').Assign).toMatchObject({ waited: '{% false %}' });
   for (const name of ['AskForCutover', 'Hydrate'])

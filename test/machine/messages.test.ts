@@ -263,7 +263,7 @@ describe('what people are told', () => {
           'production: APPROVE THE CUTOVER?',
           '',
           'production: production-database-rec-0123456789 is restored and verified. May it serve?',
-          'Yes: everybody is locked out of production-database, DATABASE_URL moves, the application has to be restarted. What was written since TIME UTC (7 min by now) is not in the new one.',
+          'Yes: everybody is locked out of production-database, DATABASE_URL moves, the application has to be restarted. What was written since TIME UTC (7 min by now) is not in that one.',
           'No, or no answer until TIME UTC: both are kept, the application stays where it is.',
           'To say yes (no: reject):',
           `aws lambda invoke --function-name production-decide --cli-binary-format raw-in-base64-out --payload '{"execution":"EXECUTION","question":"cutover","decision":"approve","by":"YOUR NAME","reason":"WHY"}' answer.json; cat answer.json`,

@@ -153,8 +153,12 @@ describe('write-record', () => {
     const { executionArn, messages } = await machine.run(input, {
       retire: () => ({ retired: 'kept', instanceId: LIVE.instanceId, keepUntil: null }),
     });
-    expect(messages.map(({ subject }) => subject)).toEqual(['production: undo: recovered']);
-    expect(messages[0]?.text).toContain('which recovery 9876543210 had retired. The old instance');
+    expect(messages.map(({ subject }) => subject)).toEqual([
+      'production: undo: started',
+      'production: undo: ACT NOW: restart the application',
+      'production: undo: recovered',
+    ]);
+    expect(messages.at(-1)?.text).toContain('The migrations that the recovery took away are there again');
     const { record, page } = await recordOf(executionArn);
     expect(record.steps.map(({ state }) => state)).toEqual(expect.arrayContaining(['TakeBack', 'Fence']));
     expect(record.steps.map(({ state }) => state)).not.toEqual(expect.arrayContaining(['Verify']));
@@ -170,6 +174,7 @@ describe('write-record', () => {
     expect(early).toMatchObject({ status: 'FAILED', error: 'LoginRefused' });
     expect(early.cause).toContain('is retired again, and kept.');
     expect(early.messages.map(({ subject }) => subject)).toEqual([
+      'production: undo: started',
       'production: undo: the recovery was not undone',
     ]);
     const late = await machine.run(input, {
@@ -178,7 +183,8 @@ describe('write-record', () => {
       'give-back': thrown('SecretMovedMeanwhile'),
     });
     expect(late).toMatchObject({ status: 'FAILED', error: 'ProofFailed' });
-    expect(late.cause).toContain('could not be marked retired again (SecretMovedMeanwhile: No. Hint: Look.)');
+    expect(late.cause).toContain('could not be marked retired again: redrive.');
+    expect(late.cause).toContain('Marking it failed with SecretMovedMeanwhile: No. Hint: Look.');
     const redriven = await machine.redrive(late.executionArn);
     expect(redriven).toMatchObject({ status: 'FAILED', error: 'ProofFailed' });
     expect(redriven.cause).toContain('DATABASE_URL named it for a while');
@@ -186,7 +192,7 @@ describe('write-record', () => {
     expect((await recordOf(late.executionArn)).record.execution.end).toBe('NotUndone');
     // A no to the cutover deletes nothing, and asks nobody to.
     const refused = await machine.run({ ...input, approveCutover: true }, {});
-    expect(refused.cause).toContain('which was to be taken back, is kept, fenced.');
+    expect(refused.cause).toContain('is kept, fenced: redrive to be asked again.');
   });
 
   test('a wrong input leaves a record, without a plan', async () => {
