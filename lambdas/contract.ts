@@ -220,6 +220,19 @@ export const PlanEvent = z.object({
   execution: z.object({ arn: z.string(), name: z.string(), startTime: z.string() }),
   input: z.unknown(),
 });
+/** What a recovery left that does not run any more. */
+export interface Leftover {
+  what: 'recovery instance' | 'instance taken back' | 'fence';
+  instanceId: string;
+  recoveryId: string;
+  /** Name of its execution, and how it ended; null: Step Functions does not know it (any more). */
+  execution: { name: string; status: string } | null;
+  /** When the recovery began, or the instance was made. ISO 8601; null: not known. */
+  since: string | null;
+  /** What it means, and what to do. */
+  why: string;
+}
+
 interface UsedQuota {
   used: number;
   quota: number;
@@ -258,6 +271,8 @@ export interface PlanResult {
     keptTooLong: string[];
     /** What could not be found out, and why. */
     notKnown: string[];
+    /** What recoveries left that do not run any more; null where that is not known, or where the mode is not plan. */
+    leftovers: Leftover[] | null;
     /** The newest recovery, if it can be undone; null where it cannot, or where the mode is not plan. */
     undo: {
       recoveryId: string;
@@ -649,6 +664,9 @@ export const CheckMigrationsResult = z.object({
   rows: z._default(z.record(z.string(), z.int()), {}),
 });
 export type CheckMigrationsResult = z.infer<typeof CheckMigrationsResult>;
+/** Instead, where a fence keeps everybody out: the recovery that raised it. */
+export const FencedOut = z.object({ fencedBy: z.string() });
+export type FencedOut = z.infer<typeof FencedOut>;
 
 /** How long snapshots stay that do not say it themselves; from the table of environments. */
 const RetentionRules = z.object({

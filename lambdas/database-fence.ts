@@ -156,6 +156,11 @@ export async function liftFence(connection: Connection, raisedBy?: string): Prom
   });
 }
 
+/** The recovery that raised the fence of this server; undefined where there is none. Any role may ask, from MAINTENANCE_DATABASE. */
+export async function findFence(connection: Connection): Promise<string | undefined> {
+  return (await readSaved(connection))?.fencedBy;
+}
+
 /** How this system logs in to a fenced database: as nobody else can, with a password that only the master secret gives. */
 export function readerLogin(master: Login, application: Login, recoveryId: string): Login {
   const password = createHmac('sha256', master.password)

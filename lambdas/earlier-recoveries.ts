@@ -32,6 +32,6 @@ export async function earlierRecoveries(stepFunctions: SFNClient, executionArn: 
 }
 
 /** `…:execution:machine:name` → `…:stateMachine:machine`. */
-function machineOf(executionArn: string): string {
+export function machineOf(executionArn: string): string {
   return executionArn.split(':').slice(0, 7).join(':').replace(':execution:', ':stateMachine:');
 }

@@ -239,6 +239,16 @@ export class SnapshotUnusable extends RollbackError {
 /** The database could not be asked about its migrations. */
 export class MigrationsNotChecked extends RollbackError {
   override readonly name = 'MigrationsNotChecked';
+
+  constructor(
+    fact: string,
+    hint: string,
+    options?: ErrorOptions,
+    /** The recovery whose fence is in the way. */
+    readonly fencedBy?: string,
+  ) {
+    super(fact, hint, options);
+  }
 }
 
 /** A pending migration was taken away by a recovery and has not been changed since. */

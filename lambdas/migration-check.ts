@@ -1,6 +1,6 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import * as z from 'zod/mini';
-import { CheckMigrationsResult, type CheckMigrationsEvent } from './contract';
+import { CheckMigrationsResult, FencedOut, type CheckMigrationsEvent } from './contract';
 import { MigrationsNotChecked, isAwsError } from './errors';
 
 const Failure = z.object({ errorType: z.string(), errorMessage: z.string() });
@@ -16,10 +16,22 @@ export async function askMigrationCheck(
 ): Promise<CheckMigrationsResult> {
   const { FunctionError, Payload } = await invoke(lambda, functionName, event);
   const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString() || 'null');
-  if (FunctionError === undefined) return CheckMigrationsResult.parse(answer);
+  if (FunctionError === undefined) return checked(answer);
   const failure = Failure.safeParse(answer);
   throw notChecked(
     failure.success ? `${failure.data.errorType}: ${failure.data.errorMessage}` : FunctionError,
+  );
+}
+
+/** What the function found. Throws MigrationsNotChecked where a fence kept it out. */
+export function checked(answer: unknown): CheckMigrationsResult {
+  const fence = FencedOut.safeParse(answer).data;
+  if (!fence) return CheckMigrationsResult.parse(answer);
+  throw new MigrationsNotChecked(
+    `Recovery ${fence.fencedBy} has fenced the database: nobody but this system can connect to it.`,
+    'If that recovery does not run any more, redrive it, or lift the fence, as docs/runbook.md says.',
+    {},
+    fence.fencedBy,
   );
 }
 

@@ -1,5 +1,5 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
-import type { PlanResult, Recovery } from './contract';
+import type { Leftover, PlanResult, Recovery } from './contract';
 import type { FoundRestorePoint } from './restore-point';
 import type { RunningRecovery } from './recovery-claim';
 
@@ -69,11 +69,18 @@ export function summaryOf(
           `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
         ]
       : []),
+    ...(plan.leftovers ?? []).map(leftoverLine),
     ...plan.notKnown,
     ...(recovery.mode === 'plan'
       ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
       : []),
   ];
+}
+
+function leftoverLine({ what, instanceId, recoveryId, execution, since, why }: Leftover): string {
+  const thing = what === 'fence' ? `the fence around ${instanceId}` : `${what} ${instanceId}`;
+  const ended = execution ? ` (${execution.name}, ${execution.status})` : '';
+  return `Left behind since ${since ?? 'nobody knows when'}: ${thing} of recovery ${recoveryId}${ended}. ${why}`;
 }
 
 function afterwards(recovery: Recovery): string[] {

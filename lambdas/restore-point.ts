@@ -29,7 +29,8 @@ export interface FoundRestorePoint {
 }
 
 /** The migrations that the live database has, in the order in which they were started, or why they are not known. */
-export type History = CheckMigrationsResult['history'] | { readonly unknown: string };
+export type History =
+  CheckMigrationsResult['history'] | { readonly unknown: string; readonly fencedBy?: string };
 
 export interface Question {
   readonly rds: RDSClient;

@@ -120,6 +120,11 @@ export function functionPermissions(
       readBackupWindow,
       seeRecoveries,
       listRecoveries,
+      {
+        ...seeRecoveries,
+        sid: 'SeeHistories',
+        actions: ['states:GetExecutionHistory'],
+      },
       askDatabase,
     ],
     'start-restore': [

@@ -1,11 +1,13 @@
 import type * as z from 'zod/mini';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { CheckMigrationsEvent, CheckMigrationsResult } from '../contract';
+import type { CheckMigrationsEvent, CheckMigrationsResult, FencedOut } from '../contract';
 import { fact } from '../database-facts';
+import { MAINTENANCE_DATABASE, findFence } from '../database-fence';
 import { readLogin, readSchema } from '../database-url';
+import { LoginRefused, RollbackError } from '../errors';
 import { lockHolders } from '../migration-lock';
 import { LEDGER, appliedRows, projectRows, readMigrationTables, recorded } from '../migrations';
-import { withConnection } from '../postgres';
+import { withConnection, type Login } from '../postgres';
 import { countRows } from '../row-counts';
 import { describeSchema, schemaFingerprint, schemaKinds } from '../schema-fingerprint';
 import { currentSecret } from '../secrets';
@@ -18,10 +20,35 @@ const COUNTING = { perTableMs: 1000, altogetherMs: 5000 };
 export async function checkMigrations(
   event: z.infer<typeof CheckMigrationsEvent>,
   deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
-): Promise<CheckMigrationsResult> {
+): Promise<CheckMigrationsResult | FencedOut> {
   const { value } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   const schema = event.schema ?? readSchema(value) ?? 'public';
-  return withConnection(readLogin(value), async (connection) => {
+  const login = readLogin(value);
+  try {
+    return await ask(login, event, schema);
+  } catch (error) {
+    const fencedBy = error instanceof LoginRefused ? await fenceAround(login) : undefined;
+    if (fencedBy === undefined) throw error;
+    return { fencedBy };
+  }
+}
+
+/** The catalogs of the server say who raised a fence, and they can be asked where nobody is fenced out. */
+async function fenceAround(login: Login): Promise<string | undefined> {
+  try {
+    return await withConnection({ ...login, database: MAINTENANCE_DATABASE }, findFence);
+  } catch (error) {
+    if (error instanceof RollbackError) return undefined;
+    throw error;
+  }
+}
+
+async function ask(
+  login: Login,
+  event: z.infer<typeof CheckMigrationsEvent>,
+  schema: string,
+): Promise<CheckMigrationsResult> {
+  return withConnection(login, async (connection) => {
     const tables = await readMigrationTables(connection);
     const own = tables.find((table) => table.schema === schema && table.table !== LEDGER);
     const rows = appliedRows(own, tables);

@@ -18,6 +18,7 @@ import {
   InstanceQuotaExceeded,
   InvalidInput,
   LiveInstanceUnclear,
+  MigrationsNotChecked,
   NothingToUndo,
   SnapshotQuotaExceeded,
   toRollbackError,
@@ -25,6 +26,7 @@ import {
 import { pricePerDay } from '../instance-price';
 import { asInBackup, modifiedAfterRestore } from '../instance-settings';
 import { keptTooLong } from '../kept-instances';
+import { findLeftovers } from '../leftovers';
 import { findLiveOrGone, type LiveOrGone } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
@@ -131,6 +133,15 @@ export async function plan(
   );
   if ('unknown' in history)
     notKnown.push(`Which migrations the live database has is not known: ${history.unknown}`);
+  const leftovers =
+    input.mode === 'plan'
+      ? await orNotKnown('What earlier recoveries left', notKnown, () =>
+          findLeftovers(
+            { live, instances: database.instances, executionArn: execution.arn, fencedBy: fenceOf(history) },
+            deps,
+          ),
+        )
+      : undefined;
   const price = pricePerDay(instance, deps.instancePrice);
   const result: Omit<PlanResult['plan'], 'summary'> = {
     live: { instanceId: live.instanceId, status },
@@ -168,6 +179,7 @@ export async function plan(
             priceOf: deps.instancePrice.priceOf,
           },
     keptTooLong: keptTooLong(database.instances, environment, deps.now()),
+    leftovers: leftovers ?? null,
     undo:
       input.mode === 'plan'
         ? ((await orNotKnown('Whether a recovery can be undone', notKnown, () =>
@@ -270,12 +282,19 @@ function hasFinalSnapshot({ mode, retire }: Recovery): boolean {
 }
 
 /** It is good to know, so that it cannot be had must not be in the way: the reason is. */
-async function historyOf(deps: PlanDeps): Promise<History> {
+export async function historyOf(deps: PlanDeps): Promise<History> {
   try {
     return (await deps.checkMigrations({ migrations: null, schema: null })).history;
   } catch (error) {
-    return { unknown: toRollbackError(error).fact };
+    const { fact: unknown } = toRollbackError(error);
+    const fencedBy = error instanceof MigrationsNotChecked ? error.fencedBy : undefined;
+    return { unknown, ...(fencedBy !== undefined && { fencedBy }) };
   }
+}
+
+/** The recovery whose fence kept us from asking. */
+export function fenceOf(history: History): string | undefined {
+  return 'unknown' in history ? history.fencedBy : undefined;
 }
 
 async function orNotKnown<T>(

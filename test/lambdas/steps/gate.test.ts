@@ -16,7 +16,6 @@ import { markCutoverProven } from '../../../lambdas/proven-cutover';
 import { addToQuarantine, quarantineKeys, writeQuarantine } from '../../../lambdas/quarantine';
 import { takeClaim } from '../../../lambdas/recovery-claim';
 import { currentSecret } from '../../../lambdas/secrets';
-import { checkMigrations } from '../../../lambdas/steps/check-migrations';
 import { liftQuarantine } from '../../../lambdas/steps/lift-quarantine';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
 import { readSettings } from '../../../lambdas/stored-settings';
@@ -133,10 +132,10 @@ describe('the snapshot', () => {
     // The settings suffice to restore with, as those of the live instance do.
     const settings = readSettings(snapshot?.TagList);
     expect(settings && restoreSettings(settings)).toEqual(restoreSettings(await live()));
-    const again = await checkMigrations({ migrations: null, schema: null }, lab);
+    const again = await lab.checkMigrations({ migrations: null, schema: null });
     expect(marks['schema-fingerprint']).toBe(again.schemaFingerprint);
     await lab.sql('create table another (id int)');
-    const changed = await checkMigrations({ migrations: null, schema: null }, lab);
+    const changed = await lab.checkMigrations({ migrations: null, schema: null });
     expect(changed.schemaFingerprint).not.toBe(again.schemaFingerprint);
 
     for (const [secretId, version] of [
@@ -258,14 +257,14 @@ describe('what the database says', () => {
     await lab.sql(migrationTable.replace('_prisma_migrations', 'billing._prisma_migrations'));
     await record('billing._prisma_migrations', '1_start', sum('a'), 'finished_at');
     const migrations = [{ name: '1_start' }];
-    expect((await checkMigrations({ migrations, schema: null }, lab)).pending).toEqual(['1_start']);
+    expect((await lab.checkMigrations({ migrations, schema: null })).pending).toEqual(['1_start']);
     await lab.secrets.send(
       new PutSecretValueCommand({
         SecretId: lab.databaseUrlSecretId,
         SecretString: `${value}&schema=billing`,
       }),
     );
-    expect((await checkMigrations({ migrations, schema: null }, lab)).pending).toEqual([]);
+    expect((await lab.checkMigrations({ migrations, schema: null })).pending).toEqual([]);
     await lab.secrets.send(
       new PutSecretValueCommand({ SecretId: lab.databaseUrlSecretId, SecretString: value }),
     );
@@ -282,7 +281,7 @@ describe('what the database says', () => {
        values ('app', '20260902T1300_init', 'h1', 'c1')`,
     );
     const migrations = [{ name: '20260902T1300_init' }, { name: '20260903T0900_next' }];
-    const later = await checkMigrations({ migrations, schema: null }, lab);
+    const later = await lab.checkMigrations({ migrations, schema: null });
     expect(later).toMatchObject({
       pending: ['20260903T0900_next'],
       applied: { count: 1, last: '20260902T1300_init' },
@@ -290,7 +289,7 @@ describe('what the database says', () => {
     await lab.sql(
       'alter table prisma_contract.ledger drop column migration_name, drop column migration_hash',
     );
-    expect((await checkMigrations({ migrations, schema: null }, lab)).applied.last).toBe('c1');
+    expect((await lab.checkMigrations({ migrations, schema: null })).applied.last).toBe('c1');
   });
 
   test('a held migration lock refuses and names the session', async () => {

@@ -16,6 +16,7 @@ import type {
   Recovery,
 } from '../../../lambdas/contract';
 import { readLogin } from '../../../lambdas/database-url';
+import { checked } from '../../../lambdas/migration-check';
 import { withConnection } from '../../../lambdas/postgres';
 import { currentSecret } from '../../../lambdas/secrets';
 import { applicationDatabase } from '../../../lambdas/steps/application-database';
@@ -43,7 +44,7 @@ export class Lab {
   readonly now = (): Date => this.sandbox.context.clock.now();
   /** What the gate asks by way of a function in the VPC. */
   readonly checkMigrations = (event: Parameters<typeof checkMigrations>[0]): Promise<CheckMigrationsResult> =>
-    checkMigrations(event, this);
+    checkMigrations(event, this).then(checked);
 
   private constructor(
     readonly sandbox: Sandbox,
@@ -161,14 +162,20 @@ export class Lab {
     machineArn = this.machineArn,
     changes: Partial<PlanDeps> = {},
   ): Promise<PlanResult> {
+    return this.planOf(await this.execution(name, machineArn), input, changes);
+  }
+
+  /** Planned by an execution that has begun. */
+  async planOf(
+    execution: { arn: string; name: string; startTime: string },
+    input: unknown,
+    changes: Partial<PlanDeps> = {},
+  ): Promise<PlanResult> {
     const { rds, secrets, stepFunctions, environment, now, checkMigrations: check } = this;
     const { databaseUrlSecretId, instancePrice, recoveryRules } = this;
     const clients = { rds, secrets, stepFunctions };
     const deps = { ...clients, environment, now, databaseUrlSecretId, instancePrice, recoveryRules };
-    return plan(
-      { execution: await this.execution(name, machineArn), input },
-      { ...deps, checkMigrations: check, ...changes },
-    );
+    return plan({ execution, input }, { ...deps, checkMigrations: check, ...changes });
   }
 
   /** An execution that has begun, as Plan is told of it. */

@@ -80,6 +80,10 @@ export const NEVER_USED: readonly Explanation[] = [
       'Only where a recovery has claimed the database before: whether it still runs. test/lambdas/recovery-claim.test.ts.',
   },
   {
+    sid: 'SeeHistories',
+    reason: 'Only where a stopped recovery left an instance: test/lambdas/steps/leftovers.test.ts.',
+  },
+  {
     sid: 'CorrectQuarantine',
     reason:
       'Only where restore points were made for migrations that never ran, so many that they need another tag: ' +

@@ -323,6 +323,13 @@ const CASES: readonly Case[] = [
     input: () => ({ stateMachineArn: MACHINE }),
     needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
   },
+  {
+    function: 'plan',
+    service: 'states',
+    operation: 'GetExecutionHistory',
+    input: () => ({ executionArn: EXECUTION }),
+    needs: { SeeHistories: { action: 'states:GetExecutionHistory', resource: EXECUTION } },
+  },
   ...(['pre-migration-snapshot', 'scheduled-snapshot', 'plan'] as const).map((name): Case => ({
     function: name,
     service: 'lambda',

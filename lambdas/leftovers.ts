@@ -1,0 +1,154 @@
+import type { DBInstance } from '@aws-sdk/client-rds';
+import {
+  GetExecutionHistoryCommand,
+  ListExecutionsCommand,
+  type ExecutionListItem,
+  type SFNClient,
+} from '@aws-sdk/client-sfn';
+import type { EnvironmentName, Leftover, Recovery } from './contract';
+import { machineOf } from './earlier-recoveries';
+import { recoveryId } from './names';
+import { readMarks, type Marks } from './tags';
+
+export interface LeftoverDeps {
+  readonly stepFunctions: SFNClient;
+  readonly environment: EnvironmentName;
+}
+
+interface Found {
+  readonly instance: DBInstance;
+  readonly marks: Marks;
+  readonly recoveryId: string;
+}
+
+/**
+ * What recoveries and drills left that do not run any more: instances by their tags, and a fence around the live instance. Of what is not certain it says so.
+ * @param instances all of the Region
+ * @param executionArn of the execution that asks
+ * @param fencedBy the recovery whose fence stands around the live instance; undefined: there is none
+ */
+export async function findLeftovers(
+  {
+    live,
+    instances,
+    executionArn,
+    fencedBy,
+  }: {
+    live: Recovery['live'];
+    instances: readonly DBInstance[];
+    executionArn: string;
+    fencedBy: string | undefined;
+  },
+  deps: LeftoverDeps,
+): Promise<Leftover[]> {
+  const found = instances.flatMap((instance): Found[] => {
+    const marks = readMarks(instance.TagList);
+    const { role, environment, 'recovery-id': id } = marks;
+    const isOurs = role === 'recovery-instance' || role === 'taken-back';
+    return isOurs && environment === deps.environment && id !== undefined
+      ? [{ instance, marks, recoveryId: id }]
+      : [];
+  });
+  const ids = new Set([
+    ...found.map((each) => each.recoveryId),
+    ...(fencedBy === undefined ? [] : [fencedBy]),
+  ]);
+  if (ids.size === 0) return [];
+  const executions = await executionsOf(ids, executionArn, deps);
+  const isOver = (id: string): boolean => !RUNS.has(executions.get(id)?.status ?? '');
+
+  const leftovers: Leftover[] = [];
+  if (fencedBy !== undefined && isOver(fencedBy))
+    leftovers.push({
+      what: 'fence',
+      instanceId: live.instanceId,
+      ...ownerOf(fencedBy, executions.get(fencedBy)),
+      why: 'It is live, and nobody but this system can connect to it: THE APPLICATION HAS NO DATABASE. Redrive the recovery, or lift the fence, as docs/runbook.md says.',
+    });
+  for (const each of found) {
+    const execution = executions.get(each.recoveryId);
+    if (!isOver(each.recoveryId)) continue;
+    leftovers.push({
+      what: each.marks.role === 'taken-back' ? 'instance taken back' : 'recovery instance',
+      instanceId: each.instance.DBInstanceIdentifier ?? '',
+      ...ownerOf(each.recoveryId, execution, each.instance),
+      why: await meaningOf(each, execution, live, deps),
+    });
+  }
+  return leftovers;
+}
+
+/** A redrive that has begun and not got further runs as well. */
+const RUNS = new Set(['RUNNING', 'PENDING_REDRIVE']);
+
+function ownerOf(
+  id: string,
+  execution: ExecutionListItem | undefined,
+  instance?: DBInstance,
+): Pick<Leftover, 'recoveryId' | 'execution' | 'since'> {
+  return {
+    recoveryId: id,
+    execution: execution ? { name: execution.name ?? '', status: execution.status ?? '' } : null,
+    since: (execution?.startDate ?? instance?.InstanceCreateTime)?.toISOString() ?? null,
+  };
+}
+
+async function meaningOf(
+  { instance, marks }: Found,
+  execution: ExecutionListItem | undefined,
+  live: Recovery['live'],
+  deps: LeftoverDeps,
+): Promise<string> {
+  if (instance.DbiResourceId === live.resourceId)
+    return 'It is live: the execution came past its swap and not to its end. Redrive it, or undo it by {"mode":"undo"}.';
+  if (marks.role === 'taken-back')
+    return 'An undo took it back and did not come to its end. Redrive that, or start another undo.';
+  if (!execution)
+    return 'Step Functions does not know its execution (any more), so nobody knows whether it was ever live. Look at it, then delete it by hand.';
+  return (await hasEntered('Swap', execution, deps))
+    ? 'Its recovery came to the swap, so it may have been live and written to. Redrive it; or look at the instance, then delete it by hand.'
+    : 'It was never live: it holds nothing that its restore point does not. Redrive the recovery, or delete the instance by hand.';
+}
+
+/** The executions of these recoveries, as far as Step Functions knows them. */
+async function executionsOf(
+  ids: ReadonlySet<string>,
+  executionArn: string,
+  { stepFunctions }: LeftoverDeps,
+): Promise<Map<string, ExecutionListItem>> {
+  const found = new Map<string, ExecutionListItem>();
+  let nextToken: string | undefined;
+  do {
+    const page = await stepFunctions.send(
+      new ListExecutionsCommand({ stateMachineArn: machineOf(executionArn), nextToken }),
+    );
+    for (const execution of page.executions ?? []) {
+      const { name, startDate } = execution;
+      const id = name && startDate && recoveryId({ name, startTime: startDate.toISOString() });
+      if (id && ids.has(id)) found.set(id, execution);
+    }
+    nextToken = page.nextToken;
+  } while (nextToken && found.size < ids.size);
+  return found;
+}
+
+async function hasEntered(
+  state: string,
+  { executionArn }: ExecutionListItem,
+  { stepFunctions }: LeftoverDeps,
+): Promise<boolean> {
+  let nextToken: string | undefined;
+  do {
+    const page = await stepFunctions.send(
+      new GetExecutionHistoryCommand({
+        executionArn,
+        maxResults: 1000,
+        nextToken,
+      }),
+    );
+    if ((page.events ?? []).some(({ stateEnteredEventDetails: entered }) => entered?.name === state))
+      return true;
+    nextToken = page.nextToken;
+  } while (nextToken);
+  return false;
+}
