@@ -27,6 +27,10 @@ const RecoveryRules = z.object({
   approveRetirement: z.boolean(),
   /** Restarted after the swap. */
   consumers: z.array(Consumer),
+  /** How long the new database is watched before the old instance goes, where nobody says; left out: not at all. */
+  soakMinutes: z.optional(z.int()),
+  /** CloudWatch alarms that are watched then. */
+  soakAlarms: z.optional(z.array(z.string())),
 });
 export type RecoveryRules = z.infer<typeof RecoveryRules>;
 
@@ -105,6 +109,10 @@ export const RecoveryInput = z
     /** Whether a person has to approve. What the environment asks for can be added to, not waived. */
     approveCutover: z.optional(z.boolean()),
     approveRetirement: z.optional(z.boolean()),
+    /** For so long the new database is watched before the old instance goes; 0: not at all. Left out: as the environment has it. */
+    soakMinutes: z.optional(z.int().check(z.minimum(0), z.maximum(1440))),
+    /** CloudWatch alarms that must not ring then, besides those of the environment. */
+    soakAlarms: z.optional(z.array(text(255)).check(z.maxLength(50))),
     /** Left out: the cutover does not wait. */
     warm: z.optional(WarmRequest),
   })
@@ -193,6 +201,8 @@ export const Recovery = z.object({
   approveCutover: z.boolean(),
   approveRetirement: z.boolean(),
   warm: z._default(z.nullable(WarmRequest), null),
+  soakMinutes: z._default(z.int(), 0),
+  soakAlarms: z._default(z.array(z.string()), []),
   /** The live instance, found from the secret. */
   live: z.extend(InstanceAddress, {
     /** `gone`: it was deleted. `dead`: RDS says that it cannot bring it back. Nobody can write to either. */
@@ -516,6 +526,47 @@ export interface DrainResult {
   /** When that was seen, ISO 8601. */
   at: string;
 }
+
+/** What has been seen while the recovery soaks, and what the next look is compared with. */
+export const SoakResult = z.object({
+  /** Of the first look, and when it is over. ISO 8601. */
+  since: z.string(),
+  until: z.string(),
+  looks: z.int(),
+  /** Null is what could not be seen so far. */
+  first: z.object({
+    deadlocks: z.nullable(z.int()),
+    /** Rows of the old database that had been changed until then. */
+    oldWrites: z.nullable(z.number()),
+    /** Of the application, on the new database. */
+    sessions: z.nullable(z.int()),
+  }),
+  /** Transactions of the new database that had ended at the last look. */
+  last: z.nullable(z.object({ commits: z.int(), rollbacks: z.int() })),
+  /** What was not as it should be at the last look, and at how many looks in a row. */
+  findings: z.array(z.object({ what: z.string(), detail: z.string(), looks: z.int() })),
+  /** Those that count, in words: people are asked. */
+  problems: z.array(z.string()),
+  /** False: the machine looks again, after so many seconds. */
+  enough: z.boolean(),
+  pauseSeconds: z.int(),
+});
+export type SoakResult = z.infer<typeof SoakResult>;
+/** One look; `soak` is the result of the one before it. */
+export const SoakEvent = z.object({
+  recovery: Recovery,
+  instance: InstanceAddress,
+  /** Whether consumers had to come to the new instance for the cutover to be proven. */
+  sessionsExpected: z.boolean(),
+  /** As CloudWatch told the machine, which can be reached from outside the VPC only. */
+  alarms: z.union([
+    z.object({
+      seen: z.array(z.object({ name: z.string(), state: z.string(), since: z.optional(z.string()) })),
+    }),
+    z.object({ problem: z.string() }),
+  ]),
+  soak: z.nullable(SoakResult),
+});
 
 /**
  * Throws RetirementNotFinished until the old instance is gone and its final snapshot available; the machine asks again. Throws
@@ -887,6 +938,7 @@ export const FUNCTIONS = [
   'swap-back',
   'lift-fence',
   'drain',
+  'soak',
   'retire',
   'discard',
   'fail',
@@ -944,6 +996,7 @@ export const DATABASE_FUNCTIONS = [
   'prove',
   'prove-consumers',
   'drain',
+  'soak',
 ] as const satisfies readonly FunctionName[];
 
 /** The environment variables that every function gets. */

@@ -97,7 +97,14 @@ function afterwards(recovery: Recovery): string[] {
         : [
             `Afterwards ${live.instanceId} is kept; after ${recovery.keepDays} days people are reminded of it, and nothing deletes it.`,
           ];
-  return [...old, ...approvalSteps(recovery)];
+  const { soakMinutes, soakAlarms } = recovery;
+  const soak =
+    soakMinutes === 0
+      ? []
+      : [
+          `Before that the new database is watched for ${soakMinutes} minutes${soakAlarms.length === 0 ? '' : `, and the alarms ${soakAlarms.join(', ')}`}: if something is wrong, a person is asked.`,
+        ];
+  return [...old, ...soak, ...approvalSteps(recovery)];
 }
 
 function approvalSteps(recovery: Recovery): string[] {

@@ -6,7 +6,7 @@ import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
 import { parse } from './parse';
 import { isUp } from './rds';
 import { refuseWhileAnotherRuns } from './recovery-claim';
-import { approvalsFor, minutesBetween, type PlanDeps } from './steps/plan';
+import { approvalsFor, minutesBetween, soakFor, type PlanDeps } from './steps/plan';
 import { findUndoable } from './undoable';
 
 /**
@@ -43,6 +43,7 @@ export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps)
     verify: input.verify,
     ...approvals,
     warm: null,
+    ...soakFor(input, deps),
     live,
     settingsSnapshotId: database.settingsSnapshotId,
     secretVersionId: database.secretVersionId,

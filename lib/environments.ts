@@ -98,6 +98,16 @@ export interface RecoverySettings {
   readonly approveRetirement: boolean;
   /** The ECS services that read DATABASE_URL at their start: they are restarted after the swap. Others can follow the event. */
   readonly consumers: readonly { readonly cluster: string; readonly service: string }[];
+  /**
+   * For so many minutes the new database is watched before the old instance goes, where the input does not say.
+   * @default 0 - it is not watched
+   */
+  readonly soakMinutes?: number;
+  /**
+   * Names of CloudWatch alarms of this account and Region that must not ring meanwhile.
+   * @default - none, but those of the input
+   */
+  readonly soakAlarms?: readonly string[];
 }
 
 /** When a recovery is rehearsed. */
@@ -302,6 +312,11 @@ export function checkSettings(settings: EnvironmentSettings): void {
   checkCopies(settings, refuse);
   checkDrills(settings, refuse);
   checkConsumers(settings, refuse);
+  const { soakMinutes = 0, soakAlarms = [] } = settings.recovery ?? {};
+  if (!Number.isInteger(soakMinutes) || soakMinutes < 0 || soakMinutes > 1440)
+    refuse('recovery.soakMinutes', soakMinutes, 'Write whole minutes, from 0 to 1440.');
+  if (soakAlarms.length > 50 || soakAlarms.some((name) => name.trim() === '' || name.startsWith('arn:')))
+    refuse('recovery.soakAlarms', soakAlarms, 'Write the names, not the ARNs, of at most 50 alarms.');
   if (settings.ci && !/^[\w.-]+(\/[\w.-]+)+$/.test(settings.ci.repository))
     refuse('ci.repository', settings.ci.repository, 'Write owner/name, without patterns.');
   for (const address of settings.notify)

@@ -33,6 +33,7 @@ export const RUNS_IN_VPC: {
   'swap-back': false,
   'lift-fence': true,
   drain: true,
+  soak: true,
   retire: false,
   discard: false,
   fail: false,

@@ -234,7 +234,12 @@ export class MigrationRollback extends Construct {
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
     const recovery = props.recovery ?? DEFAULT_RECOVERY;
-    const recoveryRules: RecoveryRules = { ...recovery, consumers: [...recovery.consumers] };
+    const { consumers, soakAlarms = [], ...others } = recovery;
+    const recoveryRules: RecoveryRules = {
+      ...others,
+      consumers: [...consumers],
+      soakAlarms: [...soakAlarms],
+    };
     const scope = {
       environment,
       databaseUrlSecret,
@@ -305,6 +310,7 @@ export class MigrationRollback extends Construct {
       'swap-back': make('swap-back'),
       'lift-fence': make('lift-fence'),
       drain: make('drain'),
+      soak: make('soak'),
       retire: make('retire'),
       discard: make('discard'),
       fail: make('fail'),

@@ -328,6 +328,7 @@ export function functionPermissions(
       seeRecoveries,
     ],
     drain: [readMaster],
+    soak: [readUrl, readMaster],
     retire: [
       readUrl,
       describeInstances,

@@ -106,6 +106,7 @@ export async function plan(
     verify: input.verify,
     ...approvals,
     warm: input.warm ?? null,
+    ...soakFor(input, deps),
     live,
     settingsSnapshotId: database.settingsSnapshotId,
     secretVersionId: database.secretVersionId,
@@ -195,6 +196,8 @@ export async function plan(
       retire,
       ...(input.keepDays !== undefined && { keepDays: input.keepDays }),
       ...(input.warm && { warm: input.warm }),
+      ...(input.soakMinutes !== undefined && { soakMinutes: input.soakMinutes }),
+      ...(input.soakAlarms && { soakAlarms: input.soakAlarms }),
       ...(input.verify.amcheck || input.verify.accept.length > 0 ? { verify: input.verify } : {}),
       ...approvals,
     },
@@ -242,6 +245,17 @@ export function approvalsFor(input: RecoveryInput, { recoveryRules, environment 
   return {
     approveCutover: input.approveCutover ?? recoveryRules.approveCutover,
     approveRetirement: input.approveRetirement ?? recoveryRules.approveRetirement,
+  };
+}
+
+/** How long is for the operator to say; the alarms of the environment always count. */
+export function soakFor(
+  input: RecoveryInput,
+  { recoveryRules }: PlanDeps,
+): Pick<Recovery, 'soakMinutes' | 'soakAlarms'> {
+  return {
+    soakMinutes: input.soakMinutes ?? recoveryRules.soakMinutes ?? 0,
+    soakAlarms: [...new Set([...(recoveryRules.soakAlarms ?? []), ...(input.soakAlarms ?? [])])],
   };
 }
 

@@ -2,7 +2,16 @@ import { Duration } from 'aws-cdk-lib';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import type { SnsPublish } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import { IS_UNDO, LIVE, RECOVERY_INSTANCE, RESTORED_AS_OF, inWords, jsonata, since } from './expressions';
+import {
+  IS_UNDO,
+  LIVE,
+  RECOVERY_INSTANCE,
+  RESTORED_AS_OF,
+  cut,
+  inWords,
+  jsonata,
+  since,
+} from './expressions';
 import type { MachineStates } from './states';
 
 /** The restored instance is there, unused and paid for, and what it does not hold grows. */
@@ -35,9 +44,12 @@ export class RecoveryApprovals {
     );
   }
 
-  /** JSONata: a person has to be asked about the old instance, and has not said yes. Nothing that is kept needs leave to go. */
+  /**
+   * JSONata: a person has to be asked about the old instance, and has not said yes. Nothing that is kept needs leave to go; but a soak that
+   * went wrong needs somebody who says that the recovery is over, whatever the table says.
+   */
   readonly retirementIsOpen =
-    '$recovery.approveRetirement and $recovery.retire = "delete" and ' +
+    '(($recovery.approveRetirement and $recovery.retire = "delete") or $count($soak.problems) > 0) and ' +
     '$count($approvals[question = "retirement" and decision = "approved"]) = 0';
 
   /** Before the old instance is deleted. */
@@ -47,8 +59,13 @@ export class RecoveryApprovals {
         name: 'AskForRetirement',
         about: 'retirement',
         subject: 'DELETE THE OLD DATABASE?',
-        is: `${RECOVERY_INSTANCE} & " serves, nobody uses the old one. May that go?"`,
-        yes: `${LIVE} & " is deleted, with final snapshot " & $recovery.finalSnapshotId & "; its automated backups are kept."`,
+        is:
+          `($count($soak.problems) > 0 ? "LOOK: " & ${cut('$join($soak.problems, " ")', 110)} & ` +
+          `($recovery.retire = "delete" ? " May the old one go?" : " Is it over?") : ` +
+          `${RECOVERY_INSTANCE} & " serves, nobody uses the old one. May that go?")`,
+        yes:
+          `($recovery.retire = "delete" ? ${LIVE} & " is deleted, with final snapshot " & $recovery.finalSnapshotId & "; its automated backups are kept." : ` +
+          `${LIVE} & " is kept, the recovery is over.")`,
         no: '"it is kept, and can be gone back to at once. Until the answer no other recovery can begin; deployments can."',
         waitsFor: RETIREMENT_WAITS_FOR,
       },

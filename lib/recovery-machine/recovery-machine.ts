@@ -23,6 +23,7 @@ import {
   someOf,
 } from './expressions';
 import { RecoveryFailures } from './failures';
+import { soak } from './soak';
 import { MachineStates, type MachineStatesProps } from './states';
 
 export interface RecoveryMachineProps extends MachineStatesProps {
@@ -93,8 +94,14 @@ export class RecoveryMachine extends Construct {
     const approveRetirement = new sfn.Choice(this, 'ApproveRetirement?')
       .when(sfn.Condition.jsonata(jsonata(approvals.retirementIsOpen)), askForRetirement)
       .otherwise(retire);
-    // Somebody may have come while the answer was waited for.
+    // Somebody may have come while the answer was waited for, or since the last look of the soak.
     askForRetirement.next(drain);
+    const soaking = soak(this, this.states, {
+      problem: askForRetirement,
+      done: drain,
+      otherwise: approveRetirement,
+      onError: oldInstanceKept.tell,
+    });
     const failedIn = (state: string): sfn.Condition =>
       sfn.Condition.jsonata(jsonata(`$firstError.state = "${state}"`));
     oldInstanceKept.end.next(
@@ -102,12 +109,13 @@ export class RecoveryMachine extends Construct {
         .when(failedIn('Retire'), retire)
         .when(failedIn('AskForRetirement'), askForRetirement)
         .when(failedIn('Drain'), drain)
+        .when(failedIn('Soak'), soaking)
         .when(failedIn('ProveConsumers'), proveConsumers)
         .otherwise(finishSettings),
     );
 
     fence.next(this.swap(swapBack)).next(this.prove(swapBack)).next(this.restartConsumers(proveConsumers));
-    proveConsumers.next(finishSettings).next(drain).next(approveRetirement);
+    proveConsumers.next(finishSettings).next(drain).next(soaking);
     retire.next(this.recovered());
     const checkRestoredInstance = this.checkRestoredInstance(giveUp);
     const safetySnapshot = this.takeSafetySnapshot(checkRestoredInstance);
@@ -165,6 +173,8 @@ export class RecoveryMachine extends Construct {
           plan: `${RESULT}.plan`,
           approvals: '[]',
           drains: '0',
+          alarms: '{"seen": []}',
+          soak: 'null',
           warmth: 'null',
           hydration: 'null',
           waited: 'false',
@@ -508,6 +518,7 @@ export class RecoveryMachine extends Construct {
           swap: jsonata('$swap'),
           proof: jsonata('$proof.checks'),
           consumers: jsonata('$merge([$consumers, $consumersProof])'),
+          soak: jsonata('$soak'),
           retirement: jsonata('$retirement'),
           approvals: jsonata('$approvals'),
         },
@@ -534,6 +545,13 @@ export class RecoveryMachine extends Construct {
         resources: Object.values(functions).map((step) => step.functionArn),
       },
       { sid: 'Notify', actions: ['sns:Publish'], resources: [topic.topicArn] },
+      {
+        sid: 'LookAtAlarms',
+        actions: ['cloudwatch:DescribeAlarms'],
+        resources: ['*'],
+        wildcardReason:
+          'The input names alarms, too, and composite alarms are seen by those only who may see all. Reading them changes nothing.',
+      },
       {
         sid: 'WriteLog',
         actions: [

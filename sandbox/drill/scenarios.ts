@@ -15,6 +15,7 @@ import { rotatedPasswords } from './scenarios/rotated-passwords';
 import { drillMode } from './scenarios/drill-mode';
 import { adopt } from './scenarios/adopt';
 import { undo } from './scenarios/undo';
+import { soak } from './scenarios/soak';
 import { verifiedAndWarm } from './scenarios/verified-and-warm';
 
 /** What can be rehearsed, in the order of the list. */
@@ -33,6 +34,7 @@ export const SCENARIOS: readonly Scenario[] = [
   redrive,
   rejected,
   undo,
+  soak,
   drillMode,
   firstBackup,
   adopt,

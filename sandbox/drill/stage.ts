@@ -281,6 +281,12 @@ export class Stage {
       );
   }
 
+  /** What the gate says to a deployment of which it is not told what is pending. */
+  async askGate(deploymentId: string): Promise<string> {
+    const answer = await this.invokeGate({ deploymentId, actor: 'drill' });
+    return 'reason' in answer ? `${answer.status}: ${answer.reason}` : answer.status;
+  }
+
   private async invokeGate(event: object): Promise<z.infer<typeof GateAnswer>> {
     return GateAnswer.parse(await this.invoke('pre-migration-snapshot', event));
   }

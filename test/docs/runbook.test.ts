@@ -315,6 +315,13 @@ describe('an operator who follows it', () => {
     );
   });
 
+  test('plans to watch it afterwards', async () => {
+    await operator.does('Watch the new database');
+    expect(await operator.does('Wait for the end')).toContain(
+      '"soakMinutes":30,"soakAlarms":["orders-failing"]',
+    );
+  });
+
   test('stops a recovery while it restores, redrives it, and watches it recover', async () => {
     // Stopped and redriven while the function that asked for the restore still waits for the answer.
     const restore = holdAnswer(operator.sandbox.context.api, 'RestoreDBInstanceFromDBSnapshot');

@@ -144,6 +144,10 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
     ...['RecoveryAlreadyRunning', 'SecretMovedMeanwhile'],
   ],
   Prove: ['they become ProofFailed', 'DatabaseUnreachable', 'LoginRefused', 'QueryFailed'],
+  Soak: [
+    'what the databases do not say is a finding; it raises no fence',
+    ...['DatabaseUnreachable', 'FenceFailed', 'LoginRefused', 'OldInstanceUnreachable', 'QueryFailed'],
+  ],
   Drain: [
     'they become OldInstanceUnreachable; it raises no fence',
     ...['DatabaseUnreachable', 'FenceFailed', 'LoginRefused', 'QueryFailed'],

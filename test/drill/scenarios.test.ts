@@ -124,11 +124,13 @@ const CUTOVER = [
   'ProveConsumers',
   'FinishSettings',
   'Drain',
+  'Soak?',
   'ApproveRetirement?',
 ];
+const LOOK = ['LookAtAlarms', 'Soak', 'SoakedEnough?'];
 const END = ['Retire', 'NotifyRecovered', 'Recovered'];
 /** After the answer it is looked once more that nobody is connected. */
-const APPROVED = ['AskForRetirement', 'Drain', 'ApproveRetirement?'];
+const APPROVED = ['AskForRetirement', 'Drain', 'Soak?', 'ApproveRetirement?'];
 const RETIREMENT = [...APPROVED, ...END];
 
 /** The states that each scenario runs through, in order. */
@@ -194,6 +196,11 @@ const WAYS: Record<string, readonly string[]> = {
   undo: [
     ...['Plan', 'PlanOnly?', 'TakeBack', 'TakeSafetySnapshot', 'TellPeople?', 'NotifyStarted'],
     ...['CheckRestoredInstance', 'RecordPosition', ...MATCHED, 'IsItAnUndo?', ...CUTOVER.slice(1), ...END],
+  ],
+  soak: [
+    ...[...FORWARD, ...CUTOVER.slice(0, -1)],
+    ...[...LOOK, 'NextLook', 'Soak?', ...LOOK, 'NextLook', 'Soak?', ...LOOK],
+    ...RETIREMENT,
   ],
   'drill-mode': [...BEGIN, ...RESTORED, 'IsItADrill?', 'EndDrill', 'Drilled'],
 };

@@ -39,6 +39,10 @@ test.each([
   [{ requestedBy: '  ' }, 'requestedBy: got "  ", allowed is a text'],
   [{ reason: '' }, 'reason: got "", allowed is a text'],
   [{ reason: 5 }, 'reason: got 5, allowed is a string'],
+  [{ keepDays: 3 }, 'keepDays: got 3, allowed is a value: it goes with "retire": "keep" only'],
+  [{ retire: 'keep', keepDays: 0 }, 'keepDays: got 0'],
+  [{ soakMinutes: 1441 }, 'soakMinutes: got 1441'],
+  [{ soakAlarms: [''] }, 'soakAlarms.0: got ""'],
   [[], '(the whole): got [], allowed is an object'],
 ])('%j is refused with the field, what was given and what is allowed', (input, text) => {
   const message = messageFor(input);

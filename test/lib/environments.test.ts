@@ -58,6 +58,8 @@ const withConsumers = (
   recovery: { approveCutover: false, approveRetirement: true, consumers },
 });
 
+const RECOVERY = { approveCutover: false, approveRetirement: true, consumers: [] };
+
 test.each<[string, EnvironmentSettings, string[]]>([
   [
     '36 days of backups',
@@ -171,6 +173,16 @@ test.each<[string, EnvironmentSettings, string[]]>([
     'a consumer that is there twice',
     withConsumers({ cluster: 'shop', service: 'web' }, { cluster: 'shop', service: 'web' }),
     ['recovery.consumers is "shop/web"', 'once'],
+  ],
+  [
+    'a soak that is no number of minutes',
+    { ...production, recovery: { ...RECOVERY, soakMinutes: 1441 } },
+    ['recovery.soakMinutes is 1441', '0 to 1440'],
+  ],
+  [
+    'an alarm by its ARN',
+    { ...production, recovery: { ...RECOVERY, soakAlarms: ['arn:aws:cloudwatch:x'] } },
+    ['recovery.soakAlarms is ["arn:', 'names, not the ARNs'],
   ],
   [
     'two VPCs',

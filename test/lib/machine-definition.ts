@@ -5,7 +5,7 @@ import { onlyOf, readable, synthesise, templateOf } from './synthesis';
 /** The recovery machine of production, as it is synthesised. */
 
 const State = z.object({
-  Type: z.enum(['Task', 'Choice', 'Succeed', 'Fail']),
+  Type: z.enum(['Task', 'Choice', 'Wait', 'Succeed', 'Fail']),
   Next: z.string().optional(),
   Default: z.string().optional(),
   Choices: z.array(z.object({ Next: z.string(), Condition: z.string().optional() })).default([]),

@@ -47,6 +47,7 @@ test('"*" as a whole resource stands only where AWS knows no narrower one', () =
   expect([...new Set(services)].sort()).toEqual([
     'AnswerQuestion',
     'LambdaMakesInterfaces',
+    'LookAtAlarms',
     'ReadQuota',
     'WriteLog',
   ]);

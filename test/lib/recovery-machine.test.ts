@@ -77,6 +77,8 @@ test('every other path from a catch ends FAILED', () => {
     'RestartConsumers',
     'NotifyCutover',
     'NotifyNotRestarted',
+    // That CloudWatch does not answer is one more thing that Soak judges.
+    'LookAtAlarms',
   ];
   const handlers = new Set(
     states.flatMap(([name, { Catch }]) =>
@@ -144,6 +146,7 @@ test('runs the steps of a recovery in order', () => {
     'ProveConsumers',
     'FinishSettings',
     'Drain',
+    'Soak?',
     'ApproveRetirement?',
     'Retire',
     'NotifyRecovered',
@@ -183,7 +186,7 @@ test.each([
   [['AskForCutover'], 'NotifyCutoverNotApproved', 'CutoverNotApproved'],
   [['RestartConsumers'], 'NotifyNotRestarted', 'OldInstanceKept'],
   [
-    ['ProveConsumers', 'FinishSettings', 'Drain', 'AskForRetirement', 'Retire'],
+    ['ProveConsumers', 'FinishSettings', 'Drain', 'Soak', 'AskForRetirement', 'Retire'],
     'NotifyOldInstanceKept',
     'OldInstanceKept',
   ],
@@ -198,7 +201,7 @@ test.each([
   ['GiveBackFailed', ['GiveBack']],
   ['SwapBackFailed', ['SwapBack']],
   ['LiftFenceFailed', ['LiftFence']],
-  ['OldInstanceKept', ['AskForRetirement', 'Drain', 'FinishSettings', 'ProveConsumers', 'Retire']],
+  ['OldInstanceKept', ['AskForRetirement', 'Drain', 'FinishSettings', 'ProveConsumers', 'Retire', 'Soak?']],
   ['CutoverNotApproved', ['AskForCutover']],
   ['RecoveredButNotTold', ['NotifyRecovered']],
 ])('after %s a redrive goes on with %j', (end, going) => {
@@ -211,7 +214,7 @@ test.each([
   [
     'AskForRetirement',
     'ApproveRetirement?',
-    '{% $recovery.approveRetirement and $recovery.retire = "delete" and ' +
+    '{% (($recovery.approveRetirement and $recovery.retire = "delete") or $count($soak.problems) > 0) and ' +
       '$count($approvals[question = "retirement" and decision = "approved"]) = 0 %}',
     // Once more, then to the same choice.
     'Drain',
@@ -373,6 +376,8 @@ test('the longest possible recovery stays below 25,000 events and the timeout of
   let events = 200 * 8;
   // Drain is asked again up to 16 times, each time once or as long as somebody is connected (then nothing is left of the 15 minutes that
   // Retire waits), with some 35 tries of Retire and a choice between.
+  // Soak looks up to 121 times: alarms, look, two choices, a wait.
+  events += 121 * 16;
   events += 16 * (2 * 5 + 2 + 3 * 180);
   let seconds = 0;
   for (const [, { Retry, TimeoutSeconds = 0 }] of tasks) {

@@ -148,6 +148,19 @@ describe('the network', () => {
     expect(readable(database.Outputs['ApplicationSecurityGroupId']?.Value)).toBe(source);
   });
 
+  test('no alarm, dashboard or schedule names an instance: after a recovery another one is live', () => {
+    for (const name of ['Production-Database', 'Production-Rollback', 'Staging-Rollback'])
+      for (const [id, { Type, Properties }] of Object.entries(stack(name).Resources))
+        if (/^AWS::(CloudWatch|Scheduler|Events)::/.test(Type))
+          expect({
+            id,
+            names: /DBInstanceIdentifier|-database"|RefDatabase/.test(JSON.stringify(Properties)),
+          }).toEqual({
+            id,
+            names: false,
+          });
+  });
+
   test('lets the functions that talk to PostgreSQL reach the database and Secrets Manager, and nothing else', () => {
     const production = stack('Production-Rollback');
     const egress = resourcesOf(production, 'AWS::EC2::SecurityGroupEgress').map(
@@ -167,6 +180,7 @@ describe('the network', () => {
         'prove',
         'prove-consumers',
         'record-position',
+        'soak',
         'swap',
         'verify',
         'warm',

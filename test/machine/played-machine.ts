@@ -65,6 +65,17 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   'restart-consumers': () => ({ services: [] }),
   'prove-consumers': () => ({ expected: false }),
   drain: () => ({ sessions: 0, at: '2026-11-22T02:00:00.000Z' }),
+  soak: () => ({
+    since: '2026-11-22T02:00:00.000Z',
+    until: '2026-11-22T02:30:00.000Z',
+    looks: 1,
+    first: { deadlocks: null, oldWrites: null, sessions: null },
+    last: null,
+    findings: [],
+    problems: [],
+    enough: true,
+    pauseSeconds: 60,
+  }),
   retire: () => ({ retired: 'deleted', instanceId: LIVE.instanceId, finalSnapshotId: FINAL }),
   'swap-back': () => ({ wasSwapped: true }),
   'lift-fence': () => ({ lifted: true, reason: 'Its owner gave up.' }),
@@ -157,6 +168,8 @@ export class PlayedMachine {
   private answers: Readonly<Record<string, Answer>> = ALL_WELL;
   private decide: (question: string) => 'approve' | 'reject' | undefined = () => undefined;
   private readonly calls = new Map<string, number>();
+  /** What CloudWatch says of the alarms that it is asked for. */
+  describeAlarms: (input: object) => object = () => ({ MetricAlarms: [], CompositeAlarms: [] });
   private executions = 0;
 
   private constructor(
@@ -180,6 +193,9 @@ export class PlayedMachine {
         sns: new SnsService(context),
         s3: new S3Service(context),
         lambda: scripted('lambda', { Invoke: invoke }),
+        monitoring: scripted('monitoring', {
+          DescribeAlarms: (input) => here.played?.describeAlarms(input) ?? {},
+        }),
       }),
       clock,
     );

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { ApiError } from '../../sandbox/core/api';
 import { LIVE, PlayedMachine, Thrown, type Answer } from './played-machine';
 
 const INPUT = {
@@ -104,4 +106,96 @@ test('it is not made again for ever, and a redrive begins anew', async () => {
     retire: (event, call) => (++tries < 10 ? never(event, call) : retired(event, call)),
   });
   expect(await machine.redrive(ended.executionArn, again.answers)).toMatchObject({ status: 'SUCCEEDED' });
+});
+
+describe('a recovery that soaks', () => {
+  const SOAKS = { ...INPUT, approveRetirement: false, soakMinutes: 3, soakAlarms: [] };
+  /** As the step answers: enough when `problems` are found, or at the third look. */
+  const look =
+    (problems: (looks: number) => string[]): Answer =>
+    (event) => {
+      const { soak } = z.object({ soak: z.nullable(z.object({ looks: z.number() })) }).parse(event);
+      const looks = (soak?.looks ?? 0) + 1;
+      const found = problems(looks);
+      return {
+        since: '2026-11-22T02:00:00.000Z',
+        until: '2026-11-22T02:03:00.000Z',
+        looks,
+        first: { deadlocks: null, oldWrites: null, sessions: null },
+        last: null,
+        findings: [],
+        problems: found,
+        enough: found.length > 0 || looks === 3,
+        pauseSeconds: 60,
+      };
+    };
+
+  test('looks again with what it saw before, a minute later, then drains once more and retires unasked', async () => {
+    const { answers, asked } = recording({ drain: drained, soak: look(() => []), retire: retired });
+    const started = machine.served.context.clock.now().getTime();
+    const { status } = await machine.run(SOAKS, answers);
+    expect(status).toBe('SUCCEEDED');
+    expect(asked).toEqual(['drain', 'soak', 'soak', 'soak', 'drain', 'retire']);
+    expect(machine.served.context.clock.now().getTime() - started).toBeGreaterThanOrEqual(120_000);
+  });
+
+  test.each(['delete', 'keep'])(
+    'with something wrong a person is asked, where nobody would be: retire "%s"',
+    async (retire) => {
+      const wrong = look((looks) => (looks === 2 ? ['alarm orders-failing is quiet: it rings.'] : []));
+      const { answers, asked } = recording({ drain: drained, soak: wrong, retire: retired });
+      const { status, messages } = await machine.run({ ...SOAKS, retire }, answers, saysYes);
+      expect(status).toBe('SUCCEEDED');
+      expect(asked).toEqual(['drain', 'soak', 'soak', 'drain', 'retire']);
+      const [question, ...others] = messages.filter(({ text }) => text.includes('-decide'));
+      expect(others).toEqual([]);
+      expect(question?.text).toContain('LOOK: alarm orders-failing is quiet: it rings.');
+      expect(question?.text).toContain(
+        retire === 'keep' ? 'is kept, the recovery is over.' : 'is deleted, with final snapshot',
+      );
+    },
+  );
+
+  test('nobody answers: nothing is retired, and a redrive asks again', async () => {
+    const wrong = look(() => ['the application can log in: it cannot.']);
+    const { answers, asked } = recording({ drain: drained, soak: wrong, retire: retired });
+    const ended = await machine.run(SOAKS, answers);
+    expect(ended).toMatchObject({ status: 'FAILED', error: 'NotApproved' });
+    expect(asked).toEqual(['drain', 'soak']);
+    const again = await machine.redrive(ended.executionArn, answers);
+    expect(again).toMatchObject({ status: 'FAILED', error: 'NotApproved' });
+    expect(asked).toEqual(['drain', 'soak']);
+  });
+
+  test('alarms are asked of CloudWatch and handed over; that it does not answer is, too', async () => {
+    const events: unknown[] = [];
+    const { answers } = recording({
+      drain: drained,
+      retire: retired,
+      soak: (event, call) => {
+        events.push(z.object({ alarms: z.unknown() }).parse(event).alarms);
+        return look(() => [])(event, call);
+      },
+    });
+    const input = { ...SOAKS, soakAlarms: ['orders-failing', 'none'] };
+    let asked: unknown;
+    machine.describeAlarms = (given) => {
+      asked = given;
+      if (events.length === 1) throw new ApiError('InternalServiceError', 'Try again.', 500);
+      return {
+        MetricAlarms: [
+          { AlarmName: 'orders-failing', StateValue: 'OK', StateTransitionedTimestamp: new Date(0) },
+        ],
+        CompositeAlarms: [],
+      };
+    };
+    expect(await machine.run(input, answers)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(asked).toMatchObject({
+      AlarmNames: ['orders-failing', 'none'],
+      AlarmTypes: ['MetricAlarm', 'CompositeAlarm'],
+      MaxRecords: 100,
+    });
+    const seen = { seen: [{ name: 'orders-failing', state: 'OK', since: '1970-01-01T00:00:00.000Z' }] };
+    expect(events).toMatchObject([seen, { problem: expect.stringContaining('Try again.') as unknown }, seen]);
+  });
 });

@@ -284,6 +284,7 @@ const CASES: readonly Case[] = [
       'warm',
       'prove',
       'prove-consumers',
+      'soak',
       'fence',
       'lift-fence',
       'retire',
@@ -292,7 +293,15 @@ const CASES: readonly Case[] = [
     ] as const
   ).map((name) => readSecret(name, 'ReadDatabaseUrl', 'databaseUrl')),
   ...(
-    ['record-position', 'match-settings', 'match-credentials', 'fence', 'lift-fence', 'drain'] as const
+    [
+      'record-position',
+      'match-settings',
+      'match-credentials',
+      'fence',
+      'lift-fence',
+      'drain',
+      'soak',
+    ] as const
   ).map((name) => readSecret(name, 'ReadMasterUser', 'master')),
   rdsCall(
     'pre-migration-snapshot',
