@@ -60,7 +60,7 @@ export class RecoveryApprovals {
         about: 'retirement',
         subject: 'DELETE THE OLD DATABASE?',
         is:
-          `($count($soak.problems) > 0 ? "LOOK: " & ${cut('$join($soak.problems, " ")', 110)} & ` +
+          `($count($soak.problems) > 0 ? "LOOK: " & ${cut('$join($soak.problems, " ")', 70)} & ` +
           `($recovery.retire = "delete" ? " May the old one go?" : " Is it over?") : ` +
           `${RECOVERY_INSTANCE} & " serves, nobody uses the old one. May that go?")`,
         yes:

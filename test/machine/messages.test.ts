@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { GetExecutionHistoryCommand } from '@aws-sdk/client-sfn';
 import { ApiError } from '../../sandbox/core/api';
 import { FUNCTIONS } from '../../lambdas/contract';
@@ -86,6 +87,27 @@ const WAYS: readonly [string, Way][] = [
     { failing: ['prove-consumers'], told: [STARTED, RESTART, 'ACT NOW: the application is not back'] },
   ],
   ...after('finish-settings', 'drain', 'retire'),
+  [
+    'soak fails',
+    { input: { soakMinutes: 10, soakAlarms: [] }, failing: ['soak'], told: [STARTED, RESTART, KEPT] },
+  ],
+  [
+    'the soak finds something, and nobody answers',
+    {
+      input: { soakMinutes: 10, soakAlarms: [] },
+      failing: [],
+      answers: {
+        soak: (event, call) => ({
+          ...z.looseObject({}).parse(ALL_WELL['soak']?.(event, call)),
+          problems: [
+            'alarm orders-failing is quiet: It rings since 2026-11-22T13:12:08.010Z.',
+            'nobody is connected to the old database: 1 of role app (orders-web)',
+          ],
+        }),
+      },
+      told: [STARTED, RESTART, 'DELETE THE OLD DATABASE?', KEPT],
+    },
+  ],
   [
     'nobody approves the retirement',
     {
