@@ -41,37 +41,35 @@ export function synthesisedMachine(): Definition {
 }
 
 /**
- * The machine as a Mermaid flowchart: the way forward from top to bottom, the ways back dotted. The states that tell people
- * (`Notify…`) are left out, for the reader's sake, where all ways from them lead to the same state.
+ * The way forward through the machine as a Mermaid flowchart. The ways back are in the table of docs/state-machine.md: with
+ * them nobody could read it. The states that tell people (`Notify…`) are left out where all ways from them lead to the same state.
  */
 export function machineDiagram({ StartAt, States }: Definition): string {
   const tells = (name: string): boolean =>
     name.startsWith('Notify') &&
     (States[name]?.Catch.every(({ Next }) => Next === States[name]?.Next) ?? false);
   const behind = (name: string): string => (tells(name) ? behind(States[name]?.Next ?? '') : name);
-  const names = Object.keys(States).filter((name) => !tells(name));
-  const id = (name: string): string => `s${names.indexOf(name)}`;
-  const shape = (name: string, { Type }: Definition['States'][string]): string => {
-    if (Type === 'Choice') return `${id(name)}{"${name}"}`;
-    if (Type === 'Succeed') return `${id(name)}(["${name}"]):::succeeded`;
-    if (Type === 'Fail') return `${id(name)}(["${name}"]):::failed`;
+  const next = (name: string): string[] => {
+    const { Next, Choices, Default } = States[name] ?? { Choices: [] };
+    const forward = [Next, ...Choices.map((choice) => choice.Next), Default];
+    return [...new Set(forward.filter((to) => to !== undefined).map(behind))];
+  };
+  const names = new Set([StartAt]);
+  // What is added meanwhile is gone through as well.
+  for (const name of names) for (const to of next(name)) names.add(to);
+  const ids = new Map([...names].map((name, index) => [name, `s${index}`]));
+  const id = (name: string): string => ids.get(name) ?? '';
+  const shape = (name: string): string => {
+    const type = States[name]?.Type;
+    if (type === 'Choice') return `${id(name)}{"${name}"}`;
+    if (type === 'Succeed') return `${id(name)}(["${name}"]):::succeeded`;
+    if (type === 'Fail') return `${id(name)}(["${name}"]):::failed`;
     return `${id(name)}["${name}"]`;
   };
-  const lines = names.flatMap((name) => {
-    const state = States[name];
-    if (!state) return [];
-    const forward = [state.Next, ...state.Choices.map(({ Next }) => Next), state.Default].filter(
-      (next) => next !== undefined,
-    );
-    const ways = new Set([
-      ...forward.map((next) => `${id(name)} --> ${id(behind(next))}`),
-      // A state that tells, and is caught when it can't, goes on to the same end.
-      ...state.Catch.filter(({ Next }) => !forward.includes(behind(Next))).map(
-        ({ Next }) => `${id(name)} -.-> ${id(behind(Next))}`,
-      ),
-    ]);
-    return [shape(name, state), ...ways];
-  });
+  const lines = [...names].flatMap((name) => [
+    shape(name),
+    ...next(name).map((to) => `${id(name)} --> ${id(to)}`),
+  ]);
   return [
     '```mermaid',
     'flowchart TD',
