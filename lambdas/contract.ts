@@ -74,7 +74,7 @@ export const VerifyRequest = z.strictObject({
 });
 
 /** What the machine is started for. */
-export const MODES = ['plan', 'recover', 'drill', 'undo'] as const;
+export const MODES = ['plan', 'recover', 'drill', 'undo', 'clean-up'] as const;
 export const WarmRequest = z
   .strictObject({
     /** Tables, each with its indexes, or single indexes: `name` or `schema.name`. */
@@ -239,7 +239,9 @@ export interface Leftover {
   execution: { name: string; status: string } | null;
   /** When the recovery began, or the instance was made. ISO 8601; null: not known. */
   since: string | null;
-  /** What it means, and what to do. */
+  /** What mode clean-up does with it. */
+  cleanUp: 'deletes' | 'retires' | 'opens' | 'leaves';
+  /** Why that, and what a person can do. */
   why: string;
 }
 
@@ -283,6 +285,8 @@ export interface PlanResult {
     notKnown: string[];
     /** What recoveries left that do not run any more; null where that is not known, or where the mode is not plan. */
     leftovers: Leftover[] | null;
+    /** The exact input that cleans up; null where there is nothing to. */
+    inputToCleanUp: unknown;
     /** The newest recovery, if it can be undone; null where it cannot, or where the mode is not plan. */
     undo: {
       recoveryId: string;
@@ -308,6 +312,12 @@ export interface PlanUndoResult {
     /** Minutes of writes, those since the cutover, that the application has no more afterwards. */
     lossWindowMinutes: number;
   };
+}
+
+/** What Plan answers of a clean-up. */
+export interface PlanCleanUpResult {
+  recovery: Recovery;
+  plan: { summary: string[]; leftovers: Leftover[] };
 }
 
 const RecoveryEvent = z.object({ recovery: Recovery });
@@ -462,13 +472,14 @@ export interface FenceResult {
 
 /** Undoes Fence where the recovery is abandoned. */
 export const LiftFenceEvent = RecoveryEvent;
-export interface LiftFenceResult {
+export const LiftFenceResult = z.object({
   /** False where there was no fence (any more), or where it has to stay. */
-  lifted: boolean;
-  reason: string;
+  lifted: z.boolean(),
+  reason: z.string(),
   /** Of an undo: why the instance that was taken back could not be fenced again; null: it is fenced. */
-  stillOpen: string | null;
-}
+  stillOpen: z.nullable(z.string()),
+});
+export type LiftFenceResult = z.infer<typeof LiftFenceResult>;
 
 export const SwapEvent = OnRecoveryInstance;
 export interface SwapResult {
@@ -606,6 +617,13 @@ export interface DiscardResult {
   /** It is not there (any more): whether it was deleted or never made cannot be told from its absence. */
   discarded: 'gone';
   instanceId: string;
+}
+
+/** Of mode clean-up: throws DiscardNotFinished until what is to be deleted is gone; the machine asks again. */
+export const CleanUpEvent = RecoveryEvent;
+export interface CleanUpResult {
+  /** What is left alone, and why. */
+  left: Leftover[];
 }
 
 /** What a person answers to a question of a recovery. */
@@ -941,6 +959,7 @@ export const FUNCTIONS = [
   'soak',
   'retire',
   'discard',
+  'clean-up',
   'fail',
   'decide',
 ] as const;
@@ -976,6 +995,7 @@ export const NOT_YET_ERRORS = {
   drain: 'StillConnected',
   retire: 'RetirementNotFinished',
   discard: 'DiscardNotFinished',
+  'clean-up': 'DiscardNotFinished',
 } as const satisfies Partial<Record<FunctionName, string>>;
 
 /**

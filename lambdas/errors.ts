@@ -184,6 +184,11 @@ export class FenceFailed extends RollbackError {
   override readonly name = 'FenceFailed';
 }
 
+/** A fence that a recovery left around the live database cannot be lifted. */
+export class FenceNotLifted extends RollbackError {
+  override readonly name = 'FenceNotLifted';
+}
+
 /** The proof after the swap says no. */
 export class ProofFailed extends RollbackError {
   override readonly name = 'ProofFailed';

@@ -22,7 +22,8 @@ interface Found {
 }
 
 /**
- * What recoveries and drills left that do not run any more: instances by their tags, and a fence around the live instance. Of what is not certain it says so.
+ * What recoveries and drills left that do not run any more: instances by their tags, and a fence around the live instance. Of what
+ * is not certain it says so, and that it is left alone.
  * @param instances all of the Region
  * @param executionArn of the execution that asks
  * @param fencedBy the recovery whose fence stands around the live instance; undefined: there is none
@@ -63,7 +64,8 @@ export async function findLeftovers(
       what: 'fence',
       instanceId: live.instanceId,
       ...ownerOf(fencedBy, executions.get(fencedBy)),
-      why: 'It is live, and nobody but this system can connect to it: THE APPLICATION HAS NO DATABASE. Redrive the recovery, or lift the fence, as docs/runbook.md says.',
+      cleanUp: 'opens',
+      why: 'It is live, and nobody but this system can connect to it: THE APPLICATION HAS NO DATABASE. Clean up now, or redrive the recovery.',
     });
   for (const each of found) {
     const execution = executions.get(each.recoveryId);
@@ -72,7 +74,7 @@ export async function findLeftovers(
       what: each.marks.role === 'taken-back' ? 'instance taken back' : 'recovery instance',
       instanceId: each.instance.DBInstanceIdentifier ?? '',
       ...ownerOf(each.recoveryId, execution, each.instance),
-      why: await meaningOf(each, execution, live, deps),
+      ...(await fateOf(each, execution, live, deps)),
     });
   }
   return leftovers;
@@ -93,21 +95,33 @@ function ownerOf(
   };
 }
 
-async function meaningOf(
+async function fateOf(
   { instance, marks }: Found,
   execution: ExecutionListItem | undefined,
   live: Recovery['live'],
   deps: LeftoverDeps,
-): Promise<string> {
+): Promise<Pick<Leftover, 'cleanUp' | 'why'>> {
   if (instance.DbiResourceId === live.resourceId)
-    return 'It is live: the execution came past its swap and not to its end. Redrive it, or undo it by {"mode":"undo"}.';
+    return {
+      cleanUp: 'leaves',
+      why: 'It is live: the execution came past its swap and not to its end. Redrive it, or undo it by {"mode":"undo"}.',
+    };
   if (marks.role === 'taken-back')
-    return 'An undo took it back and did not come to its end. Redrive that, or start another undo.';
+    return {
+      cleanUp: 'retires',
+      why: 'An undo took it back and did not come to its end. It is fenced and marked retired again, never deleted.',
+    };
   if (!execution)
-    return 'Step Functions does not know its execution (any more), so nobody knows whether it was ever live. Look at it, then delete it by hand.';
-  return (await hasEntered('Swap', execution, deps))
-    ? 'Its recovery came to the swap, so it may have been live and written to. Redrive it; or look at the instance, then delete it by hand.'
-    : 'It was never live: it holds nothing that its restore point does not. Redrive the recovery, or delete the instance by hand.';
+    return {
+      cleanUp: 'leaves',
+      why: 'Step Functions does not know its execution (any more), so nobody knows whether it was ever live. Look at it, then delete it by hand.',
+    };
+  if (await hasEntered('Swap', execution, deps))
+    return {
+      cleanUp: 'leaves',
+      why: 'Its recovery came to the swap, so it may have been live and written to. Redrive it; or look at the instance, then delete it by hand.',
+    };
+  return { cleanUp: 'deletes', why: 'It was never live: it holds nothing that its restore point does not.' };
 }
 
 /** The executions of these recoveries, as far as Step Functions knows them. */

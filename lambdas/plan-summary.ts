@@ -70,6 +70,9 @@ export function summaryOf(
         ]
       : []),
     ...(plan.leftovers ?? []).map(leftoverLine),
+    ...(plan.inputToCleanUp === null
+      ? []
+      : [`To clean up, start the machine with ${JSON.stringify(plan.inputToCleanUp)}`]),
     ...plan.notKnown,
     ...(recovery.mode === 'plan'
       ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
@@ -77,10 +80,22 @@ export function summaryOf(
   ];
 }
 
-function leftoverLine({ what, instanceId, recoveryId, execution, since, why }: Leftover): string {
+/** `Left behind since …: recovery instance x of recovery y, which ended ABORTED. …` */
+export function leftoverLine({
+  what,
+  instanceId,
+  recoveryId,
+  execution,
+  since,
+  cleanUp,
+  why,
+}: Leftover): string {
   const thing = what === 'fence' ? `the fence around ${instanceId}` : `${what} ${instanceId}`;
   const ended = execution ? ` (${execution.name}, ${execution.status})` : '';
-  return `Left behind since ${since ?? 'nobody knows when'}: ${thing} of recovery ${recoveryId}${ended}. ${why}`;
+  const fate = { deletes: 'deletes it', retires: 'retires it again', opens: 'lifts it', leaves: 'leaves it' }[
+    cleanUp
+  ];
+  return `Left behind since ${since ?? 'nobody knows when'}: ${thing} of recovery ${recoveryId}${ended}. Clean-up ${fate}. ${why}`;
 }
 
 function afterwards(recovery: Recovery): string[] {

@@ -1,19 +1,35 @@
 import * as z from 'zod/mini';
 import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { PlanEvent, readInstancePrice, readRecoveryRules } from './contract';
+import {
+  PlanEvent,
+  readInstancePrice,
+  readRecoveryRules,
+  type PlanCleanUpResult,
+  type PlanResult,
+  type PlanUndoResult,
+} from './contract';
 import { defineHandler } from './handler';
 import { askMigrationCheck } from './migration-check';
 import { required } from './secrets';
+import { planCleanUp } from './plan-clean-up';
 import { planUndo } from './plan-undo';
 import { plan, type PlanDeps } from './steps/plan';
 
-const Undo = z.object({ mode: z.literal('undo') });
+const Mode = z.object({ mode: z.optional(z.unknown()) });
 
 export const handler = defineHandler({
   name: 'plan',
   event: PlanEvent,
-  step: (event, deps: PlanDeps) =>
-    Undo.safeParse(event.input).success ? planUndo(event, deps) : plan(event, deps),
+  step: (event, deps: PlanDeps): Promise<PlanResult | PlanUndoResult | PlanCleanUpResult> => {
+    switch (Mode.safeParse(event.input).data?.mode) {
+      case 'undo':
+        return planUndo(event, deps);
+      case 'clean-up':
+        return planCleanUp(event, deps);
+      default:
+        return plan(event, deps);
+    }
+  },
   deps: (settings) => {
     const lambda = lambdaClient();
     return {

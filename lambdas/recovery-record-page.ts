@@ -1,6 +1,6 @@
 import type { RecordedStep, RecoveryRecord } from './recovery-record';
 
-const TITLES: Readonly<Record<string, string>> = { drill: 'Drill', undo: 'Undo' };
+const TITLES: Readonly<Record<string, string>> = { drill: 'Drill', undo: 'Undo', 'clean-up': 'Clean-up' };
 
 /** The record as a page for people, in Markdown. Times are UTC. */
 export function pageOf(record: RecoveryRecord): string {
@@ -58,7 +58,7 @@ function facts({ requestedBy, reason, mode, restored, measured }: RecoveryRecord
               : restored.migrationsTakenAway.join(', ') || 'none',
           ],
         ]
-      : [['Restored', 'nothing: no plan could be made']]),
+      : [['Restored', mode === 'clean-up' ? 'nothing' : 'nothing: no plan could be made']]),
     [
       'Time to recover (RTO)',
       recoverySeconds === null

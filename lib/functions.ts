@@ -36,6 +36,7 @@ export const RUNS_IN_VPC: {
   soak: true,
   retire: false,
   discard: false,
+  'clean-up': false,
   fail: false,
   decide: false,
 };

@@ -313,6 +313,7 @@ export class MigrationRollback extends Construct {
       soak: make('soak'),
       retire: make('retire'),
       discard: make('discard'),
+      'clean-up': make('clean-up'),
       fail: make('fail'),
       decide: make('decide'),
     };

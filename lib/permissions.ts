@@ -18,7 +18,7 @@ export function functionPermissions(
   scope: Construct,
   permissions: PermissionScope,
 ): Readonly<Record<FunctionName, readonly Permission[]>> {
-  const { databaseUrlSecret, machineName, consumers } = permissions;
+  const { environment, databaseUrlSecret, machineName, consumers } = permissions;
   const {
     stack,
     arn,
@@ -69,6 +69,12 @@ export function functionPermissions(
     ...changeInstance(sid, 'taken-back', '*', ['rds:AddTagsToResource']),
     conditions: { StringEquals: { ...tagged('taken-back').StringEquals, ...tagging(role).StringEquals } },
   });
+  /** Whether a recovery that left something came to its swap. */
+  const seeHistories: Permission = {
+    ...seeRecoveries,
+    sid: 'SeeHistories',
+    actions: ['states:GetExecutionHistory'],
+  };
   const discard = [
     readUrl,
     describeInstances,
@@ -120,11 +126,7 @@ export function functionPermissions(
       readBackupWindow,
       seeRecoveries,
       listRecoveries,
-      {
-        ...seeRecoveries,
-        sid: 'SeeHistories',
-        actions: ['states:GetExecutionHistory'],
-      },
+      seeHistories,
       askDatabase,
     ],
     'start-restore': [
@@ -372,6 +374,19 @@ export function functionPermissions(
     discard,
     // The same instance, by the same proofs.
     'end-drill': discard,
+    'clean-up': [
+      ...discard,
+      ...claim,
+      seeRecoveries,
+      listRecoveries,
+      seeHistories,
+      markTakenBackAs('MarkRetiredAgain', 'retired'),
+      {
+        sid: 'LiftFence',
+        actions: ['lambda:InvokeFunction'],
+        resources: [arn('lambda', 'function', `${environment}-lift-fence`)],
+      },
+    ],
     // It asks nothing of AWS.
     fail: [],
     decide: [

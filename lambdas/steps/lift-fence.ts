@@ -46,7 +46,12 @@ export async function liftFence(
     database: MAINTENANCE_DATABASE,
   });
   const master = (await firstAccepted(masters)) ?? masters[0];
-  const { lifted, fencedBy } = await asMaster(master, (connection) => lift(connection, recovery.id));
+  // A clean-up has the claim: whose fence it is does not matter, nobody else's recovery runs.
+  const isCleanUp = recovery.mode === 'clean-up';
+  if (isCleanUp) await requireClaim(recovery, deps);
+  const { lifted, fencedBy } = await asMaster(master, (connection) =>
+    lift(connection, isCleanUp ? undefined : recovery.id),
+  );
   if (lifted) return { lifted, stillOpen, reason: `${instanceId} is open again, as it was.` };
   return {
     lifted,

@@ -181,6 +181,9 @@ export async function plan(
           },
     keptTooLong: keptTooLong(database.instances, environment, deps.now()),
     leftovers: leftovers ?? null,
+    inputToCleanUp: leftovers?.some(({ cleanUp }) => cleanUp !== 'leaves')
+      ? { mode: 'clean-up', reason: 'why it is cleaned up', requestedBy: 'your name' }
+      : null,
     undo:
       input.mode === 'plan'
         ? ((await orNotKnown('Whether a recovery can be undone', notKnown, () =>
@@ -333,7 +336,7 @@ function refuseWithoutRoom(
   if (instances.used >= instances.quota)
     throw new InstanceQuotaExceeded(
       `${instances.used} of ${instances.quota} instances are used, and a recovery makes one.`,
-      'Delete an instance that nobody needs, or ask AWS for a higher quota.',
+      'Delete an instance that nobody needs ({"mode":"clean-up"} deletes what stopped recoveries left), or ask AWS for a higher quota.',
     );
   if (storage.used + gib > storage.quota)
     throw new InstanceQuotaExceeded(

@@ -22,7 +22,7 @@ export const IS_DRILL = `${MODE} = "drill"`;
 export const IS_UNDO = '$exists($recovery.undoes)';
 
 /** How messages begin: with what the execution was started for where it is no recovery, also where Plan could not tell. */
-export const KIND = `(${IS_DRILL} ? "drill: " : ${MODE} = "undo" ? "undo: ")`;
+export const KIND = `(${IS_DRILL} ? "drill: " : ${MODE} = "undo" ? "undo: " : ${MODE} = "clean-up" ? "clean-up: ")`;
 
 export const IT_IS_OVER = 'This recovery is over: start a new one.';
 

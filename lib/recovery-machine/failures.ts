@@ -42,6 +42,19 @@ export class RecoveryFailures {
     );
   }
 
+  cleanUpFailed(): RedrivableEnd {
+    return this.states.tellAndStop(
+      'NotifyCleanUpFailed',
+      'CleanUpFailed',
+      {
+        subject: '"not everything was cleaned up"',
+        is: `"not everything was cleaned up. DATABASE_URL was not changed."`,
+        then: '"What could be cleaned up is; a plan, started with {}, says what is left. Redrive once that is mended."',
+      },
+      'CleanUp',
+    );
+  }
+
   /** A person does not want the cutover, now or at all: nothing is undone, so that it can still be had. */
   cutoverNotApproved(): RedrivableEnd {
     return this.states.tellAndStop(

@@ -24,7 +24,7 @@ import {
 } from './expressions';
 import { RecoveryFailures } from './failures';
 import { soak } from './soak';
-import { MachineStates, type MachineStatesProps } from './states';
+import { MachineStates, type MachineStatesProps, type RedrivableEnd } from './states';
 
 export interface RecoveryMachineProps extends MachineStatesProps {
   /** Named in the text that says how to go back by hand. */
@@ -151,6 +151,10 @@ export class RecoveryMachine extends Construct {
       new sfn.Choice(this, 'PlanOnly?', { comment: 'mode "plan", the default, changes nothing' })
         .when(sfn.Condition.jsonata(jsonata('$recovery.mode = "plan"')), this.planned())
         .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), takeBack)
+        .when(
+          sfn.Condition.jsonata(jsonata('$recovery.mode = "clean-up"')),
+          this.cleanUp(failures.cleanUpFailed()),
+        )
         .otherwise(restore),
     );
     this.machine = this.stateMachine(runbook);
@@ -191,6 +195,24 @@ export class RecoveryMachine extends Construct {
       comment: 'Nothing was changed',
       outputs: { recovery: jsonata('$recovery'), plan: jsonata('$plan') },
     });
+  }
+
+  /** What stopped recoveries left is given up by one function: each thing by the step that would have done it. */
+  private cleanUp(failed: RedrivableEnd): sfn.IChainable {
+    const cleanUp = this.states.step(
+      { name: 'CleanUp', event: { recovery: jsonata('$recovery') }, assign: { cleanedUp: RESULT } },
+      failed.tell,
+    );
+    failed.end.next(cleanUp);
+    return cleanUp.next(
+      sfn.Succeed.jsonata(this, 'CleanedUp', {
+        outputs: {
+          recovery: jsonata('$recovery'),
+          plan: jsonata('$plan'),
+          left: jsonata('$cleanedUp.left'),
+        },
+      }),
+    );
   }
 
   private startRestore(onError: sfn.IChainable): sfn.TaskStateBase {

@@ -44,6 +44,7 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   // The final snapshot of a big database is incremental, but not quick.
   retire: unhurried('RetirementNotFinished', Duration.hours(4)),
   discard: unhurried('DiscardNotFinished', Duration.hours(6)),
+  'clean-up': unhurried('DiscardNotFinished', Duration.hours(6)),
 };
 
 function growing<Name extends string>(error: Name, limit: Duration): Wait<Name> {

@@ -12,6 +12,7 @@ import { rejected } from './scenarios/rejected';
 import { notAsRecorded } from './scenarios/not-as-recorded';
 import { redrive } from './scenarios/redrive';
 import { rotatedPasswords } from './scenarios/rotated-passwords';
+import { cleanUp } from './scenarios/clean-up';
 import { drillMode } from './scenarios/drill-mode';
 import { adopt } from './scenarios/adopt';
 import { undo } from './scenarios/undo';
@@ -35,6 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
   rejected,
   undo,
   soak,
+  cleanUp,
   drillMode,
   firstBackup,
   adopt,

@@ -10,6 +10,7 @@ import {
   type DBSnapshot,
 } from '@aws-sdk/client-rds';
 import { GetSecretValueCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { ListExecutionsCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { Client, DatabaseError } from 'pg';
 import { z } from 'zod';
 import { readQuarantine } from '../../lambdas/quarantine';
@@ -317,14 +318,13 @@ export class Stage {
 
   /** Starts `production-recovery` as the console does, answers what it asks and waits for its end. */
   async recover(input: unknown, answer: OnCall = yes): Promise<RecoveryRun> {
-    const { account } = this.sandbox.context;
     this.executions++;
     return this.answering(answer, () =>
       runRecovery({
         client: this.clients.stepFunctions,
         service: this.sandbox.stepFunctions,
         timeline: this.timeline,
-        stateMachineArn: arn(account, 'states', `stateMachine:${ENVIRONMENT}-recovery`),
+        stateMachineArn: this.machineArn(),
         name: `drill-${this.executions}`,
         input,
       }),
@@ -434,6 +434,31 @@ export class Stage {
       if (moved && context.caller.functionName === `${ENVIRONMENT}-swap`) await work();
       return output;
     });
+  }
+
+  /** Runs `work` when a function has answered, before the machine hears it. Returns a function that calls it off. */
+  afterFunction(name: string, work: () => Promise<void>): () => void {
+    return this.sandbox.context.api.intercept(async ({ context, input }, next) => {
+      const output = await next();
+      const called =
+        context.operation === 'Invoke' && String(input.FunctionName).includes(`${ENVIRONMENT}-${name}`);
+      if (called && output.FunctionError === undefined) await work();
+      return output;
+    });
+  }
+
+  /** Stops what runs of the recovery machine, as the console does. */
+  async stopRecoveries(): Promise<void> {
+    const { stepFunctions } = this.clients;
+    const { executions = [] } = await stepFunctions.send(
+      new ListExecutionsCommand({ stateMachineArn: this.machineArn(), statusFilter: 'RUNNING' }),
+    );
+    for (const { executionArn } of executions)
+      await stepFunctions.send(new StopExecutionCommand({ executionArn, cause: 'stopped by the drill' }));
+  }
+
+  private machineArn(): string {
+    return arn(this.sandbox.context.account, 'states', `stateMachine:${ENVIRONMENT}-recovery`);
   }
 
   /**

@@ -12,7 +12,7 @@ const WORDS: Readonly<Record<string, RegExp>> = {
   'ecs:UpdateService': /describe and update the ECS services/,
   'events:PutEvents': /event of a cutover/,
   'iam:PassRole': /role for monitoring/,
-  'lambda:InvokeFunction': /call check-migrations/,
+  'lambda:InvokeFunction': /call (check-migrations|lift-fence)/,
   'rds:AddTagsToResource':
     /tagged (pre-migration|scheduled|safety)|restore .* tagged|in tags|mark|put the tags/,
   'rds:CreateDBSnapshot': /make snapshots|snapshot and delete/,

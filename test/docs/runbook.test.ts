@@ -322,6 +322,21 @@ describe('an operator who follows it', () => {
     );
   });
 
+  test('stops a recovery for good, is told what it left, and cleans up', async () => {
+    const restore = holdAnswer(operator.sandbox.context.api, 'RestoreDBInstanceFromDBSnapshot');
+    await operator.does('Recover');
+    await restore.reached;
+    await operator.does('Stop');
+    restore.release();
+    expect(Object.keys(await operator.instances())).toHaveLength(2);
+    await operator.does('Make a plan');
+    expect(await operator.does('Wait for the end')).toMatch(/Left behind since .* Clean-up deletes it\./);
+    await operator.does('Clean up');
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+  });
+
   test('stops a recovery while it restores, redrives it, and watches it recover', async () => {
     // Stopped and redriven while the function that asked for the restore still waits for the answer.
     const restore = holdAnswer(operator.sandbox.context.api, 'RestoreDBInstanceFromDBSnapshot');

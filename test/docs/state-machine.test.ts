@@ -122,7 +122,8 @@ function modulesOf(file: string, seen = new Set<string>()): Set<string> {
 /** What a module can throw that a step uses, and what does not leave that step all the same. */
 const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors: string[]]>> = {
   Plan: [
-    'it compares settings, looks at versions and moves nothing',
+    'it compares settings, looks at versions and moves nothing; which migrations there are it need not know',
+    'MigrationsNotChecked',
     'SecretMovedMeanwhile',
     'SettingsDiffer',
   ],
@@ -158,7 +159,7 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
 
 test('what the modules of a step can throw is said for its state, or does not leave it', () => {
   for (const [name] of steps) {
-    const sources = [...modulesOf(join('steps', `${kebab(name)}.ts`))].map(sourceOf);
+    const sources = [...modulesOf(`${kebab(name)}.ts`)].map(sourceOf);
     const thrown = classes.filter((error) => sources.some((source) => source.includes(`new ${error}(`)));
     const said = namesIn(stateRows.find(([row]) => row === name)?.[1] ?? '');
     const [, ...inside] = STAYS_INSIDE[name] ?? [''];

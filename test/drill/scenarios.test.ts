@@ -203,6 +203,7 @@ const WAYS: Record<string, readonly string[]> = {
     ...RETIREMENT,
   ],
   'drill-mode': [...BEGIN, ...RESTORED, 'IsItADrill?', 'EndDrill', 'Drilled'],
+  'clean-up': [...FORWARD, ...CUTOVER, ...RETIREMENT],
 };
 
 const Permission = z.object({

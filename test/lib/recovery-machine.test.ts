@@ -163,6 +163,7 @@ test('a drill ends before the fence', () => {
 
 test.each([
   [['Plan'], 'NotifyPlanFailed', 'PlanFailed'],
+  [['CleanUp'], 'NotifyCleanUpFailed', 'CleanUpFailed'],
   [
     [
       'StartRestore',
@@ -197,6 +198,7 @@ test.each([
 
 test.each([
   ['PlanFailed', ['Plan']],
+  ['CleanUpFailed', ['CleanUp']],
   ['DiscardFailed', ['Discard']],
   ['GiveBackFailed', ['GiveBack']],
   ['SwapBackFailed', ['SwapBack']],
@@ -271,7 +273,7 @@ test('what a no leaves behind is discarded by nobody, and nobody is locked out',
 });
 
 test('every end that says to redrive it is one that a redrive goes on from', () => {
-  expect(redrivableEnds).toHaveLength(8);
+  expect(redrivableEnds).toHaveLength(9);
 });
 
 test('whatever fails behind the fence, the old database is opened again, once the secret is known to name it', () => {
@@ -331,7 +333,7 @@ test('"not yet" is asked again first, for as long as the table says', () => {
 });
 
 test('whenever it is done, "not yet" is seen to be over within 3 % of the time waited, or 20 seconds; with nobody waiting, both', () => {
-  const nobodyWaits = ['FinishSettings', 'Retire', 'Discard', 'EndDrill', 'Hydrate'];
+  const nobodyWaits = ['FinishSettings', 'Retire', 'Discard', 'EndDrill', 'CleanUp', 'Hydrate'];
   const waiting = steps.filter(([name]) => kebab(name) in NOT_YET_ERRORS);
   expect(waiting.length).toBeGreaterThan(5);
   for (const [name, { Retry }] of waiting) {

@@ -221,7 +221,7 @@ describe('the DATABASE_URL secret', () => {
     },
   );
 
-  test('can be written by four functions only: what fills it, what swaps, and the two that write the claim beside it', () => {
+  test('can be written by five functions only: what fills it, what swaps, and the three that write the claim beside it', () => {
     const writers = [...templates.values()].flatMap((template) =>
       resourcesOf(template, 'AWS::IAM::Policy')
         .filter(({ Properties }) => JSON.stringify(Properties).includes('secretsmanager:PutSecretValue'))
@@ -230,7 +230,13 @@ describe('the DATABASE_URL secret', () => {
     const kinds = new Set(
       writers.map((role) => role.replace(/^<(MigrationRollback)?/, '').split('Parts')[0]),
     );
-    expect([...kinds].sort()).toEqual(['ApplicationDatabaseFunction', 'StartRestore', 'Swap', 'TakeBack']);
+    expect([...kinds].sort()).toEqual([
+      'ApplicationDatabaseFunction',
+      'CleanUp',
+      'StartRestore',
+      'Swap',
+      'TakeBack',
+    ]);
   });
 });
 

@@ -145,6 +145,11 @@ const WAYS: readonly [string, Way][] = [
       told: ['undo: started', 'undo: not undone, an instance is left'],
     },
   ],
+  ['a clean-up goes well', { input: { mode: 'clean-up' }, failing: [], told: [] }],
+  [
+    'clean-up fails',
+    { input: { mode: 'clean-up' }, failing: ['clean-up'], told: ['clean-up: not everything was cleaned up'] },
+  ],
   ['a plan is made', { input: { mode: 'plan' }, failing: [], told: [] }],
 ];
 

@@ -79,6 +79,7 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   retire: () => ({ retired: 'deleted', instanceId: LIVE.instanceId, finalSnapshotId: FINAL }),
   'swap-back': () => ({ wasSwapped: true }),
   'lift-fence': () => ({ lifted: true, reason: 'Its owner gave up.' }),
+  'clean-up': () => ({ left: [] }),
   discard: () => ({ discarded: 'gone', instanceId: NEW.instanceId }),
   fail: (event) => {
     const { error, cause, goesOnWith, redrives } = z

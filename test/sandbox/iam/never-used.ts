@@ -51,6 +51,16 @@ export const NEVER_USED: readonly Explanation[] = [
       'test/sandbox/iam/permissions.test.ts.',
   })),
   {
+    sid: 'DeleteRecoveryInstance',
+    actions: ['rds:ModifyDBInstance'],
+    reason:
+      'Of clean-up, only when a recovery instance is protected, as one that a person protected is: test/sandbox/iam/permissions.test.ts.',
+  },
+  {
+    sid: 'MarkRetiredAgain',
+    reason: 'Of clean-up, only when an undo was stopped: test/lambdas/steps/clean-up.test.ts.',
+  },
+  {
     sid: 'UseGroups',
     reason:
       'Only when the live instance was given another group between the restore and the matching of its settings.',
@@ -78,10 +88,6 @@ export const NEVER_USED: readonly Explanation[] = [
     sid: 'SeeRecoveries',
     reason:
       'Only where a recovery has claimed the database before: whether it still runs. test/lambdas/recovery-claim.test.ts.',
-  },
-  {
-    sid: 'SeeHistories',
-    reason: 'Only where a stopped recovery left an instance: test/lambdas/steps/leftovers.test.ts.',
   },
   {
     sid: 'CorrectQuarantine',

@@ -202,6 +202,7 @@ const CASES: readonly Case[] = [
       'retire',
       'discard',
       'end-drill',
+      'clean-up',
     ] as const
   ).map(describeInstances),
   ...(
@@ -290,6 +291,7 @@ const CASES: readonly Case[] = [
       'retire',
       'discard',
       'end-drill',
+      'clean-up',
     ] as const
   ).map((name) => readSecret(name, 'ReadDatabaseUrl', 'databaseUrl')),
   ...(
@@ -333,11 +335,30 @@ const CASES: readonly Case[] = [
     needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
   },
   {
-    function: 'plan',
+    function: 'clean-up',
+    service: 'states',
+    operation: 'ListExecutions',
+    input: () => ({ stateMachineArn: MACHINE }),
+    needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
+  },
+  ...(['plan', 'clean-up'] as const).map((name): Case => ({
+    function: name,
     service: 'states',
     operation: 'GetExecutionHistory',
     input: () => ({ executionArn: EXECUTION }),
     needs: { SeeHistories: { action: 'states:GetExecutionHistory', resource: EXECUTION } },
+  })),
+  {
+    function: 'clean-up',
+    service: 'lambda',
+    operation: 'Invoke',
+    input: () => ({ FunctionName: 'production-lift-fence' }),
+    needs: {
+      LiftFence: {
+        action: 'lambda:InvokeFunction',
+        resource: 'arn:aws:lambda:eu-central-1:123456789012:function:production-lift-fence',
+      },
+    },
   },
   ...(['pre-migration-snapshot', 'scheduled-snapshot', 'plan'] as const).map((name): Case => ({
     function: name,
@@ -371,6 +392,7 @@ const CASES: readonly Case[] = [
       'plan',
       'start-restore',
       'swap-back',
+      'clean-up',
     ] as const
   ).map((name): Case => ({
     function: name,
@@ -618,12 +640,18 @@ const CASES: readonly Case[] = [
     { ResourceName: arn('db:old'), Tags: marks('taken-back') },
     { MarkTakenBack: { action: 'rds:AddTagsToResource', resource: arn('db:old') } },
   ),
-  rdsCall(
-    'give-back',
-    'AddTagsToResource',
-    { ResourceName: arn('db:taken'), Tags: marks('retired') },
-    { MarkRetiredAgain: { action: 'rds:AddTagsToResource', resource: arn('db:taken') } },
+  ...(['give-back', 'clean-up'] as const).map((name) =>
+    rdsCall(
+      name,
+      'AddTagsToResource',
+      { ResourceName: arn('db:taken'), Tags: marks('retired') },
+      { MarkRetiredAgain: { action: 'rds:AddTagsToResource', resource: arn('db:taken') } },
+    ),
   ),
+  secretCall('clean-up', 'WriteClaim', 'PutSecretValue', { SecretString: '{}', VersionStages: ['claim'] }),
+  secretCall('clean-up', 'MoveClaim', 'UpdateSecretVersionStage', {
+    VersionStage: 'migration-rollback-recovery',
+  }),
   rdsCall(
     'retire',
     'AddTagsToResource',
@@ -717,7 +745,7 @@ const CASES: readonly Case[] = [
       MarkFinalSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:old-final-1') },
     },
   ),
-  ...(['discard', 'end-drill'] as const).flatMap((name): Case[] => [
+  ...(['discard', 'end-drill', 'clean-up'] as const).flatMap((name): Case[] => [
     rdsCall(
       name,
       'ModifyDBInstance',
@@ -783,6 +811,10 @@ const NEVER: readonly (readonly [FunctionName, string, object])[] = [
   ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'taken', FinalDBSnapshotIdentifier: 'x-final-1' }],
   ['take-back', 'AddTagsToResource', { ResourceName: arn('db:old'), Tags: marks('live') }],
   ['give-back', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('retired') }],
+  ['clean-up', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
+  ['clean-up', 'DeleteDBInstance', { DBInstanceIdentifier: 'old', SkipFinalSnapshot: true }],
+  ['clean-up', 'DeleteDBInstance', { DBInstanceIdentifier: 'taken', SkipFinalSnapshot: true }],
+  ['clean-up', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('retired') }],
   ['end-drill', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
   ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', FinalDBSnapshotIdentifier: 'live-final-1' }],
   ['retire', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', DeletionProtection: false }],

@@ -1,0 +1,24 @@
+import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
+import { CleanUpEvent } from './contract';
+import { defineHandler } from './handler';
+import { askLiftFence } from './lift-fence-call';
+import { required } from './secrets';
+import { cleanUp } from './steps/clean-up';
+
+export const handler = defineHandler({
+  name: 'clean-up',
+  event: CleanUpEvent,
+  step: cleanUp,
+  deps: (settings) => {
+    const lambda = lambdaClient();
+    return {
+      rds: rdsClient(),
+      secrets: secretsManagerClient(),
+      stepFunctions: stepFunctionsClient(),
+      environment: settings.ENVIRONMENT,
+      databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
+      now: () => new Date(),
+      liftFence: (event) => askLiftFence(lambda, `${settings.ENVIRONMENT}-lift-fence`, event),
+    };
+  },
+});
