@@ -14,7 +14,6 @@ test('{} plans a way back to the latest pre-migration snapshot', () => {
   expect(parse(RecoveryInput, {}, 'input')).toEqual({
     mode: 'plan',
     restore: { to: 'latest-pre-migration-snapshot' },
-    retire: 'delete',
     verify: { accept: [], amcheck: false },
   });
 });
