@@ -6,6 +6,7 @@ import { beforeMigration } from './scenarios/before-migration';
 import { failedVerification } from './scenarios/failed-verification';
 import { swapProofFails } from './scenarios/swap-proof-fails';
 import { liveGone } from './scenarios/live-gone';
+import { consumers } from './scenarios/consumers';
 import { copyElsewhere } from './scenarios/copy-elsewhere';
 import { oneWriter } from './scenarios/one-writer';
 import { rejected } from './scenarios/rejected';
@@ -29,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   verifiedAndWarm,
   swapProofFails,
   liveGone,
+  consumers,
   copyElsewhere,
   oneWriter,
   rotatedPasswords,

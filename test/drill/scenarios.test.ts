@@ -139,6 +139,7 @@ const WAYS: Record<string, readonly string[]> = {
   'point-in-time': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'before-migration': [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'live-gone': [...FORWARD, ...CUTOVER, ...END],
+  consumers: [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'copy-elsewhere': [...FORWARD, ...CUTOVER, ...END],
   'failed-verification': [...VERIFY, 'WasItTakenBack?', 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
