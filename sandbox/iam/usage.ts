@@ -58,6 +58,8 @@ export interface Explanation {
   /** Kind of resource (`pg`, `snapshot`); all of them where none is named. */
   readonly resourceKind?: string;
   readonly reason: string;
+  /** It is used in some runs and not in others. */
+  readonly sometimes?: true;
 }
 
 /** What is wrong with a report: permissions that nobody used or explained, and explanations of what is used or not there. */
@@ -79,7 +81,8 @@ export function checkUsage(report: UsageReport, explanations: readonly Explanati
         ({ role, sid, action, resource }) => `${role}: ${sid ?? '(no Sid)'} allows ${action} on ${resource}`,
       ),
     stale: explanations.filter(
-      (explanation) => !unused.some((permission) => explains(explanation, permission)),
+      (explanation) =>
+        !explanation.sometimes && !unused.some((permission) => explains(explanation, permission)),
     ),
   };
 }

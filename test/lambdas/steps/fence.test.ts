@@ -153,7 +153,11 @@ test('what writers were told is committed is behind the fence, and nothing more 
     await Promise.all(writers.map((writer) => writer.stop()));
     await idle.end().catch(() => undefined);
   }
-  expect(await liftFence({ recovery }, lab)).toEqual({ lifted: false, reason: 'orders has no fence.' });
+  expect(await liftFence({ recovery }, lab)).toEqual({
+    lifted: false,
+    reason: 'orders has no fence.',
+    stillOpen: null,
+  });
   expect(await canLogIn(readerLogin(master, application, recovery.id))).toBe(false);
   expect(await connectRights()).toEqual(connectBefore);
 });

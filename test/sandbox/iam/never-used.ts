@@ -54,7 +54,8 @@ export const NEVER_USED: readonly Explanation[] = [
     sid: 'DeleteRecoveryInstance',
     actions: ['rds:ModifyDBInstance'],
     reason:
-      'Of clean-up, only when a recovery instance is protected, as one that a person protected is: test/sandbox/iam/permissions.test.ts.',
+      'Only when a recovery instance is protected, as one that a person protected is: RDS restores none so, and FinishSettings ' +
+      'protects it after the cutover. test/sandbox/iam/permissions.test.ts.',
   },
   {
     sid: 'MarkRetiredAgain',
@@ -106,10 +107,12 @@ export const NEVER_USED: readonly Explanation[] = [
   },
   {
     sid: 'CallFunctions',
+    sometimes: true,
     reason: 'A drill need not last until the schedules are due.',
   },
   {
     sid: 'StartDrill',
+    sometimes: true,
     reason: 'The same for the weekly drill: the scenario starts it as the schedule does.',
   },
   {
