@@ -17,9 +17,9 @@ export interface Wait<Name extends string = string> {
 
 /**
  * Of what has taken a while it is known that it may take as long again, so the pause grows with the time waited: what is late is
- * noticed at most this share late, and six hours take some 300 questions instead of 1,440.
+ * noticed at most this share late, and six hours take some 360 questions instead of 1,440.
  */
-const SHARE = 0.012;
+const SHARE = 0.01;
 
 /** How long a step that says "not yet" is asked again, and how often. */
 export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
@@ -48,7 +48,7 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
 };
 
 function growing<Name extends string>(error: Name, limit: Duration): Wait<Name> {
-  return { error, first: Duration.seconds(8), share: SHARE, limit };
+  return { error, first: Duration.seconds(6), share: SHARE, limit };
 }
 
 /** Nobody waits for its end: half as many questions. */
