@@ -982,7 +982,7 @@ export type CopyFunctionName = (typeof COPY_FUNCTIONS)[number];
 /** The function that an event of EventBridge calls when an execution has ended. */
 export const RECORD_FUNCTION = 'write-record';
 
-/** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these and PASSING_ERRORS is final. */
+/** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these, CLAIM_NOT_YET and PASSING_ERRORS is final. */
 export const NOT_YET_ERRORS = {
   'check-restored-instance': 'InstanceNotReady',
   'match-settings': 'SettingsNotMatched',
@@ -997,6 +997,12 @@ export const NOT_YET_ERRORS = {
   discard: 'DiscardNotFinished',
   'clean-up': 'DiscardNotFinished',
 } as const satisfies Partial<Record<FunctionName, string>>;
+
+/** One more that means "not yet", of all that claim the database or plan to (take-claim.ts), whatever else they wait for. */
+export const CLAIM_NOT_YET = {
+  error: 'StoppedRecoveryAtWork',
+  functions: ['plan', 'start-restore', 'take-back', 'clean-up'],
+} as const satisfies { error: string; functions: readonly FunctionName[] };
 
 /**
  * Errors that pass by themselves: the state machine asks again, with backoff. AWS is busy, a server restarts, a rotation is

@@ -14,7 +14,12 @@ export abstract class RollbackError extends Error {
   }
 }
 
-// --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS in the contract). ---
+// --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS and CLAIM_NOT_YET in the contract). ---
+
+/** A recovery was stopped, and the function that was at work then may still be. */
+export class StoppedRecoveryAtWork extends RollbackError {
+  override readonly name = 'StoppedRecoveryAtWork';
+}
 
 /** The recovery instance is still being made. */
 export class InstanceNotReady extends RollbackError {

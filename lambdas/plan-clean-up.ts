@@ -6,11 +6,11 @@ import { findLiveOrGone } from './live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from './names';
 import { parse } from './parse';
 import { leftoverLine } from './plan-summary';
-import { refuseWhileAnotherRuns } from './recovery-claim';
 import { fenceOf, historyOf, type PlanDeps } from './steps/plan';
+import { requireClaimable } from './take-claim';
 
 /**
- * Decides what is cleaned up, and changes nothing. Throws InvalidInput, RecoveryAlreadyRunning, LiveInstanceUnclear, SecretUnclear.
+ * Decides what is cleaned up, and changes nothing. Throws InvalidInput, RecoveryAlreadyRunning, StoppedRecoveryAtWork, LiveInstanceUnclear, SecretUnclear.
  */
 export async function planCleanUp(
   event: z.infer<typeof PlanEvent>,
@@ -21,7 +21,7 @@ export async function planCleanUp(
   if (input.mode !== 'clean-up')
     throw new InvalidInput(`Mode "${input.mode}" cleans nothing up.`, 'Write "clean-up".');
   const id = recoveryId(execution);
-  await refuseWhileAnotherRuns(id, deps);
+  await requireClaimable(id, deps);
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
   const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
   const { live } = database;

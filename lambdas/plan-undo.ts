@@ -5,13 +5,13 @@ import { findLiveOrGone } from './live-instance';
 import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
 import { parse } from './parse';
 import { isUp } from './rds';
-import { refuseWhileAnotherRuns } from './recovery-claim';
 import { approvalsFor, minutesBetween, soakFor, type PlanDeps } from './steps/plan';
+import { requireClaimable } from './take-claim';
 import { findUndoable } from './undoable';
 
 /**
  * Decides how the newest recovery is undone, and changes nothing: the instance that it retired becomes live again. Throws
- * InvalidInput, RecoveryAlreadyRunning, LiveInstanceUnclear, SecretUnclear, NothingToUndo.
+ * InvalidInput, RecoveryAlreadyRunning, StoppedRecoveryAtWork, LiveInstanceUnclear, SecretUnclear, NothingToUndo.
  */
 export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps): Promise<PlanUndoResult> {
   const { execution } = event;
@@ -19,7 +19,7 @@ export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps)
   if (input.mode !== 'undo') throw new InvalidInput(`Mode "${input.mode}" undoes nothing.`, 'Write "undo".');
   const approvals = approvalsFor(input, deps);
   const id = recoveryId(execution);
-  await refuseWhileAnotherRuns(id, deps);
+  await requireClaimable(id, deps);
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
   const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
   const { live, status } = database;

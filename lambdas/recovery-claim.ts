@@ -1,23 +1,16 @@
-import { createHash } from 'node:crypto';
-import {
-  PutSecretValueCommand,
-  UpdateSecretVersionStageCommand,
-  type SecretsManagerClient,
-} from '@aws-sdk/client-secrets-manager';
-import { DescribeExecutionCommand, type SFNClient } from '@aws-sdk/client-sfn';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { DescribeExecutionCommand, type DescribeExecutionOutput, type SFNClient } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
 import type { Recovery } from './contract';
-import { AwsUnavailable, RecoveryAlreadyRunning, SecretMovedMeanwhile, isAwsError } from './errors';
+import { RecoveryAlreadyRunning, SecretMovedMeanwhile, isAwsError } from './errors';
 import { currentSecret, findSecretVersion } from './secrets';
 
 /**
  * At most one recovery of a database runs: the one whose claim has the label CLAIM_LABEL (docs/decisions/0016-claim.md). A
  * claim is a version of the DATABASE_URL secret that says whose it is, and is never current. The label moves by
- * compare-and-swap, and is never taken off: a claim counts as long as its execution runs.
+ * compare-and-swap (take-claim.ts), and is never taken off: a claim counts as long as its execution runs.
  */
 export const CLAIM_LABEL = 'migration-rollback-recovery';
-/** A version needs a label to be written with; this one moves on with every claim. */
-const WRITTEN_LABEL = 'migration-rollback-claim-written';
 
 const Claim = z.object({
   recoveryId: z.string(),
@@ -27,9 +20,9 @@ const Claim = z.object({
   /** When the execution started, ISO 8601. */
   since: z.string(),
 });
-type Claim = z.infer<typeof Claim>;
+export type Claim = z.infer<typeof Claim>;
 
-interface HeldClaim extends Claim {
+export interface HeldClaim extends Claim {
   readonly versionId: string;
 }
 
@@ -53,41 +46,6 @@ export interface ClaimDeps {
 export async function findRunningRecovery(deps: ClaimDeps): Promise<RunningRecovery | undefined> {
   const claim = await findClaim(deps);
   return claim && (await isRunning(claim, deps)) ? runningRecovery(claim) : undefined;
-}
-
-/**
- * Claims the database for a recovery; asked again, it finds its own claim. Of any number that try at the same moment one gets
- * it. Throws RecoveryAlreadyRunning.
- */
-export async function takeClaim(recovery: Recovery, deps: ClaimDeps): Promise<void> {
-  const { secrets, databaseUrlSecretId: secretId } = deps;
-  for (;;) {
-    const holder = await findClaim(deps);
-    if (holder?.recoveryId === recovery.id) return;
-    if (holder && (await isRunning(holder, deps))) throw refusal(runningRecovery(holder), WAIT);
-    const versionId = await writeClaim(recovery, deps);
-    try {
-      await secrets.send(
-        new UpdateSecretVersionStageCommand({
-          SecretId: secretId,
-          VersionStage: CLAIM_LABEL,
-          MoveToVersionId: versionId,
-          RemoveFromVersionId: holder?.versionId,
-        }),
-      );
-      return;
-    } catch (error) {
-      // Somebody was faster, or it is here already and the answer was lost: only the label itself can say.
-      if (!isAwsError(error, 'InvalidParameterException')) throw error;
-      const now = await findClaim(deps);
-      if (now?.versionId === holder?.versionId)
-        throw new AwsUnavailable(
-          'The claim of the database was taken by somebody, and Secrets Manager does not say yet by whom.',
-          'Usually this passes: try again in a few minutes.',
-          { cause: error },
-        );
-    }
-  }
 }
 
 /**
@@ -123,12 +81,17 @@ export async function requireClaim(
 /** For a step that must not get in the way of another recovery. Throws RecoveryAlreadyRunning while one runs. */
 export async function refuseWhileAnotherRuns(recoveryId: string, deps: ClaimDeps): Promise<void> {
   const claim = await findClaim(deps);
-  if (claim && claim.recoveryId !== recoveryId && (await isRunning(claim, deps)))
-    throw refusal(runningRecovery(claim), WAIT);
+  if (claim && claim.recoveryId !== recoveryId && (await isRunning(claim, deps))) throw alreadyRuns(claim);
 }
 
-const WAIT =
-  'Wait for it to end, or stop it and see what it left (docs/runbook.md). At most one recovery of a database runs.';
+/** Of a claim that counts. */
+export function alreadyRuns(claim: Claim): RecoveryAlreadyRunning {
+  return refusal(
+    runningRecovery(claim),
+    'Wait for it to end, or stop it and see what it left (docs/runbook.md). At most one recovery of a database runs.',
+  );
+}
+
 const TAKEN_OVER =
   'It took over while this one did not run, so this one is given up. See how that one ended; then, if need be, start a new one.';
 
@@ -139,11 +102,13 @@ function refusal({ name, requestedBy, since }: RunningRecovery, hint: string): R
   );
 }
 
-function runningRecovery({ recoveryId, execution, requestedBy, since }: Claim): RunningRecovery {
+/** Whose the claim is, for people. */
+export function runningRecovery({ recoveryId, execution, requestedBy, since }: Claim): RunningRecovery {
   return { recoveryId, name: execution.split(':').at(-1) ?? execution, requestedBy, since };
 }
 
-async function findClaim({
+/** The newest claim, whether it counts or not. */
+export async function findClaim({
   secrets,
   databaseUrlSecretId,
 }: Pick<ClaimDeps, 'secrets' | 'databaseUrlSecretId'>): Promise<HeldClaim | undefined> {
@@ -151,38 +116,23 @@ async function findClaim({
   return version && { ...Claim.parse(JSON.parse(version.value)), versionId: version.versionId };
 }
 
-/** Answers the id of the version: the same at every try. */
-async function writeClaim(recovery: Recovery, { secrets, databaseUrlSecretId }: ClaimDeps): Promise<string> {
-  const versionId = createHash('sha256').update(`migration-rollback claim ${recovery.id}`).digest('hex');
-  const claim: Claim = {
-    recoveryId: recovery.id,
-    execution: recovery.execution.arn,
-    requestedBy: recovery.requestedBy ?? 'somebody',
-    since: new Date(recovery.execution.startTime).toISOString(),
-  };
-  await secrets.send(
-    new PutSecretValueCommand({
-      SecretId: databaseUrlSecretId,
-      ClientRequestToken: versionId,
-      SecretString: JSON.stringify(claim),
-      // Without a label of our own this would become the current version.
-      VersionStages: [WRITTEN_LABEL],
-    }),
-  );
-  return versionId;
-}
-
 /** Step Functions may know an execution only some moments after its start, and forgets it 90 days after its end. */
 const KNOWN_AFTER_MS = 10 * 60_000;
 
-async function isRunning(claim: Claim, { stepFunctions, now }: ClaimDeps): Promise<boolean> {
+async function isRunning(claim: Claim, deps: ClaimDeps): Promise<boolean> {
+  return (await executionOf(claim, deps))?.status === 'RUNNING';
+}
+
+/** Undefined where Step Functions has forgotten it. */
+export async function executionOf(
+  claim: Claim,
+  { stepFunctions, now }: ClaimDeps,
+): Promise<Pick<DescribeExecutionOutput, 'status' | 'stopDate'> | undefined> {
   try {
-    const { status } = await stepFunctions.send(
-      new DescribeExecutionCommand({ executionArn: claim.execution }),
-    );
-    return status === 'RUNNING';
+    return await stepFunctions.send(new DescribeExecutionCommand({ executionArn: claim.execution }));
   } catch (error) {
     if (!isAwsError(error, 'ExecutionDoesNotExist')) throw error;
-    return now().getTime() - Date.parse(claim.since) < KNOWN_AFTER_MS;
+    const isNew = now().getTime() - Date.parse(claim.since) < KNOWN_AFTER_MS;
+    return isNew ? { status: 'RUNNING' } : undefined;
   }
 }

@@ -46,7 +46,15 @@ export function functionPermissions(
     },
   });
 
+  /** Whether a recovery that left something came to its swap, and what was at work when one was stopped. */
+  const seeHistories: Permission = {
+    ...seeRecoveries,
+    sid: 'SeeHistories',
+    actions: ['states:GetExecutionHistory'],
+  };
   const claim: Permission[] = [
+    seeRecoveries,
+    seeHistories,
     {
       sid: 'WriteClaim',
       actions: ['secretsmanager:PutSecretValue'],
@@ -69,12 +77,6 @@ export function functionPermissions(
     ...changeInstance(sid, 'taken-back', '*', ['rds:AddTagsToResource']),
     conditions: { StringEquals: { ...tagged('taken-back').StringEquals, ...tagging(role).StringEquals } },
   });
-  /** Whether a recovery that left something came to its swap. */
-  const seeHistories: Permission = {
-    ...seeRecoveries,
-    sid: 'SeeHistories',
-    actions: ['states:GetExecutionHistory'],
-  };
   const discard = [
     readUrl,
     describeInstances,
@@ -131,7 +133,6 @@ export function functionPermissions(
     ],
     'start-restore': [
       readUrl,
-      seeRecoveries,
       ...claim,
       describeInstances,
       describeSnapshots,
@@ -186,7 +187,6 @@ export function functionPermissions(
     ],
     'take-back': [
       readUrl,
-      seeRecoveries,
       ...claim,
       describeInstances,
       {
@@ -377,9 +377,7 @@ export function functionPermissions(
     'clean-up': [
       ...discard,
       ...claim,
-      seeRecoveries,
       listRecoveries,
-      seeHistories,
       markTakenBackAs('MarkRetiredAgain', 'retired'),
       {
         sid: 'LiftFence',

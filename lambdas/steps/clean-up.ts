@@ -9,8 +9,9 @@ import {
 } from '../errors';
 import { findLeftovers, type LeftoverDeps } from '../leftovers';
 import { addressOf, findInstance, listInstances } from '../rds';
-import { takeClaim, type ClaimDeps } from '../recovery-claim';
+import type { ClaimDeps } from '../recovery-claim';
 import { readMarks } from '../tags';
+import { takeClaim } from '../take-claim';
 import { discard } from './discard';
 import { giveBack } from './give-back';
 
@@ -24,7 +25,7 @@ export interface CleanUpDeps extends ClaimDeps, LeftoverDeps {
  * Gives up what recoveries left that do not run any more, each by the step that would have done it: the fence around the live
  * instance is lifted, what an undo took back is given back, recovery instances that were never live are discarded. What was to be
  * cleaned up is looked for anew, under the claim; everything else is left alone. Throws DiscardNotFinished until all of it is gone,
- * RecoveryAlreadyRunning, DiscardRefused.
+ * RecoveryAlreadyRunning, StoppedRecoveryAtWork, DiscardRefused.
  */
 export async function cleanUp(
   { recovery }: { recovery: Recovery },

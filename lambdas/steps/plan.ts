@@ -36,6 +36,7 @@ import { isTerminal, isUp } from '../rds';
 import { isRotating } from '../secrets';
 import { findRunningRecovery, refuseWhileAnotherRuns } from '../recovery-claim';
 import { asRequest, findRestorePoint, type FoundRestorePoint, type History } from '../restore-point';
+import { requireClaimable } from '../take-claim';
 import { findUndoable } from '../undoable';
 
 interface Execution {
@@ -59,7 +60,7 @@ export interface PlanDeps {
 
 /**
  * Decides what a recovery will do, and changes nothing. What is only good to know and cannot be found out is said to be unknown.
- * Throws InvalidInput, RecoveryAlreadyRunning, LiveInstanceUnclear, SecretUnclear, RestorePointNotFound, SnapshotQuotaExceeded,
+ * Throws InvalidInput, RecoveryAlreadyRunning, StoppedRecoveryAtWork, LiveInstanceUnclear, SecretUnclear, RestorePointNotFound, SnapshotQuotaExceeded,
  * InstanceQuotaExceeded.
  */
 export async function plan(
@@ -72,7 +73,8 @@ export async function plan(
   const approvals = approvalsFor(input, deps);
   const id = recoveryId(execution);
   // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there. A drill gives way.
-  if (input.mode !== 'plan') await refuseWhileAnotherRuns(id, deps);
+  if (input.mode === 'recover') await requireClaimable(id, deps);
+  else if (input.mode === 'drill') await refuseWhileAnotherRuns(id, deps);
   const running = input.mode === 'plan' ? await findRunningRecovery(deps) : undefined;
 
   const { rds, secrets, environment, databaseUrlSecretId } = deps;

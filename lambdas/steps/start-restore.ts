@@ -12,12 +12,13 @@ import { settingsOf } from '../live-instance';
 import { readMarkers } from '../point-in-time';
 import { addToQuarantine, readQuarantine, writeQuarantine } from '../quarantine';
 import { findInstance, findSnapshot, listSnapshots } from '../rds';
-import { refuseWhileAnotherRuns, requirePlannedVersion, takeClaim, type ClaimDeps } from '../recovery-claim';
+import { refuseWhileAnotherRuns, requirePlannedVersion, type ClaimDeps } from '../recovery-claim';
 import { customerTags, readMarks, readMigrationEntries, writeMarks, type Migration } from '../tags';
+import { takeClaim } from '../take-claim';
 
 /**
  * Claims the database, then asks RDS for the recovery instance, with every setting of the live instance that a restore takes. Asked again, it finds
- * what the first call made. A drill claims nothing, so that it is in nobody's way, and quarantines nothing. Throws RecoveryAlreadyRunning, SecretMovedMeanwhile, NameTaken, LiveInstanceUnclear, RestorePointNotFound.
+ * what the first call made. A drill claims nothing, so that it is in nobody's way, and quarantines nothing. Throws RecoveryAlreadyRunning, StoppedRecoveryAtWork, SecretMovedMeanwhile, NameTaken, LiveInstanceUnclear, RestorePointNotFound.
  */
 export async function startRestore(
   { recovery }: { recovery: Recovery },

@@ -2,12 +2,13 @@ import { AddTagsToResourceCommand, type DBInstance, type RDSClient } from '@aws-
 import type { Recovery, TakeBackResult } from '../contract';
 import { InvalidInput, NothingToUndo } from '../errors';
 import { findInstance } from '../rds';
-import { requirePlannedVersion, takeClaim, type ClaimDeps } from '../recovery-claim';
+import { requirePlannedVersion, type ClaimDeps } from '../recovery-claim';
 import { readMarks, writeMarks } from '../tags';
+import { takeClaim } from '../take-claim';
 
 /**
  * Where an undo begins: claims the database and marks the retired instance as taken back, so that nothing takes it for one that
- * may be deleted. It stays fenced. Throws RecoveryAlreadyRunning, SecretMovedMeanwhile, NothingToUndo.
+ * may be deleted. It stays fenced. Throws RecoveryAlreadyRunning, StoppedRecoveryAtWork, SecretMovedMeanwhile, NothingToUndo.
  */
 export async function takeBack(
   { recovery }: { recovery: Recovery },

@@ -16,7 +16,17 @@ import {
   jsonata,
   shortError,
 } from './expressions';
-import { NO_ANSWER, PASSING, WAITS, attempts, isWait, type StepName } from './waits';
+import {
+  CLAIM_WAIT,
+  NO_ANSWER,
+  PASSING,
+  WAITS,
+  attempts,
+  claims,
+  isWait,
+  type StepName,
+  type Wait,
+} from './waits';
 
 /** The error of a question to which the answer is no. */
 const NOT_APPROVED = 'NotApproved';
@@ -137,15 +147,17 @@ export class MachineStates {
   }
 
   private askAgain(state: sfn.TaskStateBase, stepName: StepName): void {
-    if (isWait(stepName)) {
-      const wait = WAITS[stepName];
+    const waits: Wait[] = [
+      ...(isWait(stepName) ? [WAITS[stepName]] : []),
+      ...(claims(stepName) ? [CLAIM_WAIT] : []),
+    ];
+    for (const wait of waits)
       state.addRetry({
         errors: [wait.error],
         interval: wait.first,
         backoffRate: 1 + wait.share,
         maxAttempts: attempts(wait),
       });
-    }
     state.addRetry({
       errors: [...PASSING],
       interval: Duration.seconds(2),

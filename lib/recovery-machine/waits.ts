@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import type { FunctionName, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
+import type { CLAIM_NOT_YET, FunctionName, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
 
 /** The functions that are steps of the machine. */
 export type StepName = Exclude<FunctionName, 'pre-migration-snapshot' | 'decide'>;
@@ -47,6 +47,15 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   'clean-up': unhurried('DiscardNotFinished', Duration.hours(6)),
 };
 
+/** The steps that claim the database, or plan to: they wait for the function of a recovery that was stopped, too. */
+export const CLAIM_WAIT: { readonly functions: (typeof CLAIM_NOT_YET)['functions'] } & Wait<
+  (typeof CLAIM_NOT_YET)['error']
+> = {
+  functions: ['plan', 'start-restore', 'take-back', 'clean-up'],
+  // As long as the longest function may take.
+  ...steady('StoppedRecoveryAtWork', Duration.seconds(5), Duration.minutes(20)),
+};
+
 function growing<Name extends string>(error: Name, limit: Duration): Wait<Name> {
   return { error, first: Duration.seconds(6), share: SHARE, limit };
 }
@@ -64,6 +73,10 @@ function steady<Name extends string>(error: Name, first: Duration, limit: Durati
 export function attempts({ first, share, limit }: Wait): number {
   const pauses = limit.toSeconds() / first.toSeconds();
   return Math.ceil(share === 0 ? pauses : Math.log1p(share * pauses) / Math.log1p(share));
+}
+
+export function claims(stepName: StepName): boolean {
+  return CLAIM_WAIT.functions.some((name) => name === stepName);
 }
 
 export function isWait(stepName: StepName): stepName is keyof NotYet {

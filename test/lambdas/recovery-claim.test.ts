@@ -1,17 +1,22 @@
 import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
-import { StopExecutionCommand } from '@aws-sdk/client-sfn';
+import {
+  CreateStateMachineCommand,
+  DescribeExecutionCommand,
+  StopExecutionCommand,
+} from '@aws-sdk/client-sfn';
 import type { Recovery } from '../../lambdas/contract';
 import { readLogin } from '../../lambdas/database-url';
 import { findLiveInstance } from '../../lambdas/live-instance';
 import { canLogIn } from '../../lambdas/postgres';
-import { CLAIM_LABEL, findRunningRecovery, requireClaim, takeClaim } from '../../lambdas/recovery-claim';
+import { CLAIM_LABEL, findRunningRecovery, requireClaim } from '../../lambdas/recovery-claim';
 import { currentSecret, findSecretVersion } from '../../lambdas/secrets';
 import { fence } from '../../lambdas/steps/fence';
 import { startRestore } from '../../lambdas/steps/start-restore';
 import { swap } from '../../lambdas/steps/swap';
 import { swapBack } from '../../lambdas/steps/swap-back';
+import { takeClaim } from '../../lambdas/take-claim';
 import { carryOut } from './steps/carry-out';
-import { Lab, migrationTable } from './steps/lab';
+import { Lab, migrationTable, until as eventually } from './steps/lab';
 
 /** At most one recovery of one database runs. The executions are real ones, of a machine that only waits. */
 jest.setTimeout(180_000);
@@ -149,6 +154,89 @@ test('an execution that Step Functions does not know: just started, or long forg
   await Promise.all([unknown, next].map(stop));
 });
 
+/** An execution that calls `name` and is stopped before that has answered. */
+async function stoppedDuring(name: string): Promise<Recovery> {
+  const { stateMachineArn = '' } = await lab.stepFunctions.send(
+    new CreateStateMachineCommand({
+      name: `calls-${name}`,
+      roleArn: 'arn:aws:iam::123456789012:role/machine',
+      definition: JSON.stringify({
+        StartAt: 'Step',
+        States: {
+          Step: {
+            Type: 'Task',
+            Resource: 'arn:aws:states:::lambda:invoke',
+            Parameters: {
+              FunctionName: `arn:aws:lambda:eu-central-1:123456789012:function:production-${name}`,
+            },
+            TimeoutSeconds: 330,
+            End: true,
+          },
+        },
+      }),
+    }),
+  );
+  let called = (): void => undefined;
+  const isCalled = new Promise<void>((resolve) => (called = resolve));
+  const leave = lab.sandbox.context.api.intercept(async ({ context }, next) => {
+    if (context.operation !== 'Invoke') return next();
+    called();
+    return new Promise(() => undefined);
+  });
+  const recovery = await lab.planned({ requestedBy: `${name}@example.com` }, name, stateMachineArn);
+  await isCalled;
+  leave();
+  await takeClaim(recovery, lab);
+  await stop(recovery);
+  return recovery;
+}
+
+test('what is begun right after a recovery was stopped waits for the function that was at work', async () => {
+  await takeOffClaim();
+  const before = new Date();
+  const stopped = await stoppedDuring('swap');
+  const after = new Date();
+  const next = await lab.execution('next', machine);
+  const input = { mode: 'recover', reason: 'a test', requestedBy: 'bob@example.com' };
+  const refused: unknown = await lab.planOf(next, input).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    name: 'StoppedRecoveryAtWork',
+    message: containing('swap@example.com'),
+  });
+  const until = Date.parse(/may be at work until (\S+Z)\./.exec(String(refused))?.[1] ?? '');
+  expect(until).toBeGreaterThanOrEqual(before.getTime() + 330_000);
+  expect(until).toBeLessThanOrEqual(after.getTime() + 330_000);
+
+  // A plan of before does not get past it either, and its own claim is nobody else's.
+  const recovery = { ...stopped, id: 'another', requestedBy: 'bob@example.com' };
+  await expect(takeClaim(recovery, lab)).rejects.toMatchObject({ name: 'StoppedRecoveryAtWork' });
+  await takeClaim(stopped, lab);
+  const at = (time: number) => ({ ...claimDeps(), now: () => new Date(time) });
+  await expect(takeClaim(recovery, at(until - 1))).rejects.toMatchObject({ name: 'StoppedRecoveryAtWork' });
+  expect((await lab.planOf(next, input, { now: () => new Date(until) })).recovery.requestedBy).toBe(
+    'bob@example.com',
+  );
+  await takeClaim(recovery, at(until));
+  await stop({ ...recovery, execution: { arn: next.arn, startTime: next.startTime } });
+});
+
+test('what only reads is not waited for, nor what ended by itself', async () => {
+  await takeOffClaim();
+  const reader = await stoppedDuring('verify');
+  const next = await running('bob@example.com');
+  await takeClaim(next, lab);
+  await stop(next);
+  expect(await holder()).toBeUndefined();
+  // Of a function that does not exist the task fails, and the execution with it.
+  const { arn, startTime } = await lab.execution('fails', stateMachine(reader));
+  await eventually(
+    () => lab.stepFunctions.send(new DescribeExecutionCommand({ executionArn: arn })),
+    ({ status }) => status === 'FAILED',
+  );
+  await takeClaim({ ...reader, id: 'failed', execution: { arn, startTime } }, lab);
+  await takeClaim({ ...next, id: 'after' }, lab);
+});
+
 test('while one runs a second start is refused by the plan, and a mere plan says so', async () => {
   await takeOffClaim();
   const first = await running('ada@example.com');
@@ -260,6 +348,10 @@ test('a swap without the claim moves nothing', async () => {
   await startRestore({ recovery: first }, lab);
   await requireClaim(first, lab);
 });
+
+function stateMachine({ execution }: Recovery): string {
+  return execution.arn.replace(':execution:', ':stateMachine:').split(':').slice(0, 7).join(':');
+}
 
 function claimDeps(): Parameters<typeof takeClaim>[1] {
   const { secrets, stepFunctions, databaseUrlSecretId, now } = lab;

@@ -5,7 +5,7 @@ import { MAINTENANCE_DATABASE, readerLogin } from '../../../lambdas/database-fen
 import { readLogin } from '../../../lambdas/database-url';
 import { canLogIn, withConnection, type Login } from '../../../lambdas/postgres';
 import { currentSecret, readMasterCredentials } from '../../../lambdas/secrets';
-import { takeClaim } from '../../../lambdas/recovery-claim';
+import { takeClaim } from '../../../lambdas/take-claim';
 import { fence } from '../../../lambdas/steps/fence';
 import { liftFence } from '../../../lambdas/steps/lift-fence';
 import { Lab, again, until } from './lab';

@@ -14,7 +14,7 @@ import { readLogin } from '../../../lambdas/database-url';
 import { restoreSettings } from '../../../lambdas/instance-settings';
 import { markCutoverProven } from '../../../lambdas/proven-cutover';
 import { addToQuarantine, quarantineKeys, writeQuarantine } from '../../../lambdas/quarantine';
-import { takeClaim } from '../../../lambdas/recovery-claim';
+import { takeClaim } from '../../../lambdas/take-claim';
 import { currentSecret } from '../../../lambdas/secrets';
 import { liftQuarantine } from '../../../lambdas/steps/lift-quarantine';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';

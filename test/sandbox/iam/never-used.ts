@@ -58,6 +58,12 @@ export const NEVER_USED: readonly Explanation[] = [
       'protects it after the cutover. test/sandbox/iam/permissions.test.ts.',
   },
   {
+    sid: 'SeeHistories',
+    reason:
+      'Of start-restore and take-back, only when a recovery was stopped a few minutes before: test/lambdas/recovery-claim.test.ts.',
+    sometimes: true,
+  },
+  {
     sid: 'MarkRetiredAgain',
     reason: 'Of clean-up, only when an undo was stopped: test/lambdas/steps/clean-up.test.ts.',
   },

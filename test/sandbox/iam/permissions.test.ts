@@ -341,7 +341,7 @@ const CASES: readonly Case[] = [
     input: () => ({ stateMachineArn: MACHINE }),
     needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
   },
-  ...(['plan', 'clean-up'] as const).map((name): Case => ({
+  ...(['plan', 'start-restore', 'take-back', 'clean-up'] as const).map((name): Case => ({
     function: name,
     service: 'states',
     operation: 'GetExecutionHistory',
