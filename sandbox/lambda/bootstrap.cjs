@@ -5,7 +5,8 @@
  * since it runs in a Node.js of its own without a loader.
  *
  * @typedef {{ host: string, port: number, address: { host: string, port: number } }} Route
- * @typedef {{ kind: 'init', clockOffset: number, certificates: string, routes: Route[], endpoint: string }} Init
+ * @typedef {{ kind: 'init', clockOffset: number, certificates: string, routes: Route[], endpoint: string,
+ *   compiled: string }} Init
  * @typedef {{ kind: 'invoke', requestId: string, event: string, clockOffset: number, timeoutMilliseconds: number,
  *   functionArn: string, logGroup: string, logStream: string, clientContext: string | undefined }} Invoke
  * @typedef {{ kind: 'connect', id: number, admitted: boolean }} ConnectionAnswer
@@ -16,17 +17,10 @@ const path = require('node:path');
 const tls = require('node:tls');
 const util = require('node:util');
 const url = require('node:url');
-const workers = require('node:worker_threads');
 /** @type {{ guardConnections(send: (message: object) => void, endpoint: string): void, connectionAnswered(message: ConnectionAnswer): void }} */
 const { connectionAnswered, guardConnections } = require(path.join(__dirname, '../network/connections.cjs'));
-
-// Ends this process with the sandbox, however that ends, even while the handler keeps the main thread busy: standard input
-// is a pipe from the sandbox that closes with it.
-new workers.Worker(
-  `const end = () => process.kill(process.pid, 'SIGKILL');
-   new (require('node:net').Socket)({ fd: 0 }).on('error', end).on('close', end).resume();`,
-  { eval: true, env: {}, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 8 } },
-).unref();
+/** @type {{ keepCompiled(file: string): () => void }} */
+const { keepCompiled } = require(path.join(__dirname, '../core/compiled-code.cjs'));
 
 const RealDate = Date;
 let clockOffset = 0;
@@ -271,6 +265,8 @@ async function run(handler, call) {
 
 /** @type {Handler | undefined} */
 let handler;
+/** Once a function has answered, most of what it needs has been compiled. */
+let keep = () => {};
 
 process.on('message', (/** @type {Init | Invoke | ConnectionAnswer} */ message) => {
   if (message.kind === 'connect') {
@@ -281,6 +277,7 @@ process.on('message', (/** @type {Init | Invoke | ConnectionAnswer} */ message) 
   if (message.kind === 'init') {
     guardConnections(send, message.endpoint);
     follow(message.routes, message.certificates);
+    keep = keepCompiled(message.compiled);
     loadHandler().then(
       (loaded) => {
         handler = loaded;
@@ -295,7 +292,11 @@ process.on('message', (/** @type {Init | Invoke | ConnectionAnswer} */ message) 
   requestId = message.requestId;
   if (!handler) return;
   run(handler, message).then(
-    (payload) => answer({ payload }),
+    (payload) => {
+      answer({ payload });
+      keep();
+      keep = () => {};
+    },
     (error) => {
       const failure = describe(error);
       console.error('Invoke Error ', JSON.stringify({ ...failure, trace: undefined, stack: failure.trace }));

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { Destination } from '../network/network';
+import { endWithThisProcess } from './watchdog';
 
 /** What a handler that threw, or an environment that broke, answers: the payload of a FunctionError. */
 export interface Failure {
@@ -27,6 +28,8 @@ export interface EnvironmentOptions {
   /** Tells it from every other one. */
   readonly id: string;
   readonly codeDirectory: string;
+  /** Tells its code from every other one. */
+  readonly codeSha256: string;
   readonly variables: Readonly<Record<string, string>>;
   readonly memoryMegabytes: number;
   /** Milliseconds between the machine's time and the sandbox's. */
@@ -79,12 +82,13 @@ const Message = z.discriminatedUnion('kind', [
 type Message = Exclude<z.infer<typeof Message>, { kind: 'connect' }>;
 
 const BOOTSTRAP = join(__dirname, 'bootstrap.cjs');
+/** Where the compiled code of functions is kept from one environment to the next, and from one sandbox to the next. */
+const COMPILED = join(__dirname, '../../node_modules/.cache/functions');
 /** How often it is looked at a busy environment's memory, in milliseconds. */
 const MEMORY_LOOK = 50;
 
 /**
- * One execution environment: a Node.js process that runs one invocation of one function at a time. It ends with the
- * sandbox, since its channels to the sandbox close then.
+ * One execution environment: a Node.js process that runs one invocation of one function at a time. It ends with the sandbox.
  */
 export class ExecutionEnvironment {
   private readonly child: ChildProcess;
@@ -110,9 +114,9 @@ export class ExecutionEnvironment {
     this.child = spawn(process.execPath, [`--max-old-space-size=${heap}`, BOOTSTRAP], {
       cwd: options.codeDirectory,
       env: { ...options.variables },
-      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    this.child.stdin?.on('error', () => undefined);
+    endWithThisProcess(this.child);
     this.child.on('message', (message) => {
       const received = Message.parse(message);
       if (received.kind === 'connect') {
@@ -147,9 +151,10 @@ export class ExecutionEnvironment {
   /** Loads the handler; answers the failure where it cannot be loaded (the environment has ended then). */
   async start(requestId: string, timeoutMilliseconds: number): Promise<Failure | undefined> {
     const started = performance.now();
-    const { clockOffset, certificates, routes, endpoint } = this.options;
+    const { clockOffset, certificates, routes, endpoint, codeSha256 } = this.options;
+    const compiled = join(COMPILED, codeSha256.replaceAll(/\W/g, '_'));
     const message = await this.ask(
-      { kind: 'init', clockOffset: clockOffset(), certificates, routes, endpoint },
+      { kind: 'init', clockOffset: clockOffset(), certificates, routes, endpoint, compiled },
       timeoutMilliseconds,
     );
     this.initMilliseconds = performance.now() - started;

@@ -202,6 +202,7 @@ export class Invocations {
     return {
       id,
       codeDirectory: lambda.codeDirectory,
+      codeSha256: lambda.codeSha256,
       memoryMegabytes: settings.memoryMegabytes,
       clockOffset: () => clock.now().getTime() - Date.now(),
       routes: this.routes,

@@ -15,7 +15,7 @@ test('an environment ends with the sandbox, even when that is killed and the han
     script,
     `import { ExecutionEnvironment } from ${JSON.stringify(ENVIRONMENT)};
      const environment = new ExecutionEnvironment({
-       codeDirectory: ${JSON.stringify(directory)}, memoryMegabytes: 128, clockOffset: () => 0, routes: [],
+       codeDirectory: ${JSON.stringify(directory)}, codeSha256: 'any', memoryMegabytes: 128, clockOffset: () => 0, routes: [],
        certificates: '', id: 'id', endpoint: 'http://127.0.0.1:1', admits: () => true,
        variables: { _HANDLER: 'index.handler', LAMBDA_TASK_ROOT: ${JSON.stringify(directory)} },
      });
