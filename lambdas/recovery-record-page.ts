@@ -1,4 +1,5 @@
 import type { RecordedStep, RecoveryRecord } from './recovery-record';
+import { withoutChecks } from './told-checks';
 
 const TITLES: Readonly<Record<string, string>> = { drill: 'Drill', undo: 'Undo', 'clean-up': 'Clean-up' };
 
@@ -12,7 +13,7 @@ export function pageOf(record: RecoveryRecord): string {
       `${execution.seconds === null ? '' : `, ${span(execution.seconds)}`}${execution.redrives > 0 ? `, redriven ${execution.redrives} times` : ''}.`,
     ...(execution.error === null
       ? []
-      : [`Error: \`${execution.error}\``, quote(execution.cause ?? 'no cause was given')]),
+      : [`Error: \`${execution.error}\``, quote(withoutChecks(execution.cause ?? 'no cause was given'))]),
     table(['', ''], facts(record)),
     '## Decisions',
     table(
@@ -88,7 +89,7 @@ function problems(steps: readonly RecordedStep[]): string {
       times === 1 ? clock(from) : `${clock(from)} to ${clock(until)}`,
       state,
       String(times),
-      `${error}: ${message}`,
+      `${error}: ${withoutChecks(message)}`,
     ]),
   );
   return rows.length === 0 ? 'Nothing.' : table(['time', 'step', 'times', 'answer'], rows);

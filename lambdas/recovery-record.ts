@@ -1,5 +1,6 @@
 import type { DescribeExecutionOutput, HistoryEvent } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
+import { readChecks, withoutChecks } from './told-checks';
 
 const RecordedDecision = z.object({
   at: z.string(),
@@ -195,14 +196,18 @@ export function recordOf(
       : null,
     measured: measure(startedAt, planned, steps),
     decisions: decisionsOf(startedAt, input, planned, steps),
-    checks: steps.flatMap(({ state, result: found }) =>
-      (Checked.safeParse(found).data?.checks ?? []).flatMap((each) => {
-        const check = Check.safeParse(each);
-        return check.success ? [{ state, ...check.data }] : [];
-      }),
-    ),
+    checks: steps.flatMap((step) => checksOf(step).map((check) => ({ state: step.state, ...check }))),
     steps,
   };
+}
+
+/** Of a step that failed they are in what it failed with. */
+function checksOf({ outcome, problems, result }: RecordedStep): z.infer<typeof Check>[] {
+  if (outcome === 'failed') return readChecks(problems.at(-1)?.message ?? '');
+  return (Checked.safeParse(result).data?.checks ?? []).flatMap((each) => {
+    const check = Check.safeParse(each);
+    return check.success ? [check.data] : [];
+  });
 }
 
 /** Whatever was typed in: a recovery with a wrong input leaves a record, too. */
@@ -303,7 +308,12 @@ function decisionsIn({
   const [problem] = problems.slice(-1);
   if (outcome === 'failed' && problem && !state.startsWith('Notify'))
     return [
-      { at, by: 'the machine', what: `to give up at ${state}`, why: `${problem.error}: ${problem.message}` },
+      {
+        at,
+        by: 'the machine',
+        what: `to give up at ${state}`,
+        why: `${problem.error}: ${withoutChecks(problem.message)}`,
+      },
     ];
   const reasoned = Reasoned.safeParse(result).data;
   return reasoned

@@ -13,6 +13,7 @@ import { FenceFailed, QueryFailed, SecretMovedMeanwhile, SessionsNotEnded } from
 import { answers, canLogIn, firstAccepted, withConnection, type Login } from '../postgres';
 import { requireClaim } from '../recovery-claim';
 import { currentSecret, masterLogins } from '../secrets';
+import { tellChecks } from '../told-checks';
 
 /**
  * Closes the old database to everybody but this system, whatever role they use, and ends the sessions that exist. What was
@@ -104,7 +105,7 @@ async function proofs(application: Login, master: Login, reader: Login, { fenced
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length > 0)
     throw new FenceFailed(
-      `The fence of ${application.host}:${application.port} does not hold: ${failed.map(({ name }) => name).join(', ')}: no.`,
+      `The fence of ${application.host}:${application.port} does not hold: ${failed.map(({ name }) => name).join(', ')}: no.${tellChecks(checks)}`,
       'See who may connect to the database (\\l in psql).',
     );
   return checks;

@@ -14,6 +14,7 @@ import {
 } from '../postgres';
 import { scramVerifier } from '../scram';
 import { currentSecret, isRotating, masterLogins, pinnedVersions } from '../secrets';
+import { tellChecks } from '../told-checks';
 
 /**
  * Makes the current passwords of the application and of the master user work on the recovery instance: the backup may be
@@ -90,7 +91,7 @@ async function checksBehindFence(reader: Login): Promise<Check[]> {
   const writable = await check('writable, behind its fence', () => withConnection(reader, isWritable));
   if (!writable.ok)
     throw new VerificationFailed(
-      `The database that was to be taken back is not as it was: ${writable.detail}`,
+      `The database that was to be taken back is not as it was.${tellChecks([writable])}`,
       'The live database is as it was.',
     );
   return [writable];

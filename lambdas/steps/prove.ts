@@ -7,6 +7,7 @@ import { DatabaseUnreachable, ProofFailed, RollbackError } from '../errors';
 import { readMigrationTables, type MigrationTable } from '../migrations';
 import { withConnection, type Connection, type Login } from '../postgres';
 import { currentSecret } from '../secrets';
+import { tellChecks } from '../told-checks';
 import { noFailedMigration, pendingAreAbsent } from '../verification';
 
 interface Swapped {
@@ -32,7 +33,7 @@ export async function prove(
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length > 0)
     throw new ProofFailed(
-      `${failed.length} of ${checks.length} proofs failed after the swap: ${failed.map(({ name, detail }) => `${name} (${detail})`).join('; ')}`,
+      `${failed.length} of ${checks.length} proofs failed after the swap: ${failed.map(({ name }) => name).join(', ')}.${tellChecks(checks)}`,
       LOOK,
     );
   return { checks };

@@ -11,6 +11,7 @@ import { countRows, type RowCounts } from '../row-counts';
 import { currentSecret } from '../secrets';
 import { shortChecksum } from '../tags';
 import { runTeamChecks, type TeamCheck } from '../team-checks';
+import { tellChecks } from '../told-checks';
 import { judge } from '../verification';
 
 export interface VerifyDeps {
@@ -128,22 +129,10 @@ function isNeeded(name: string): boolean {
 function refuse(checks: readonly VerificationCheck[], instance: InstanceAddress): void {
   const failed = checks.filter(({ ok, severity }) => !ok && severity === 'error');
   if (failed.length === 0) return;
-  // The others too: of a state that failed the record has nothing but its error.
-  const others = [
-    ['Reported', checks.filter(({ ok, severity }) => !ok && severity !== 'error')],
-    ['Passed', checks.filter(({ ok }) => ok)],
-  ] as const;
   throw new VerificationFailed(
-    [
-      `${failed.length} of ${checks.length} checks of ${instance.instanceId} failed: ${inWords(failed)}.`,
-      ...others.flatMap(([what, some]) => (some.length === 0 ? [] : [`${what}: ${inWords(some)}.`])),
-    ].join(' '),
+    `${failed.length} of ${checks.length} checks of ${instance.instanceId} failed: ${failed.map(({ name }) => name).join(', ')}.${tellChecks(checks)}`,
     'The live database is as it was. Choose another restore point, or, if what is said here is no harm, start again with "verify": {"accept": ["name of the check"]}.',
   );
-}
-
-function inWords(checks: readonly VerificationCheck[]): string {
-  return checks.map(({ name, detail }) => `${name} (${detail})`).join('; ');
 }
 
 function applied(tables: Fact<readonly MigrationTable[]>): string[] {

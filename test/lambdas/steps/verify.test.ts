@@ -146,7 +146,7 @@ test('what the copy lacks is found and named; what the operator accepts is only 
 test("the team's checks: rows block or are reported, and no value leaves but keys", async () => {
   expect(await found([], team('select id from label where id > 200;'))).toHaveLength(1);
   const people = team('select id, "of" from label where id <= 7 order by id');
-  await expect(found([], people)).rejects.toThrow('team.sql (7 rows (id, of). id: 1, 2, 3, 4, 5, …)');
+  await expect(found([], people)).rejects.toThrow('NO "team.sql": 7 rows (id, of). id: 1, 2, 3, 4, 5, …');
   const [, warning] = await found([], team('select "of", id from label', { severity: 'warning' }));
   expect(warning).toEqual({
     name: 'team.sql',

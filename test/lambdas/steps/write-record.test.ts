@@ -5,6 +5,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { RecoveryRecord } from '../../../lambdas/recovery-record';
+import { tellChecks } from '../../../lambdas/told-checks';
 import { writeRecord, type WriteRecordDeps } from '../../../lambdas/steps/write-record';
 import { LIVE, PlayedMachine, Thrown, type Answer } from '../../machine/played-machine';
 
@@ -146,6 +147,39 @@ describe('write-record', () => {
     ]);
     expect(page).toContain('**SwappedBack** (FAILED)');
     expect(page).toContain('Error: `ProofFailed`');
+  });
+
+  test('of a verification that failed it has every check, and those that failed marked', async () => {
+    const checks = [
+      { name: 'writable', ok: true, severity: 'error', detail: 'It is.' },
+      { name: 'unlogged tables', ok: false, severity: 'warning', detail: 'One is empty.' },
+      { name: 'team: no "odd" rows.sql', ok: false, severity: 'error', detail: '7 rows\n(id): 1 | 2.' },
+    ] as const;
+    const fact = `1 of 3 checks of x failed: team: no "odd" rows.sql.${tellChecks(checks)}`;
+    const { executionArn, cause } = await machine.run(INPUT, {
+      verify: () => {
+        throw new Thrown('VerificationFailed', `${fact} Hint: Choose another restore point.`);
+      },
+    });
+    expect(cause).toContain(
+      '\n- NO "team: no "odd" rows.sql": 7 rows (id): 1 | 2.\n- no, a warning "unlogged',
+    );
+    const { record, page } = await recordOf(executionArn);
+    const [writable, unlogged, odd] = checks;
+    expect(record.checks).toEqual(
+      [{ ...odd, detail: '7 rows (id): 1 | 2.' }, unlogged, writable].map((each) => ({
+        state: 'Verify',
+        ...each,
+      })),
+    );
+    expect(page).toContain('| Verify | team: no "odd" rows.sql | NO | 7 rows (id): 1 \\| 2. |');
+    expect(page).toContain('| Verify | unlogged tables | no, a warning | One is empty. |');
+    expect(page).toContain('| Verify | writable | yes | It is. |');
+    // Once is enough.
+    expect(page.match(/One is empty/g)).toHaveLength(1);
+    expect(record.decisions.find(({ what }) => what === 'to give up at Verify')?.why).toBe(
+      'VerificationFailed: 1 of 3 checks of x failed: team: no "odd" rows.sql. Hint: Choose another restore point.',
+    );
   });
 
   test('an undo says what was taken back; one that fails gives it back, and a redrive of that goes on', async () => {
