@@ -6,7 +6,7 @@ import { makeServerDirectory, serverAccount } from './account';
 import { Addresses } from './addresses';
 import { openAuthority } from './authority';
 import { backupWal, readConsistentAt, unpackBackup } from './backup';
-import { openClusterTemplate } from './cluster-template';
+import { openClusterTemplate, setServicePassword, type TemplateOptions } from './cluster-template';
 import type {
   NewServerOptions,
   Postgres,
@@ -14,11 +14,11 @@ import type {
   RestoreToTimeOptions,
   ServerOptions,
 } from './contract';
-import { copyTree } from './copy-tree';
 import { PostgresStartFailed, RestoreTimeOutOfRange } from './errors';
 import { Guardian } from './guardian';
 import { findInstallation } from './installation';
 import { endLeftoverServer, guardianGone } from './leftovers';
+import { unpackTree, type PackedTree } from './packed-tree';
 import { recoveryParameters } from './recovery';
 import { asVerifier } from './scram';
 import { RunningServer, dataDirectory, type ServerContext } from './server';
@@ -84,7 +84,7 @@ class SandboxPostgres implements Postgres {
   readonly parameters: Postgres['parameters'];
   readonly authority: Postgres['authority'];
   private readonly servers = new Set<RunningServer>();
-  private template: Promise<string> | undefined;
+  private template: Promise<PackedTree> | undefined;
 
   constructor(
     private readonly directory: string,
@@ -114,7 +114,9 @@ class SandboxPostgres implements Postgres {
   async create(options: NewServerOptions): Promise<RunningServer> {
     const template = await this.clusterTemplate();
     return this.inNewDirectory(options, async () => {
-      await copyTree(template, dataDirectory(options.directory), { owner: this.context.account });
+      const data = dataDirectory(options.directory);
+      await unpackTree(template, data, this.context.account);
+      await setServicePassword(data, this.context.servicePassword, this.templateOptions);
       const server = this.keep(await RunningServer.start(this.context, options));
       await createMaster(server, options);
       return server;
@@ -162,12 +164,13 @@ class SandboxPostgres implements Postgres {
     await this.context.guardian.stop();
   }
 
-  private clusterTemplate(): Promise<string> {
-    this.template ??= openClusterTemplate({
-      ...this.context,
-      directory: join(this.directory, TEMPLATE),
-    });
+  private clusterTemplate(): Promise<PackedTree> {
+    this.template ??= openClusterTemplate(this.templateOptions);
     return this.template;
+  }
+
+  private get templateOptions(): TemplateOptions {
+    return { ...this.context, directory: join(this.directory, TEMPLATE) };
   }
 
   private async recover(options: RestoreOptions, parameters: readonly string[]): Promise<RunningServer> {

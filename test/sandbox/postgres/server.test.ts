@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import type { Server } from '../../../sandbox/postgres/contract';
 import { PostgresStartFailed, SettingRefused } from '../../../sandbox/postgres/errors';
+import { SERVICE_USER } from '../../../sandbox/postgres/settings';
 import { MASTER, makePlayground, type Playground } from './playground';
 
 describe('a PostgreSQL server of the sandbox', () => {
@@ -39,6 +40,26 @@ describe('a PostgreSQL server of the sandbox', () => {
     });
     const client = new Client({ ...server.address, user: 'boss', password: 'x', database: 'app', ssl: true });
     await expect(client.connect()).rejects.toThrow(/unable to verify|self.signed/);
+  });
+
+  it('opens to the service of no other sandbox, though both start from the same cluster', async () => {
+    const password = (directory: string): string =>
+      readFileSync(join(directory, 'postgres', 'service-password'), 'utf8');
+    const other = await makePlayground();
+    try {
+      const elsewhere = await other.create('main');
+      const [mine, theirs] = await Promise.all(
+        [server, elsewhere].map((each) => each.admin('SELECT system_identifier FROM pg_control_system()')),
+      );
+      expect(theirs).toEqual(mine);
+      const login = { user: SERVICE_USER, database: 'postgres' };
+      await playground.login(server.address, { ...login, password: password(playground.directory) });
+      await expect(
+        playground.login(server.address, { ...login, password: password(other.directory) }),
+      ).rejects.toMatchObject({ code: '28P01' });
+    } finally {
+      await other.stop();
+    }
   });
 
   it('refuses a connection without TLS while TLS is forced, and lets it in when it is not', async () => {
