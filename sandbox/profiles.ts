@@ -20,14 +20,26 @@ export interface ProfileFiles {
 
 /**
  * Writes AWS's shared config and credentials files: a profile for every role that has been deployed, named after the function
- * or machine that uses it or else after itself. `default` is the account's administrator.
+ * or machine that uses it or else after itself. `default` is the home account's administrator, `administrator-<account>` that of
+ * another account which something has been deployed into.
  */
 export async function writeProfiles(sandbox: Sandbox): Promise<ProfileFiles> {
   const { context } = sandbox;
   const directory = join(context.directory, 'aws');
   await mkdir(directory, { recursive: true });
+  const deployed = deployedTo(context);
   const administrator = { name: 'default', caller: context.callers.administrator(), uses: 'administrator' };
-  const profiles = [administrator, ...profilesOf(deployedTo(context))];
+  const others = new Set([...deployed.stacks.values()].map(({ accountId }) => accountId));
+  others.delete(context.account.accountId);
+  const profiles = [
+    administrator,
+    ...[...others].sort().map((accountId) => ({
+      name: `administrator-${accountId}`,
+      caller: sandbox.administrator(accountId),
+      uses: `administrator of the account ${accountId}`,
+    })),
+    ...profilesOf(deployed),
+  ];
   const settings = { region: context.account.region, endpoint_url: context.endpoint };
   const configFile = join(directory, 'config');
   const credentialsFile = join(directory, 'credentials');

@@ -6,33 +6,32 @@ import { LambdaClient } from '@aws-sdk/client-lambda';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SFNClient } from '@aws-sdk/client-sfn';
-import { collect } from './cloudwatch/collect';
-import { CloudWatchService } from './cloudwatch/service';
-import { Callers, SANDBOX_ACCOUNT, type Credentials } from './core/account';
+import { contextOf, startServices, type AccountServices } from './account-services';
+import type { CloudWatchService } from './cloudwatch/service';
+import { administratorOf, Callers, SANDBOX_ACCOUNT, type Credentials } from './core/account';
 import { Api, type Caller } from './core/api';
 import { held, type Clock } from './core/clock';
 import type { SandboxContext } from './core/context';
+import { refuseOtherAccounts } from './core/other-accounts';
 import { StateDirectory } from './core/state-directory';
 import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
+import { keyPolicy } from './deploy/keys';
 import { Faults, type FaultTargets } from './faults/faults';
 import type { FaultPlanInput } from './faults/plan';
-import { EcsServiceApi } from './ecs/service';
-import { EventsService } from './events/service';
-import { publishExecutions } from './events/executions';
+import type { EcsServiceApi } from './ecs/service';
+import type { EventsService } from './events/service';
 import { Authorisation } from './iam/authorisation';
-import { LambdaService } from './lambda/service';
+import type { FunctionSettings } from './lambda/function';
+import type { LambdaService } from './lambda/service';
 import { Network } from './network/network';
 import type { Postgres } from './postgres/contract';
 import { startPostgres } from './postgres/postgres';
 import type { Durations } from './rds/durations';
 import { RdsService } from './rds/service';
-import { S3Service } from './s3/service';
-import { SchedulerService } from './scheduler/service';
-import { SecretsManagerService } from './secrets-manager/service';
-import { SnsService } from './sns/service';
-import { SqsService } from './sqs/service';
-import { StepFunctionsService } from './step-functions/service';
-import { StsService } from './sts/service';
+import type { SchedulerService } from './scheduler/service';
+import type { SnsService } from './sns/service';
+import type { SqsService } from './sqs/service';
+import type { StepFunctionsService } from './step-functions/service';
 import { PortTaken, startServer, type RunningServer } from './wire/server';
 
 // package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
@@ -57,29 +56,45 @@ export interface SandboxOptions {
   readonly log?: (line: string) => void;
 }
 
-/** The local AWS: every service on one port, over real PostgreSQL. */
-export class Sandbox {
+/** An account of the sandbox with its services. */
+export interface PlayedAccount extends AccountServices {
+  readonly context: SandboxContext;
+}
+
+/** The local AWS: every service on one port, over real PostgreSQL. Its own members are those of the home account. */
+export class Sandbox implements PlayedAccount {
+  readonly stepFunctions: StepFunctionsService;
+  readonly lambda: LambdaService;
+  readonly sns: SnsService;
+  readonly events: EventsService;
+  readonly scheduler: SchedulerService;
+  readonly sqs: SqsService;
+  readonly cloudWatch: CloudWatchService;
+  readonly ecs: EcsServiceApi;
   private stopping: Promise<void> | undefined;
 
   private constructor(
     readonly context: SandboxContext,
     readonly postgres: Postgres,
     readonly rds: RdsService,
-    readonly stepFunctions: StepFunctionsService,
-    readonly lambda: LambdaService,
-    readonly sns: SnsService,
-    readonly events: EventsService,
-    readonly scheduler: SchedulerService,
-    readonly sqs: SqsService,
-    readonly cloudWatch: CloudWatchService,
-    readonly ecs: EcsServiceApi,
+    private readonly accounts: Accounts,
     /** Every call is authorised by it; reports which permissions have been used. */
     readonly iam: Authorisation,
     /** Makes API calls fail as a plan says. */
     readonly faults: Faults,
     private readonly state: StateDirectory | undefined,
     private readonly server: RunningServer,
-  ) {}
+  ) {
+    const home = accounts.of(context.account.accountId);
+    this.stepFunctions = home.stepFunctions;
+    this.lambda = home.lambda;
+    this.sns = home.sns;
+    this.events = home.events;
+    this.scheduler = home.scheduler;
+    this.sqs = home.sqs;
+    this.cloudWatch = home.cloudWatch;
+    this.ecs = home.ecs;
+  }
 
   /**
    * @throws PortTaken when the wished port is in use; PostgresStartFailed when PostgreSQL can't run here; DirectoryInUse and
@@ -119,26 +134,28 @@ export class Sandbox {
         keep: (name, part) => state?.keep(name, part),
         log,
       };
+      const deployed = deployedTo(context);
       const iam = new Authorisation({
         api,
         account: context.account,
-        registry: deployedTo(context).iam,
-        administrator: callers.administrator(),
+        registry: deployed.iam,
+        keyPolicy: (keyArn) => keyPolicy(deployed, keyArn),
+        now: () => clock.now(),
         log,
       });
       context.keep('iam', iam);
+      api.intercept(refuseOtherAccounts);
       api.intercept(iam.interceptor);
       postgres = await startPostgres({
         directory: join(directory, 'postgres'),
         ...(state ? {} : { removeDirectoryOnExit: directory }),
         log,
       });
-      const { network: registry } = deployedTo(context);
+      const { network: registry } = deployed;
       const rds = new RdsService(context, { postgres, durations, network: registry });
-      const stepFunctions = new StepFunctionsService(context);
-      const lambda = new LambdaService(context, {
+      const lambdaOptions = {
         caFile: postgres.authority.caFile,
-        checkRole: (settings) => iam.checkFunctionRole(settings),
+        checkRole: (settings: FunctionSettings) => iam.checkFunctionRole(settings),
         network: new Network({
           registry,
           region: context.account.region,
@@ -146,32 +163,14 @@ export class Sandbox {
           databaseAt: (host, port) => rds.databaseAt(host, port),
           log,
         }),
-      });
-      const sns = new SnsService(context);
-      const sqs = new SqsService(context);
-      const events = new EventsService(context);
-      const scheduler = new SchedulerService(context);
-      publishExecutions(context, stepFunctions);
-      const cloudWatch = new CloudWatchService(context);
-      const ecs = new EcsServiceApi(context);
-      collect(context, cloudWatch, { lambda, stepFunctions, events, scheduler, sqs });
-      const others = [SecretsManagerService, StsService, S3Service].map((Other) => new Other(context));
-      for (const service of [
-        rds,
-        stepFunctions,
-        lambda,
-        sns,
-        sqs,
-        events,
-        scheduler,
-        cloudWatch,
-        ecs,
-        ...others,
-      ])
-        api.register(service);
+      };
+      const accounts = new Accounts(context, (its) => startServices(its, rds, lambdaOptions));
+      const inEach = async (end: (lambda: LambdaService) => Promise<void>): Promise<void> => {
+        await Promise.all(accounts.all().map(({ lambda }) => end(lambda)));
+      };
       const targets: FaultTargets = {
-        killFunction: (environment) => lambda.killEnvironment(environment),
-        timeOutFunction: (environment) => lambda.timeOutEnvironment(environment),
+        killFunction: (environment) => inEach((its) => its.killEnvironment(environment)),
+        timeOutFunction: (environment) => inEach((its) => its.timeOutEnvironment(environment)),
         failOperation: (failure) => {
           rds.failNext(failure);
         },
@@ -181,23 +180,7 @@ export class Sandbox {
       api.intercept(faults.interceptor);
       await state?.resume();
       gate.open();
-      return new Sandbox(
-        context,
-        postgres,
-        rds,
-        stepFunctions,
-        lambda,
-        sns,
-        events,
-        scheduler,
-        sqs,
-        cloudWatch,
-        ecs,
-        iam,
-        faults,
-        state,
-        server,
-      );
+      return new Sandbox(context, postgres, rds, accounts, iam, faults, state, server);
     } catch (error) {
       await server?.close();
       await api.stop();
@@ -208,7 +191,10 @@ export class Sandbox {
     }
   }
 
-  /** Deploys stacks of a synthesised cloud assembly, as they are. Says of each resource what was done with it. */
+  /**
+   * Deploys stacks of a synthesised cloud assembly, as they are: each into the account that its `env` names, or into the home
+   * account. Says of each resource what was done with it.
+   */
   async deploy(
     assemblyDirectory: string,
     stacks: readonly string[],
@@ -219,7 +205,7 @@ export class Sandbox {
       assemblyDirectory,
       stacks: [...stacks],
       context: this.context,
-      lambda: this.lambda,
+      inAccount: (accountId) => this.accounts.of(accountId),
       authority: this.postgres.authority,
       ...options,
       ...(onProgress ? { onProgress } : {}),
@@ -231,6 +217,16 @@ export class Sandbox {
   /** True when it goes on from what an earlier process left in its state directory. */
   get continues(): boolean {
     return this.state?.continues ?? false;
+  }
+
+  /** Another account, as far as something is in it; it begins empty. */
+  account(accountId: string): PlayedAccount {
+    return this.accounts.of(accountId);
+  }
+
+  /** Whoever may do everything in an account. */
+  administrator(accountId: string): Caller {
+    return administratorOf(this.account(accountId).context.account);
   }
 
   credentials(caller: Caller = this.context.callers.administrator()): Credentials {
@@ -278,6 +274,37 @@ export class Sandbox {
   }
 }
 
+/** The accounts that something has been deployed into, the home account first. */
+class Accounts {
+  private readonly byId: Map<string, PlayedAccount>;
+
+  constructor(
+    private readonly home: SandboxContext,
+    private readonly start: (context: SandboxContext) => AccountServices,
+  ) {
+    this.byId = new Map([[home.account.accountId, { ...start(home), context: home }]]);
+    home.keep<readonly string[]>('accounts', {
+      save: () => this.all().map(({ context }) => context.account.accountId),
+      load: (ids) => {
+        for (const id of ids) this.of(id);
+      },
+    });
+  }
+
+  of(accountId: string): PlayedAccount {
+    const known = this.byId.get(accountId);
+    if (known) return known;
+    const context = contextOf(this.home, accountId);
+    const account = { ...this.start(context), context };
+    this.byId.set(accountId, account);
+    return account;
+  }
+
+  all(): PlayedAccount[] {
+    return [...this.byId.values()];
+  }
+}
+
 /** The call that it comes from is never answered. */
 function restarter(state: StateDirectory, end: () => void): () => Promise<never> {
   return async () => {
@@ -289,11 +316,15 @@ function restarter(state: StateDirectory, end: () => void): () => Promise<never>
 }
 
 /** Keeps calls from outside waiting until it is opened. */
-function gateBefore(api: Api): { readonly api: Pick<Api, 'handle'>; readonly open: () => void } {
+function gateBefore(api: Api): {
+  readonly api: Pick<Api, 'handle' | 'accountOf'>;
+  readonly open: () => void;
+} {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   return {
     api: {
+      accountOf: (caller) => api.accountOf(caller),
       handle: async (call) => {
         await opened;
         return api.handle(call);

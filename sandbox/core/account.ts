@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Caller } from './api';
 import type { Lasting } from './state-directory';
 
-/** The account and Region that the sandbox plays. */
+/** An account that the sandbox plays, and its Region. */
 export interface Account {
   readonly accountId: string;
   readonly region: string;
   readonly partition: string;
 }
 
+/** The home account: there are others once something is deployed into them. */
 export const SANDBOX_ACCOUNT: Account = {
   accountId: '123456789012',
   region: 'eu-central-1',
@@ -32,9 +33,19 @@ export function arn(
   return `arn:${partition}:${service}:${options.regional === false ? '' : region}:${accountId}:${resource}`;
 }
 
+/** The account in an ARN; undefined where it names none: of a bucket, of AWS's own, or no ARN at all. */
+export function accountIn(text: string): string | undefined {
+  return /^arn:[^:]+:[^:]*:[^:]*:(\d{12}):/.exec(text)?.[1];
+}
+
+/** Whoever may do everything in an account. */
+export function administratorOf(account: Account): Caller {
+  return { arn: arn(account, 'iam', 'user/administrator', { regional: false }) };
+}
+
 /**
- * The access keys that the sandbox has handed out, and whom each stands for. Any other key is the account's administrator,
- * so that a plain AWS CLI with made-up credentials works.
+ * The access keys that the sandbox has handed out, and whom each stands for. Any other key is the administrator of the home
+ * account, so that a plain AWS CLI with made-up credentials works.
  */
 export class Callers implements Lasting<ReadonlyMap<string, Caller>> {
   private readonly byAccessKey = new Map<string, Caller>();
@@ -42,13 +53,14 @@ export class Callers implements Lasting<ReadonlyMap<string, Caller>> {
   constructor(private readonly account: Account) {}
 
   administrator(): Caller {
-    return { arn: arn(this.account, 'iam', 'user/administrator', { regional: false }) };
+    return administratorOf(this.account);
   }
 
   /** The same caller always gets the same keys. */
   credentialsFor(caller: Caller): Credentials {
+    const { arn: callerArn, functionName, environment, session } = caller;
     const digest = createHash('sha256')
-      .update([caller.arn, caller.functionName, caller.environment].join(' '))
+      .update([callerArn, functionName, environment, session?.name, session?.until.toISOString()].join(' '))
       .digest('hex');
     const accessKeyId = `ASIA${digest.slice(0, 16).toUpperCase()}`;
     this.byAccessKey.set(accessKeyId, caller);

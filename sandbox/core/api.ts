@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { accountIn, SANDBOX_ACCOUNT } from './account';
 
 /** The services that the sandbox knows, named as a signature's credential scope names them. */
 export type ServiceName =
@@ -21,10 +22,18 @@ export interface Caller {
   readonly arn: string;
   /** The function whose code makes the call, if it is one. */
   readonly functionName?: string;
+  /** Set when the keys are those that STS gave to whoever took the role. */
+  readonly session?: Session;
   /** The execution environment of the function that the code runs in. */
   readonly environment?: string;
   /** Set when a service of AWS calls for a resource: in its own name or, where `arn` is a role, in that role's. */
   readonly via?: ServiceCaller;
+}
+
+/** For how long somebody has taken a role. */
+export interface Session {
+  readonly name: string;
+  readonly until: Date;
 }
 
 /** A service of AWS that acts for a resource of the account. */
@@ -39,6 +48,8 @@ export interface RequestContext {
   readonly service: ServiceName;
   readonly operation: string;
   readonly caller: Caller;
+  /** Whose services answer: that of the caller. */
+  readonly accountId: string;
   readonly requestId: string;
   /** That the call was signed for. @default that of the account */
   readonly region?: string;
@@ -104,10 +115,28 @@ export class NotInSandbox extends ApiError {
   }
 }
 
-/** Routes API calls, from the wire or from inside the sandbox, through the interceptors to the services. */
+/**
+ * Routes API calls, from the wire or from inside the sandbox, through the interceptors to the services of the caller's account.
+ * A service of AWS is in the account of the Api that it calls by.
+ */
 export class Api {
   private readonly services = new Map<ServiceName, Service>();
-  private readonly interceptors: Interceptor[] = [];
+  private readonly interceptors: Interceptor[];
+  private readonly accounts: Map<string, Api>;
+
+  /** `home`: that of the home account, where this is one of another. */
+  constructor(
+    readonly accountId = SANDBOX_ACCOUNT.accountId,
+    home?: Api,
+  ) {
+    this.interceptors = home?.interceptors ?? [];
+    this.accounts = (home?.accounts ?? new Map<string, Api>()).set(accountId, this);
+  }
+
+  /** That of an account: behind the same interceptors, with services of its own. */
+  inAccount(accountId: string): Api {
+    return this.accounts.get(accountId) ?? new Api(accountId, this);
+  }
 
   register(service: Service): void {
     this.services.set(service.name, service);
@@ -122,7 +151,8 @@ export class Api {
   }
 
   async call(service: ServiceName, operation: string, input: object, caller: Caller): Promise<Output> {
-    const context: RequestContext = { service, operation, caller, requestId: randomUUID() };
+    const accountId = this.accountOf(caller);
+    const context: RequestContext = { service, operation, caller, accountId, requestId: randomUUID() };
     return this.handle({ context, input: input as Record<string, unknown> });
   }
 
@@ -138,6 +168,7 @@ export class Api {
       service,
       operation,
       caller,
+      accountId: this.accountOf(caller),
       requestId: randomUUID(),
       ...(region !== undefined && { region }),
     };
@@ -152,14 +183,24 @@ export class Api {
     return chain();
   }
 
+  /** The account that a call of this caller's acts on. */
+  accountOf({ arn }: Caller): string {
+    return accountIn(arn) ?? this.accountId;
+  }
+
   private async atService({ context, input }: ApiCall): Promise<Output> {
-    const { service, operation } = context;
-    const run = this.services.get(service)?.operations[operation];
+    const { service, operation, accountId } = context;
+    const services = this.accounts.get(accountId)?.services;
+    if (!services?.size)
+      throw new NotInSandbox(`the account ${accountId}: no stack has been deployed into it`);
+    const run = services.get(service)?.operations[operation];
     if (!run) throw new NotInSandbox(`${service}:${operation}`);
     return (await run(input as never, context)) as Output;
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.services.values()].map(async (service) => service.stop?.()));
+    const services = [...this.accounts.values()].flatMap((api) => [...api.services.values()]);
+    // One that knows all accounts stands in each of them.
+    await Promise.all([...new Set(services)].map(async (service) => service.stop?.()));
   }
 }

@@ -8,6 +8,7 @@ const Manifest = z.object({
     z.string(),
     z.object({
       type: z.string(),
+      environment: z.string().optional(),
       dependencies: z.array(z.string()).default([]),
       properties: z
         .object({
@@ -35,6 +36,8 @@ const AssetManifest = z.object({
 export interface StackArtifact {
   readonly id: string;
   readonly name: string;
+  /** The account that the stack is for; undefined where it leaves that open. */
+  readonly accountId: string | undefined;
   readonly template: Template;
   /** Ids of the asked-for stacks that have to be there first. */
   readonly dependencies: readonly string[];
@@ -42,15 +45,25 @@ export interface StackArtifact {
   readonly assets: ReadonlyMap<string, string>;
 }
 
-/** Reads stacks of a cloud assembly. @throws Error when there is none, or one of them is not in it */
-export async function readAssembly(directory: string, stacks: readonly string[]): Promise<StackArtifact[]> {
+/** Ids of the stacks of a cloud assembly. */
+export async function stacksIn(directory: string): Promise<string[]> {
+  const { artifacts } = await readManifest(directory);
+  return Object.keys(artifacts).filter((id) => artifacts[id]?.type === 'aws:cloudformation:stack');
+}
+
+async function readManifest(directory: string): Promise<z.infer<typeof Manifest>> {
   const manifest = await readJson(join(directory, 'manifest.json')).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
       `There is no cloud assembly in ${directory}: ${reason}. HINT: npm run synth makes one in cdk.out.`,
     );
   });
-  const { artifacts } = Manifest.parse(manifest);
+  return Manifest.parse(manifest);
+}
+
+/** Reads stacks of a cloud assembly. @throws Error when there is none, or one of them is not in it */
+export async function readAssembly(directory: string, stacks: readonly string[]): Promise<StackArtifact[]> {
+  const { artifacts } = await readManifest(directory);
   return Promise.all(
     stacks.map(async (id) => {
       const artifact = artifacts[id];
@@ -71,6 +84,8 @@ export async function readAssembly(directory: string, stacks: readonly string[])
       return {
         id,
         name: artifact.properties.stackName ?? id,
+        // aws://<account>/<Region>, with words such as unknown-account where the app leaves it open.
+        accountId: /^aws:\/\/(\d{12})\//.exec(artifact.environment ?? '')?.[1],
         template: Template.parse(await readJson(join(directory, file))),
         dependencies: artifact.dependencies.filter((dependency) => stacks.includes(dependency)),
         assets,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { administratorOf } from '../core/account';
 import type { SandboxContext } from '../core/context';
 import type { Lasting } from '../core/state-directory';
 import type { LambdaService } from '../lambda/service';
@@ -19,7 +20,11 @@ export interface DeployOptions {
   /** As of `cdk deploy --import-existing-resources`: what is new in a template and exists already is adopted. */
   readonly importExistingResources?: boolean;
   readonly context: SandboxContext;
-  readonly lambda: LambdaService;
+  /** An account, to deploy into. */
+  readonly inAccount: (accountId: string) => {
+    readonly context: SandboxContext;
+    readonly lambda: LambdaService;
+  };
   /** Certifies the host that custom resources answer to. */
   readonly authority: Authority;
   /** Told what happens, e.g. `Production-Database: Database (AWS::RDS::DBInstance)`. */
@@ -39,6 +44,7 @@ export interface DeployedResource {
 
 interface StackRecord {
   readonly name: string;
+  readonly accountId: string;
   readonly resources: Readonly<Record<string, DeployedResource>>;
   readonly outputs: Readonly<Record<string, Json>>;
   readonly exports: Readonly<Record<string, Json>>;
@@ -50,6 +56,7 @@ interface StackRecord {
 export class DeployedStack implements StackRecord {
   constructor(
     readonly name: string,
+    readonly accountId: string,
     readonly resources: Readonly<Record<string, DeployedResource>>,
     readonly outputs: Readonly<Record<string, Json>>,
     readonly exports: Readonly<Record<string, Json>>,
@@ -102,22 +109,25 @@ export class DeployedStacks implements Lasting<DeployedState> {
   }
 
   save(): DeployedState {
-    const stacks = [...this.stacks].map(([id, { name, resources, outputs, exports, imports }]) => ({
-      id,
-      name,
-      resources,
-      outputs,
-      exports,
-      imports,
-    }));
+    const stacks = [...this.stacks].map(
+      ([id, { name, accountId, resources, outputs, exports, imports }]) => ({
+        id,
+        name,
+        accountId,
+        resources,
+        outputs,
+        exports,
+        imports,
+      }),
+    );
     return { iam: this.iam.save(), network: this.network.save(), stacks, underWay: this.underWay };
   }
 
   load({ iam, network, stacks, underWay }: DeployedState): void {
     this.iam.load(iam);
     this.network.load(network);
-    for (const { id, name, resources, outputs, exports, imports } of stacks)
-      this.stacks.set(id, new DeployedStack(name, resources, outputs, exports, imports));
+    for (const { id, name, accountId, resources, outputs, exports, imports } of stacks)
+      this.stacks.set(id, new DeployedStack(name, accountId, resources, outputs, exports, imports));
     this.underWay = underWay;
   }
 
@@ -128,10 +138,10 @@ export class DeployedStacks implements Lasting<DeployedState> {
     return stack;
   }
 
-  /** @throws Error when no stack exports it */
-  imported(exportName: string): Json {
-    for (const { exports } of this.stacks.values()) {
-      const value = exports[exportName];
+  /** @throws Error when no stack of the account exports it */
+  imported(exportName: string, into: string): Json {
+    for (const { exports, accountId } of this.stacks.values()) {
+      const value = accountId === into ? exports[exportName] : undefined;
       if (value !== undefined) return value;
     }
     throw new Error(`No export named ${exportName} found.`);
@@ -160,28 +170,35 @@ export function deployedTo(context: SandboxContext): DeployedStacks {
  * @throws Error when an earlier process ended in the middle of a deployment
  */
 export async function deployAssembly(options: DeployOptions): Promise<DeployedStacks> {
-  const { assemblyDirectory, context, lambda, authority, onProgress = () => undefined } = options;
+  const { assemblyDirectory, context, inAccount, authority, onProgress = () => undefined } = options;
   const state = deployedTo(context);
   const artifacts = await readAssembly(assemblyDirectory, options.stacks);
-  let responses: Promise<ResponseEndpoint> | undefined;
-  const administrator = context.callers.administrator();
-  const deployment: Deployment = {
-    context,
-    lambda,
-    iam: state.iam,
-    network: state.network,
-    importExistingResources: options.importExistingResources ?? false,
-    responses: () => (responses ??= ResponseEndpoint.start(context.account, lambda, authority)),
-    call: (service, operation, input) => context.api.call(service, operation, input, administrator),
+  const responses = new Map<LambdaService, Promise<ResponseEndpoint>>();
+  const deploymentInto = (accountId = context.account.accountId): Deployment => {
+    const { context: its, lambda } = inAccount(accountId);
+    const administrator = administratorOf(its.account);
+    return {
+      context: its,
+      lambda,
+      iam: state.iam,
+      network: state.network,
+      importExistingResources: options.importExistingResources ?? false,
+      responses: () => {
+        const endpoint = responses.get(lambda) ?? ResponseEndpoint.start(its.account, lambda, authority);
+        responses.set(lambda, endpoint);
+        return endpoint;
+      },
+      call: (service, operation, input) => its.api.call(service, operation, input, administrator),
+    };
   };
   await state.during(options.stacks, async () => {
     try {
       for (const artifact of inOrder(artifacts)) {
-        const stack = await deployStack(artifact, deployment, state, onProgress);
+        const stack = await deployStack(artifact, deploymentInto(artifact.accountId), state, onProgress);
         state.stacks.set(artifact.id, stack);
       }
     } finally {
-      await (await responses)?.stop();
+      for (const endpoint of responses.values()) await (await endpoint).stop();
     }
   });
   return state;

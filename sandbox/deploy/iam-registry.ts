@@ -1,3 +1,4 @@
+import { accountIn } from '../core/account';
 import type { Json } from './json';
 
 /** A policy with its name, for messages. */
@@ -44,9 +45,11 @@ export class IamRegistry {
     return this.roles.get(arn);
   }
 
-  roleNamed(name: string): RoleRecord {
-    const role = this.list().find((candidate) => candidate.name === name);
-    if (!role) throw new Error(`There is no role "${name}".`);
+  roleNamed(name: string, accountId: string): RoleRecord {
+    const role = this.list().find(
+      (candidate) => candidate.name === name && accountIn(candidate.arn) === accountId,
+    );
+    if (!role) throw new Error(`There is no role "${name}" in the account ${accountId}.`);
     return role;
   }
 

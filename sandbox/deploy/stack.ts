@@ -48,7 +48,7 @@ export async function deployStack(
     },
     imported: (exportName) => {
       imports.add(exportName);
-      return state.imported(exportName);
+      return state.imported(exportName, account.accountId);
     },
   };
   checkRules(artifact, scope);
@@ -102,7 +102,7 @@ export async function deployStack(
   const [values, exports] = outputs(artifact, scope);
   if (deployed) checkExports(deployed, exports, state);
   for (const { logicalId, type } of removed) onProgress(`${name}: ${logicalId} (${type}) is let go`);
-  return new DeployedStack(name, resources, values, exports, [...imports]);
+  return new DeployedStack(name, account.accountId, resources, values, exports, [...imports]);
 }
 
 /**

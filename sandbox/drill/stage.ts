@@ -16,6 +16,7 @@ import { z } from 'zod';
 import { readQuarantine } from '../../lambdas/quarantine';
 import { arn } from '../core/account';
 import { ApiError } from '../core/api';
+import { stacksIn } from '../deploy/assembly';
 import { deployedTo } from '../deploy/deploy';
 import { prisma } from '../prisma/cli';
 import { TaskTracker } from '../sample-app/app';
@@ -31,6 +32,7 @@ import type { Timeline } from './timeline';
 import { HAMMERED, Writer, type Written } from './writers';
 
 export const ENVIRONMENT = 'production';
+const STACK_PREFIX = 'Production-';
 export const STACKS = ['Production-Database', 'Production-Rollback'];
 const SECRET_NAME = `${ENVIRONMENT}/database-url`;
 const MASTER_SECRET = `${ENVIRONMENT}/database-master`;
@@ -80,7 +82,7 @@ export class Stage {
   }
 
   /**
-   * Deploys the stacks, migrates the app's database with Prisma, fills it and starts the app. `app`: a cloud assembly that was
+   * Deploys the environment's stacks, each into its account, migrates the app's database with Prisma, fills it and starts the app. `app`: a cloud assembly that was
    * synthesised before; without one, the CDK app is synthesised, that of `bin` unless `cdkApp` is another.
    */
   static async set(
@@ -96,8 +98,9 @@ export class Stage {
         // PostgreSQL's initdb on the other core meanwhile.
         Promise.all([synthesise(assembly, [ENVIRONMENT], cdkApp), sandbox.postgres.prepare()]),
       );
-    await timeline.step(`Deploy ${STACKS.join(' and ')}`, (update) =>
-      sandbox.deploy(assembly, STACKS, update),
+    const stacks = (await stacksIn(assembly)).filter((id) => id.startsWith(STACK_PREFIX));
+    await timeline.step(`Deploy ${stacks.join(' and ')}`, (update) =>
+      sandbox.deploy(assembly, stacks, update),
     );
     const project = await prepareProject(join(sandbox.context.directory, PROJECT));
     const stage = new Stage(sandbox, project, timeline, assembly);

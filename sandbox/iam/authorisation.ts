@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { arn, type Account } from '../core/account';
+import { accountIn, administratorOf, arn, type Account } from '../core/account';
 import {
   ApiError,
   type Api,
@@ -7,16 +7,18 @@ import {
   type Caller,
   type Interceptor,
   type ServiceCaller,
+  type ServiceName,
 } from '../core/api';
 import type { Lasting } from '../core/state-directory';
 import type { IamRegistry, RoleRecord } from '../deploy/iam-registry';
+import type { Json } from '../deploy/json';
 import { Evaluator, resourcePolicyAllows, type Principal } from './evaluate';
 import type { FunctionSettings } from '../lambda/function';
 import type { GrantedPermission } from './granted-permission';
 import { Lookup } from './lookup';
 import type { PermissionRequest } from './permission-request';
 import { refusal } from './refusal';
-import { requestsOf } from './requests';
+import { assumeRoleContext, requestsOf } from './requests';
 import { cannotAssume, ownerMay, refusedName, servicePrincipal } from './service-callers';
 import {
   isTrusted,
@@ -32,11 +34,13 @@ import { grantedPermissions, neverUsed, type UsageReport } from './usage';
 
 export interface AuthorisationOptions {
   readonly api: Api;
+  /** The home account. */
   readonly account: Account;
-  /** The roles that have been deployed. */
+  /** The roles that have been deployed, in whatever account. */
   readonly registry: IamRegistry;
-  /** In whose name resources are looked at. */
-  readonly administrator: Caller;
+  /** The policy of a key that has been deployed, in whatever account. @default no key has been */
+  readonly keyPolicy?: (keyArn: string) => Json | undefined;
+  readonly now: () => Date;
   readonly log: (line: string) => void;
 }
 
@@ -46,17 +50,17 @@ export interface AuthorisationOptions {
  */
 export class Authorisation implements Lasting<ReadonlySet<string>> {
   private readonly evaluator: Evaluator;
-  private readonly lookup: Lookup;
   private readonly used = new Set<string>();
   private readonly unknownRoles = new Set<string>();
 
   constructor(private readonly options: AuthorisationOptions) {
     this.evaluator = new Evaluator(options.registry);
-    this.lookup = new Lookup(options.api, options.administrator);
   }
 
   /** @throws ApiError as the service of the call refuses it */
   readonly interceptor: Interceptor = async (call, next) => {
+    const { caller, service } = call.context;
+    if (caller.session && caller.session.until <= this.options.now()) throw sessionExpired(service);
     await this.check(call);
     await this.checkRolesHandedOver(call);
     return next();
@@ -88,7 +92,7 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
   }: Pick<FunctionSettings, 'role' | 'logGroup' | 'network'>): Promise<void> {
     const role = this.deployedRole(roleArn);
     if (!role) return;
-    const { account } = this.options;
+    const account = this.accountWith(accountIn(roleArn));
     if (!(await isTrusted(account, role, { service: 'lambda.amazonaws.com' }))) throw roleNotAssumable();
     const principal = this.principalOf(role, { arn: roleArn });
     if (network)
@@ -105,24 +109,33 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
   private async check(call: ApiCall): Promise<void> {
     const { service, caller } = call.context;
     if (caller.via?.service === caller.arn) return this.checkService(call, caller.via);
-    const role = this.deployedRole(caller.arn);
-    if (!role) return;
-    if (caller.via && !(await isTrusted(this.options.account, role, caller.via)))
-      throw cannotAssume(caller.via.service, role.arn);
     const account = this.accountOf(call);
+    const role = this.deployedRole(caller.arn);
+    if (!role) return this.checkKeys(call, account);
+    if (caller.via && !(await isTrusted(account, role, caller.via)))
+      throw cannotAssume(caller.via.service, role.arn);
     const principal = this.principalOf(role, caller, account.region);
-    for (const request of await requestsOf(call, account, this.lookup)) {
+    for (const request of await requestsOf(call, account, this.lookupIn(account))) {
       const decision = await this.evaluator.decide(role, principal, request);
       if (!decision.allowed) throw refusal(service, `User: ${principal.arn}`, request, decision.because);
       for (const key of decision.by) this.used.add(key);
     }
   }
 
+  /** Who may do everything in an account may do with the keys of another one what their policies let that account do. */
+  private async checkKeys(call: ApiCall, account: Account): Promise<void> {
+    if (`${call.context.service}:${call.context.operation}` !== 'rds:CopyDBSnapshot') return;
+    const principal = this.userOf(call.context.caller);
+    for (const request of await requestsOf(call, account, this.lookupIn(account)))
+      if (request.action.startsWith('kms:') && !(await resourcePolicyAllows(principal, request, false)))
+        throw refusal('rds', `User: ${principal.arn}`, request, 'no resource policy');
+  }
+
   /** A service of AWS that has taken no role is let in by the policy of the resource that it calls, or not at all. */
   private async checkService(call: ApiCall, via: ServiceCaller): Promise<void> {
-    const { account } = this.options;
+    const account = this.accountOf(call);
     const principal = servicePrincipal(account, via);
-    for (const request of await requestsOf(call, account, this.lookup)) {
+    for (const request of await requestsOf(call, account, this.lookupIn(account))) {
       if (request.resourcePolicy !== undefined && (await resourcePolicyAllows(principal, request, true)))
         continue;
       if (via.service === 'cloudwatch.amazonaws.com' && (await ownerMay(account, request))) continue;
@@ -131,8 +144,9 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
   }
 
   /** Services look at the roles that they are given, whoever gives them. */
-  private async checkRolesHandedOver({ context, input }: ApiCall): Promise<void> {
-    const { account } = this.options;
+  private async checkRolesHandedOver(call: ApiCall): Promise<void> {
+    const { context, input } = call;
+    const account = this.accountOf(call);
     switch (`${context.service}:${context.operation}`) {
       case 'states:CreateStateMachine':
       case 'states:UpdateStateMachine': {
@@ -177,16 +191,19 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
         return;
       }
       case 'sts:AssumeRole': {
-        const { RoleArn } = AssumeRole.parse(input);
-        const role = RoleArn === undefined ? undefined : this.deployedRole(RoleArn);
-        if (!role) return;
+        const given = AssumeRole.parse(input);
+        const { RoleArn = '' } = given;
+        const role = this.deployedRole(RoleArn);
+        // A role of the home account that no stack has deployed may do everything, and be taken by everybody there.
+        if (!role && accountIn(RoleArn) === account.accountId) return;
         const { caller } = context;
         const own = this.deployedRole(caller.arn);
-        const arn = own ? this.principalOf(own, caller).arn : caller.arn;
-        if (!(await isTrusted(account, role, { arn })))
+        const { arn, context: known } = own ? this.principalOf(own, caller) : this.userOf(caller);
+        const principal = { arn, context: { ...known, ...assumeRoleContext(given) } };
+        if (!role || !(await isTrusted(account, role, principal)))
           throw new ApiError(
             'AccessDenied',
-            `User: ${arn} is not authorized to perform: sts:AssumeRole on resource: ${role.arn}`,
+            `User: ${arn} is not authorized to perform: sts:AssumeRole on resource: ${RoleArn}`,
             403,
           );
       }
@@ -212,26 +229,36 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
     return role;
   }
 
+  private accountWith(accountId = this.options.account.accountId): Account {
+    return { ...this.options.account, accountId };
+  }
+
+  /** Resources are looked at in the name of the account's administrator. */
+  private lookupIn(account: Account): Lookup {
+    const { api, keyPolicy } = this.options;
+    return new Lookup(api.inAccount(account.accountId), administratorOf(account), keyPolicy);
+  }
+
   /** As the call sees it: of RDS other Regions are there, too. */
-  private accountOf({ context: { service, region } }: ApiCall): Account {
-    const { account } = this.options;
+  private accountOf({ context: { service, region, accountId } }: ApiCall): Account {
+    const account = this.accountWith(accountId);
     return service === 'rds' && region !== undefined ? { ...account, region } : account;
   }
 
   private principalOf(
     role: RoleRecord,
-    { functionName }: Caller,
+    { functionName, session }: Caller,
     requestedRegion = this.options.account.region,
   ): Principal {
-    const { partition, accountId, region } = this.options.account;
+    const { partition, accountId, region } = this.accountWith(accountIn(role.arn));
+    const sessionName = session?.name ?? functionName ?? 'sandbox';
     return {
-      arn: `arn:${partition}:sts::${accountId}:assumed-role/${role.name}/${functionName ?? 'sandbox'}`,
+      arn: `arn:${partition}:sts::${accountId}:assumed-role/${role.name}/${sessionName}`,
       context: {
         'aws:PrincipalArn': role.arn,
         'aws:PrincipalAccount': accountId,
         'aws:PrincipalType': 'AssumedRole',
         'aws:RequestedRegion': requestedRegion,
-        'aws:ResourceAccount': accountId,
         // The sandbox listens without TLS, but stands for endpoints that do not.
         'aws:SecureTransport': 'true',
         ...(functionName !== undefined && {
@@ -240,6 +267,31 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
       },
     };
   }
+
+  /** The administrator, or a role that no stack has deployed. */
+  private userOf({ arn }: Caller): Principal {
+    const accountId = accountIn(arn) ?? this.options.account.accountId;
+    return {
+      arn,
+      context: {
+        'aws:PrincipalArn': arn,
+        'aws:PrincipalAccount': accountId,
+        'aws:PrincipalType': 'User',
+        'aws:RequestedRegion': this.options.account.region,
+        'aws:SecureTransport': 'true',
+      },
+    };
+  }
+}
+
+/** An access key that has run out, as the SDKs know it by both names. */
+function sessionExpired(service: ServiceName): ApiError {
+  const isQuery = ['rds', 'sts', 'sns', 'monitoring', 's3'].includes(service);
+  return new ApiError(
+    isQuery ? 'ExpiredToken' : 'ExpiredTokenException',
+    'The security token included in the request is expired',
+    isQuery ? 403 : 400,
+  );
 }
 
 const Machine = z.object({
@@ -256,4 +308,8 @@ const Schedule = z.object({
   GroupName: z.string().optional(),
   Target: z.object({ RoleArn: z.string() }),
 });
-const AssumeRole = z.object({ RoleArn: z.string().optional() });
+const AssumeRole = z.object({
+  RoleArn: z.string().optional(),
+  ExternalId: z.string().optional(),
+  RoleSessionName: z.string().optional(),
+});

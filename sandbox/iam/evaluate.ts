@@ -1,4 +1,5 @@
 import { runSimulation, type RequestAnalysis, type Simulation } from '@cloud-copilot/iam-simulate';
+import { accountIn } from '../core/account';
 import type { IamRegistry, NamedPolicy, RoleRecord } from '../deploy/iam-registry';
 import { permissionKey } from './granted-permission';
 import { policiesOf, type RolePolicies } from './policies';
@@ -136,8 +137,9 @@ async function simulate(
 
 function simulation(principal: Principal, request: PermissionRequest, policies: RolePolicies): Simulation {
   // The ARN of a bucket names no account.
-  const account =
-    [request.resource, principal.arn].map((arn) => arn.split(':')[4] ?? '').find((id) => id !== '') ?? '';
+  const owner = accountIn(request.resource) ?? accountIn(principal.arn) ?? '';
+  // Where a resource has no policy, others decide on accounts: RDS whether it is shared, STS by the trust policy of the role.
+  const account = request.resourcePolicy === undefined ? (accountIn(principal.arn) ?? owner) : owner;
   const named = ({ name, document }: NamedPolicy): { name: string; policy: unknown } => ({
     name,
     policy: document,
@@ -147,7 +149,12 @@ function simulation(principal: Principal, request: PermissionRequest, policies: 
       principal: principal.arn,
       action: request.action,
       resource: { resource: oneResource(request), accountId: account },
-      contextVariables: { ...principal.context, ...tagContext(request), ...request.context },
+      contextVariables: {
+        ...principal.context,
+        ...(owner !== '' && { 'aws:ResourceAccount': owner }),
+        ...tagContext(request),
+        ...request.context,
+      },
     },
     identityPolicies: policies.identity.map(named),
     ...(policies.boundary && { permissionBoundaryPolicies: [named(policies.boundary)] }),

@@ -11,6 +11,8 @@ export class Lookup {
   constructor(
     private readonly api: Api,
     private readonly caller: Caller,
+    /** The policy of a key that has been deployed, in whatever account. */
+    readonly keyPolicy: (keyArn: string) => Json | undefined = () => undefined,
   ) {}
 
   /** Tags of a resource of RDS; none when it does not exist. */
@@ -25,10 +27,10 @@ export class Lookup {
     return Instances.parse(answer ?? {}).DBInstances[0];
   }
 
-  /** Major version of the engine that a snapshot was made by; undefined when it does not exist. */
-  async snapshotVersion(id: string): Promise<string | undefined> {
-    const answer = await this.ask('rds', 'DescribeDBSnapshots', { DBSnapshotIdentifier: id });
-    return Snapshots.parse(answer ?? {}).DBSnapshots[0]?.EngineVersion;
+  /** A snapshot of the account, or one that is shared with it; undefined when there is none. */
+  async snapshot(id: string, region?: string): Promise<SnapshotFacts | undefined> {
+    const answer = await this.ask('rds', 'DescribeDBSnapshots', { DBSnapshotIdentifier: id }, region);
+    return Snapshots.parse(answer ?? {}).DBSnapshots[0];
   }
 
   /** A secret by name, ARN or ARN without its suffix; undefined when it does not exist. */
@@ -97,7 +99,11 @@ const Instances = z.object({
 });
 export type InstanceFacts = z.infer<typeof Instances>['DBInstances'][number];
 
-const Snapshots = z.object({ DBSnapshots: z.array(z.object({ EngineVersion: z.string() })).default([]) });
+const Snapshots = z.object({
+  DBSnapshots: z.array(z.object({ EngineVersion: z.string(), KmsKeyId: z.string().optional() })).default([]),
+});
+export type SnapshotFacts = z.infer<typeof Snapshots>['DBSnapshots'][number];
+
 const Secret = z.object({ ARN: z.string(), Tags });
 const Topic = z.object({ Attributes: z.object({ Policy: json.optional() }).default({}) });
 

@@ -29,7 +29,7 @@ export function statementsOf(policy: NamedPolicy): readonly Statement[] {
 
 /** Condition keys that the sandbox gives a value, in lower case as IAM compares them; a `/` ends the fixed part. */
 const KNOWN_KEYS =
-  /^(aws:(principalarn|principalaccount|principaltype|securetransport|requestedregion|resourceaccount|tagkeys|sourcearn|sourceaccount|(resource|request)tag\/.+)|rds:([a-z-]+-tag)\/.+|secretsmanager:(secretid|versionid|versionstage|resourcetag\/.+)|iam:passedtoservice|lambda:sourcefunctionarn|events:(source|detail-type)|cloudwatch:namespace)$/;
+  /^(aws:(principalarn|principalaccount|principaltype|securetransport|requestedregion|resourceaccount|tagkeys|sourcearn|sourceaccount|(resource|request)tag\/.+)|rds:([a-z-]+-tag)\/.+|secretsmanager:(secretid|versionid|versionstage|resourcetag\/.+)|iam:passedtoservice|lambda:sourcefunctionarn|events:(source|detail-type)|cloudwatch:namespace|sts:(externalid|rolesessionname)|kms:(viaservice|grantisforawsresource))$/;
 
 /** @throws NotInSandbox for a condition key that would silently never match */
 function checkConditionKeys(policy: NamedPolicy): void {

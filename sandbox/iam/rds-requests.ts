@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { arn, type Account } from '../core/account';
+import { accountIn, arn, type Account } from '../core/account';
 import { NotInSandbox } from '../core/api';
 import type { Lookup } from './lookup';
 import { passRole } from './pass-role';
@@ -47,6 +47,8 @@ const ON_ONE: Readonly<
   DescribeDBInstances: ['db', 'DBInstanceIdentifier'],
   DeleteDBSnapshot: ['snapshot', 'DBSnapshotIdentifier'],
   ModifyDBSnapshot: ['snapshot', 'DBSnapshotIdentifier'],
+  ModifyDBSnapshotAttribute: ['snapshot', 'DBSnapshotIdentifier'],
+  DescribeDBSnapshotAttributes: ['snapshot', 'DBSnapshotIdentifier'],
   CreateDBParameterGroup: ['pg', 'DBParameterGroupName'],
   ModifyDBParameterGroup: ['pg', 'DBParameterGroupName'],
   ResetDBParameterGroup: ['pg', 'DBParameterGroupName'],
@@ -117,6 +119,7 @@ export async function rdsRequests(
       return [
         await on(named('snapshot', input.SourceDBSnapshotIdentifier)),
         ...onNew('snapshot', input.TargetDBSnapshotIdentifier),
+        ...(await keyRequests(input.SourceDBSnapshotIdentifier ?? '', account, lookup)),
       ];
     case 'DeleteDBInstance':
       return [
@@ -133,7 +136,7 @@ export async function rdsRequests(
           : await snapshotOnTheWay(db, named('snapshot', input.DBSnapshotIdentifier))),
       ];
     case 'RestoreDBInstanceFromDBSnapshot': {
-      const version = await lookup.snapshotVersion(input.DBSnapshotIdentifier ?? '');
+      const version = (await lookup.snapshot(input.DBSnapshotIdentifier ?? ''))?.EngineVersion;
       return [
         await on(named('snapshot', input.DBSnapshotIdentifier)),
         ...onNew('db', input.DBInstanceIdentifier),
@@ -208,3 +211,35 @@ function defaultGroups(engineVersion: string | undefined): Partial<Record<Kind, 
     ? {}
     : { pg: `default.postgres${major}`, og: `default:postgres-${major}`, subgrp: 'default' };
 }
+
+/**
+ * What whoever copies an encrypted snapshot of another account must be allowed with that account's key: by a policy of their own
+ * and by the key's. RDS asks in their name (`kms:ViaService`), and makes a grant for itself. AWS's documentation of shared
+ * snapshots lists these and `kms:Encrypt`, `kms:RetireGrant`; that `kms:CreateGrant` is needed it is told by failing without.
+ */
+async function keyRequests(source: string, account: Account, lookup: Lookup): Promise<PermissionRequest[]> {
+  const owner = accountIn(source);
+  if (owner === undefined || owner === account.accountId) return [];
+  const region = source.split(':')[3];
+  const key = (await lookup.snapshot(source, region))?.KmsKeyId;
+  if (key === undefined) return [];
+  const policy = lookup.keyPolicy(key);
+  return KEY_ACTIONS.map((action) => ({
+    action,
+    resource: key,
+    // A key without a policy that names the other account is not there for it.
+    resourcePolicy: policy ?? { Version: '2012-10-17', Statement: [] },
+    context: {
+      'kms:ViaService': `rds.${region}.amazonaws.com`,
+      ...(action === 'kms:CreateGrant' && { 'kms:GrantIsForAWSResource': 'true' }),
+    },
+  }));
+}
+
+const KEY_ACTIONS = [
+  'kms:DescribeKey',
+  'kms:CreateGrant',
+  'kms:Decrypt',
+  'kms:ReEncryptFrom',
+  'kms:GenerateDataKeyWithoutPlaintext',
+];

@@ -25,6 +25,12 @@ export function refusal(
   { action, resource }: PermissionRequest,
   because: Denial,
 ): ApiError {
+  // RDS tells nobody which permission of KMS they lack.
+  if (service === 'rds' && action.startsWith('kms:'))
+    return new ApiError(
+      'KMSKeyNotAccessibleFault',
+      `The source snapshot KMS key [${resource}] does not exist, is not enabled or you do not have permissions to access it.`,
+    );
   const { code, status } = REFUSALS[service];
   // SNS writes its own name in capitals, SQS its actions in small letters, and nobody else does.
   const name = service === 'sqs' ? action.toLowerCase() : action.replace(/^sns:/, 'SNS:');

@@ -1,9 +1,10 @@
+import type { AssumeRoleRequest } from '@aws-sdk/client-sts';
 import { z } from 'zod';
 import { arn, type Account } from '../core/account';
 import type { ApiCall } from '../core/api';
 import type { Lookup } from './lookup';
 import { passRole } from './pass-role';
-import type { PermissionRequest } from './permission-request';
+import type { ConditionContext, PermissionRequest } from './permission-request';
 import { rdsRequests } from './rds-requests';
 
 const text = z.string().optional();
@@ -244,12 +245,30 @@ function ecsRequests(operation: string, given: unknown, account: Account): Permi
   }
 }
 
-const StsInput = z.object({ RoleArn: text });
+const StsInput = z.object({ RoleArn: text, RoleSessionName: text, ExternalId: text });
 
 function stsRequests(operation: string, given: unknown): PermissionRequest[] {
   // Anybody may ask who they are, whatever their policies say.
   if (operation === 'GetCallerIdentity') return [];
-  return [{ action: `sts:${operation}`, resource: StsInput.parse(given).RoleArn ?? '*' }];
+  const { RoleArn, RoleSessionName, ExternalId } = StsInput.parse(given);
+  return [
+    {
+      action: `sts:${operation}`,
+      resource: RoleArn ?? '*',
+      context: assumeRoleContext({ RoleSessionName, ExternalId }),
+    },
+  ];
+}
+
+/** What both policies, that of the caller and that of the role, see of a call of AssumeRole. */
+export function assumeRoleContext({
+  RoleSessionName,
+  ExternalId,
+}: Partial<AssumeRoleRequest>): ConditionContext {
+  return {
+    ...(RoleSessionName !== undefined && { 'sts:RoleSessionName': RoleSessionName }),
+    ...(ExternalId !== undefined && { 'sts:ExternalId': ExternalId }),
+  };
 }
 
 const EventsInput = z.object({

@@ -1,14 +1,14 @@
 import type { Account } from '../core/account';
 import { ApiError } from '../core/api';
 import type { RoleRecord } from '../deploy/iam-registry';
-import { resourcePolicyAllows } from './evaluate';
+import { resourcePolicyAllows, type Principal } from './evaluate';
 import type { PermissionRequest } from './permission-request';
 
 /** Whether the role's trust policy lets a service or another principal take the role. */
 export async function isTrusted(
   account: Account,
   role: RoleRecord,
-  principal: { readonly service: string; readonly sourceArn?: string } | { readonly arn: string },
+  principal: { readonly service: string; readonly sourceArn?: string } | Principal,
 ): Promise<boolean> {
   const isService = 'service' in principal;
   return resourcePolicyAllows(
@@ -16,6 +16,7 @@ export async function isTrusted(
       arn: isService ? principal.service : principal.arn,
       context: {
         'aws:SourceAccount': account.accountId,
+        ...(!isService && principal.context),
         ...(isService && principal.sourceArn !== undefined && { 'aws:SourceArn': principal.sourceArn }),
       },
     },

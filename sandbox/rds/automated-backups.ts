@@ -141,6 +141,7 @@ function finishBaseBackup(
     databaseTime: consistentAt,
     kmsKeyId: instance.kmsKeyId,
     backupDirectory: directory,
+    sharedWith: [],
     bytes,
     tags: instance.settings.copyTagsToSnapshot ? [...instance.tags] : [],
   });

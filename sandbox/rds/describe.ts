@@ -185,6 +185,16 @@ export function describeSnapshot(rds: Rds, snapshot: SnapshotRecord): DBSnapshot
   };
 }
 
+/** As another account sees it that it is shared with: by its ARN, without its tags. */
+export function describeShared(owner: Rds, snapshot: SnapshotRecord): DBSnapshot {
+  return {
+    ...describeSnapshot(owner, snapshot),
+    DBSnapshotIdentifier: owner.arn(`snapshot:${snapshot.identifier}`),
+    SnapshotType: 'shared',
+    TagList: [],
+  };
+}
+
 export function describeAutomatedBackup(rds: Rds, backup: AutomatedBackupRecord): DBInstanceAutomatedBackup {
   const instance = [...rds.state.instances.values()].find(
     ({ dbiResourceId }) => dbiResourceId === backup.dbiResourceId,

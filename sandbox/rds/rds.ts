@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { arn } from '../core/account';
+import { accountIn, arn } from '../core/account';
 import { ApiError } from '../core/api';
 import type { Clock } from '../core/clock';
 import type { SandboxContext } from '../core/context';
@@ -42,7 +42,9 @@ export interface Plan {
 export class Rds {
   /** The servers that run, by DbiResourceId. */
   readonly servers = new Map<string, Server>();
-  /** Those of the other Regions of the account, by Region; each has snapshots only. Backups are all in the same directory. */
+  /**
+   * Those of the other Regions and accounts, by `placeKey`; each has snapshots only. Backups are all in the same directory.
+   */
   readonly elsewhere: Map<string, Rds>;
   private readonly turns = new Map<string, Promise<void>>();
   private readonly underWay = new Set<Promise<void>>();
@@ -62,26 +64,34 @@ export class Rds {
     this.home = home ?? this;
   }
 
-  /** The Region of the account. */
+  /** That of the home account and its Region. */
   readonly home: Rds;
 
-  /** That of a Region: another one begins without anything. */
+  /** That of another Region of the same account. */
   inRegion(region: string): Rds {
-    if (region === this.home.context.account.region) return this.home;
-    const known = this.elsewhere.get(region);
-    if (known) return known;
-    return this.addRegion(region, newState(this.now()));
+    return this.at({ accountId: this.context.account.accountId, region });
   }
 
-  addRegion(region: string, state: RdsState): Rds {
+  /** That of an account and a Region: another one begins without anything. */
+  at(place: Place): Rds {
+    const { accountId, region } = this.home.context.account;
+    if (place.accountId === accountId && place.region === region) return this.home;
+    return this.elsewhere.get(placeKey(place)) ?? this.addPlace(place, newState(this.now()));
+  }
+
+  addPlace({ accountId, region }: Place, state: RdsState): Rds {
     const { context, postgres, durations, network } = this.home;
-    const account = { ...context.account, region };
-    const rds = new Rds({ ...context, account }, postgres, durations, state, network, this.planOf, this.home);
-    this.elsewhere.set(region, rds);
+    const its = {
+      ...context,
+      account: { ...context.account, accountId, region },
+      api: context.api.inAccount(accountId),
+    };
+    const rds = new Rds(its, postgres, durations, state, network, this.planOf, this.home);
+    this.elsewhere.set(placeKey({ accountId, region }), rds);
     return rds;
   }
 
-  /** Of every Region. */
+  /** Of every account and Region. */
   everywhere(): Rds[] {
     return [this.home, ...this.elsewhere.values()];
   }
@@ -106,15 +116,44 @@ export class Rds {
     return instance;
   }
 
-  /** @throws DBSnapshotNotFoundFault */
+  /** One of the account and Region's own. @throws DBSnapshotNotFoundFault */
   snapshot(identifier: string | undefined, member = 'DBSnapshotIdentifier'): SnapshotRecord {
     const given = required(identifier, member).toLowerCase();
-    const [, region, named] = /^arn:[^:]+:rds:([^:]*):\d*:snapshot:(.+)$/.exec(given) ?? [];
-    const id = named ?? given;
-    if (region !== undefined && region !== this.context.account.region) throw snapshotNotFound(id);
-    const snapshot = this.state.snapshots.get(id);
-    if (!snapshot) throw snapshotNotFound(id);
+    const { accountId, region } = this.context.account;
+    const named = snapshotArn(given) ?? { accountId, region, id: given };
+    const snapshot =
+      named.accountId === accountId && named.region === region
+        ? this.state.snapshots.get(named.id)
+        : undefined;
+    if (!snapshot) throw snapshotNotFound(named.id);
     return snapshot;
+  }
+
+  /**
+   * One of its own or, by its ARN, of another account that shares it. It is not told whether one that is not shared is there.
+   * @throws DBSnapshotNotFoundFault
+   */
+  snapshotOrShared(identifier: string | undefined, member = 'DBSnapshotIdentifier'): SharedSnapshot {
+    const { accountId } = this.context.account;
+    const named = snapshotArn(required(identifier, member).toLowerCase());
+    if (!named || named.accountId === accountId)
+      return { snapshot: this.snapshot(identifier, member), owner: this };
+    const owner = this.at(named);
+    const snapshot = owner.snapshot(identifier, member);
+    if (!snapshot.sharedWith.includes(accountId)) throw snapshotNotFound(named.id);
+    return { snapshot, owner };
+  }
+
+  /** What other accounts share with this one, in its Region. */
+  sharedSnapshots(): SharedSnapshot[] {
+    const { accountId, region } = this.context.account;
+    return this.everywhere()
+      .filter(({ context: { account } }) => account.accountId !== accountId && account.region === region)
+      .flatMap((owner) =>
+        [...owner.state.snapshots.values()]
+          .filter(({ sharedWith }) => sharedWith.includes(accountId))
+          .map((snapshot) => ({ snapshot, owner })),
+      );
   }
 
   /** The server behind an instance. @throws when it does not run, which its state should have ruled out. */
@@ -321,7 +360,7 @@ export class Rds {
       }),
     };
     // EventBridge of another Region is not in the sandbox.
-    if (this !== this.home) return;
+    if (this.context.account.region !== this.home.context.account.region) return;
     this.context.api
       .call('events', 'PutEvents', { Entries: [entry] }, { arn: 'rds.amazonaws.com' })
       .catch((error: unknown) => {
@@ -335,6 +374,30 @@ export class Rds {
     this.stopped = true;
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
   }
+}
+
+/** Where RDS has its records: an account has those of each Region apart. */
+export interface Place {
+  readonly accountId: string;
+  readonly region: string;
+}
+
+/** A snapshot, and where it is. */
+export interface SharedSnapshot {
+  readonly snapshot: SnapshotRecord;
+  readonly owner: Rds;
+}
+
+export function placeKey({ accountId, region }: Place): string {
+  return `${accountId}/${region}`;
+}
+
+function snapshotArn(text: string): (Place & { readonly id: string }) | undefined {
+  const [, region, id] = /^arn:[^:]+:rds:([^:]*):\d*:snapshot:(.+)$/.exec(text) ?? [];
+  const accountId = accountIn(text);
+  return region === undefined || id === undefined || accountId === undefined
+    ? undefined
+    : { accountId, region, id };
 }
 
 /** The moment on the clock at which the machine's own time was `real`: the latest one that `toReal` maps there. */

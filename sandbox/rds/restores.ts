@@ -2,7 +2,7 @@ import type {
   RestoreDBInstanceFromDBSnapshotMessage,
   RestoreDBInstanceToPointInTimeMessage,
 } from '@aws-sdk/client-rds';
-import type { Operation } from '../core/api';
+import { ApiError, type Operation } from '../core/api';
 import { baseBackupFor, earliestRestorableTime, latestRestorableTime } from './automated-backups';
 import { describeInstance } from './describe';
 import {
@@ -80,13 +80,20 @@ function fromSnapshot(rds: Rds, input: RestoreDBInstanceFromDBSnapshotMessage): 
     'DBInstanceIdentifier',
     LONGEST_INSTANCE_IDENTIFIER,
   );
-  const snapshot = rds.snapshot(input.DBSnapshotIdentifier);
+  const { snapshot, owner } = rds.snapshotOrShared(input.DBSnapshotIdentifier);
   checkEngine(input.Engine);
+  // AWS's guide: "You can't restore a DB instance from a DB snapshot that is both shared and encrypted." The words are ours.
+  if (owner !== rds && snapshot.kmsKeyId !== undefined)
+    throw new ApiError(
+      'KMSKeyNotAccessibleFault',
+      `The snapshot ${snapshot.identifier} is shared and encrypted: copy it, and restore the copy.`,
+    );
   if (snapshot.status !== 'available') throw invalidSnapshotState(snapshot.identifier, snapshot.status);
   const settings = restoredSettings(rds, snapshot.source.settings, input);
   admit(rds, identifier, settings);
   const { backupDirectory: backup } = snapshot;
-  const source = { ...snapshot.source, kmsKeyId: snapshot.kmsKeyId, tags: snapshot.tags };
+  const tags = owner === rds ? snapshot.tags : [];
+  const source = { ...snapshot.source, kmsKeyId: snapshot.kmsKeyId, tags };
   const instance = restored(source, identifier, settings, givenTags(input.Tags));
   return launch(rds, instance, { from: 'snapshot', backup });
 }

@@ -11,9 +11,10 @@ import { instanceOperations } from './instances';
 import { modifyOperations } from './modify';
 import { addDefaultParameterGroup, parameterGroupOperations } from './parameter-groups';
 import { databaseAt } from './placement';
-import { Rds } from './rds';
+import { Rds, type Place } from './rds';
 import { restoreOperations } from './restores';
 import { resume } from './resume';
+import { sharingOperations } from './sharing';
 import { snapshotOperations } from './snapshots';
 import { newState, type RdsState } from './state';
 import { subnetGroupOperations } from './subnet-groups';
@@ -23,15 +24,15 @@ import { startUpkeep } from './upkeep';
 
 interface Kept {
   readonly state: RdsState;
-  /** Of the other Regions, by Region. */
-  readonly elsewhere: ReadonlyMap<string, RdsState>;
+  /** Of the other Regions and accounts. */
+  readonly elsewhere: readonly (Place & { readonly state: RdsState })[];
   /** How far the durations have been drawn from their seed. */
   readonly drawn: number;
 }
 
 /**
- * Amazon RDS for PostgreSQL: instances are real servers, snapshots real physical backups. Other Regions than that of the account
- * have snapshots only: copies.
+ * Amazon RDS for PostgreSQL: instances are real servers, snapshots real physical backups. Other Regions and other accounts have
+ * snapshots only: copies.
  */
 export class RdsService implements Service {
   readonly name = 'rds';
@@ -53,21 +54,25 @@ export class RdsService implements Service {
     context.keep<Kept>('rds', {
       save: () => ({
         state,
-        elsewhere: new Map([...rds.elsewhere].map(([region, other]) => [region, other.state])),
+        elsewhere: [...rds.elsewhere.values()].map((other) => {
+          const { accountId, region } = other.context.account;
+          return { accountId, region, state: other.state };
+        }),
         drawn: durations.position,
       }),
       load: (kept) => {
         Object.assign(state, kept.state);
-        for (const [region, other] of kept.elsewhere) rds.addRegion(region, other);
+        for (const { state: its, ...place } of kept.elsewhere) rds.addPlace(place, its);
         durations.position = kept.drawn;
       },
       resume: () => resume(rds),
     });
-    this.operations = byRegion(rds, {
+    this.operations = byPlace(rds, {
       ...instanceOperations(rds),
       ...modifyOperations(rds),
       ...restoreOperations(rds),
       ...snapshotOperations(rds),
+      ...sharingOperations(rds),
       ...automatedBackupOperations(rds),
       ...parameterGroupOperations(rds),
       ...subnetGroupOperations(rds),
@@ -100,24 +105,29 @@ export class RdsService implements Service {
   }
 }
 
-/** What is asked of another Region is done there, as far as it has to do with snapshots. */
-function byRegion(home: Rds, operations: Record<string, Operation>): Record<string, Operation> {
+/** What is asked of another Region or account is done there, as far as it has to do with snapshots. */
+function byPlace(home: Rds, operations: Record<string, Operation>): Record<string, Operation> {
   const there = (rds: Rds): Record<string, Operation> => ({
     ...readOnly(instanceOperations(rds)),
     ...readOnly(automatedBackupOperations(rds)),
     ...snapshotOperations(rds),
+    ...sharingOperations(rds),
     ...tagOperations(rds),
     ...accountOperations(rds),
   });
-  const { region: homeRegion } = home.context.account;
+  const { region: homeRegion, accountId: homeAccount } = home.context.account;
   return Object.fromEntries(
     Object.entries(operations).map(([name, run]): [string, Operation] => [
       name,
       async (input: never, context: RequestContext) => {
-        const { region = homeRegion } = context;
-        if (region === homeRegion) return run(input, context);
-        const runThere = there(home.inRegion(region))[name];
-        if (!runThere) throw new NotInSandbox(`RDS ${name} in another Region than ${homeRegion}`);
+        const { region = homeRegion, accountId } = context;
+        const rds = home.at({ accountId, region });
+        if (rds === home) return run(input, context);
+        const runThere = there(rds)[name];
+        if (!runThere)
+          throw new NotInSandbox(
+            `RDS ${name} in another Region than ${homeRegion} or another account than ${homeAccount}`,
+          );
         return runThere(input, context);
       },
     ]),

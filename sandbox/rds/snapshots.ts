@@ -11,7 +11,7 @@ import type {
 } from '@aws-sdk/client-rds';
 import { ApiError, type Operation } from '../core/api';
 import { defaultKey, MOST_COPIES_FROM_ELSEWHERE, MOST_MANUAL_SNAPSHOTS } from './defaults';
-import { describeSnapshot } from './describe';
+import { describeShared, describeSnapshot } from './describe';
 import { discardBackup } from './directories';
 import {
   invalidCombination,
@@ -26,7 +26,7 @@ import { LONGEST_SNAPSHOT_IDENTIFIER, newIdentifier, required } from './identifi
 import { operation } from './operation';
 import { filtered, page } from './paging';
 import { planOnInstance } from './plan-on-instance';
-import { onClock, type Plan, type Rds } from './rds';
+import { onClock, type Plan, type Rds, type SharedSnapshot } from './rds';
 import { backedUp, isIdle, type InstanceRecord, type SnapshotRecord } from './state';
 import { givenTags } from './tags';
 
@@ -71,6 +71,7 @@ export function newSnapshot(
     backupDirectory: join('snapshots', randomUUID()),
     bytes: 0,
     tags: [...tags],
+    sharedWith: [],
   };
   rds.state.snapshots.set(identifier, snapshot);
   rds.event(snapshot, 'RDS-EVENT-0040', ['creation'], 'Creating manual snapshot');
@@ -192,27 +193,44 @@ function planCreation(
 }
 
 function copy(rds: Rds, input: CopyDBSnapshotMessage): SnapshotRecord {
-  const { region } = rds.context.account;
+  const { region, accountId } = rds.context.account;
   const given = required(input.SourceDBSnapshotIdentifier, 'SourceDBSnapshotIdentifier');
   const sourceRegion = /^arn:[^:]+:rds:([^:]*):/.exec(given)?.[1] ?? region;
-  const source = rds.inRegion(sourceRegion).snapshot(given, 'SourceDBSnapshotIdentifier');
+  // Another account's is asked for as this account sees it, in whatever Region: AWS copies across both in one step.
+  const { snapshot: source, owner } = rds
+    .inRegion(sourceRegion)
+    .snapshotOrShared(given, 'SourceDBSnapshotIdentifier');
+  const isShared = owner.context.account.accountId !== accountId;
   const identifier = admitIdentifier(rds, input.TargetDBSnapshotIdentifier, 'TargetDBSnapshotIdentifier');
   if (source.status !== 'available') throw invalidSnapshotState(source.identifier, source.status);
+  if (isShared) admitShared(source, input);
   if (sourceRegion !== region) admitFromElsewhere(rds, source, input);
-  const tags = givenTags(input.CopyTags === true && !input.Tags?.length ? source.tags : input.Tags);
+  // Nobody sees the tags of another account's snapshot.
+  const copied = isShared ? [] : source.tags;
+  const tags = givenTags(input.CopyTags === true && !input.Tags?.length ? copied : input.Tags);
   const snapshot: SnapshotRecord = {
     ...source,
     identifier,
     type: 'manual',
     status: 'copying',
     requestedAt: rds.now(),
-    copyOf: rds.inRegion(sourceRegion).arn(`snapshot:${source.identifier}`),
+    copyOf: owner.arn(`snapshot:${source.identifier}`),
     kmsKeyId: input.KmsKeyId === undefined ? source.kmsKeyId : keyArn(rds, input.KmsKeyId),
     tags,
+    sharedWith: [],
   };
   rds.state.snapshots.set(identifier, snapshot);
   rds.begin({ do: 'copy-snapshot', snapshot: identifier });
   return snapshot;
+}
+
+/** What RDS wants of a copy from another account: the key that the source is encrypted with stays that account's. */
+function admitShared(source: SnapshotRecord, { KmsKeyId }: CopyDBSnapshotMessage): void {
+  if (source.kmsKeyId !== undefined && KmsKeyId === undefined)
+    throw new ApiError(
+      'KMSKeyNotAccessibleFault',
+      'The target KMS key [None] does not exist, is not enabled or you do not have permissions to access it.',
+    );
 }
 
 /** What RDS wants of a copy from another Region. */
@@ -260,23 +278,40 @@ function describe(rds: Rds, input: DescribeDBSnapshotsMessage): object {
   if (id !== undefined && instanceId !== undefined) {
     throw invalidCombination('DBInstanceIdentifier and DBSnapshotIdentifier can not be used together.');
   }
-  const all = id === undefined ? [...rds.state.snapshots.values()] : [rds.snapshot(id)];
+  const all = id === undefined ? everyKnown(rds, input) : [rds.snapshotOrShared(id)];
+  const typeOf = ({ snapshot, owner }: SharedSnapshot): string => (owner === rds ? snapshot.type : 'shared');
   const wanted = all.filter(
-    (snapshot) =>
-      (type === undefined || snapshot.type === type) &&
-      (instanceId === undefined || snapshot.source.identifier === instanceId.toLowerCase()) &&
-      (input.DbiResourceId === undefined || snapshot.source.dbiResourceId === input.DbiResourceId),
+    (each) =>
+      (type === undefined || typeOf(each) === type) &&
+      (instanceId === undefined || each.snapshot.source.identifier === instanceId.toLowerCase()) &&
+      (input.DbiResourceId === undefined || each.snapshot.source.dbiResourceId === input.DbiResourceId),
   );
   if (id !== undefined && wanted.length === 0) throw snapshotNotFound(id);
   const matching = filtered(wanted, input.Filters, {
-    'db-instance-id': ({ source }) => [source.identifier, rds.arn(`db:${source.identifier}`)],
-    'db-snapshot-id': ({ identifier }) => [identifier],
-    'dbi-resource-id': ({ source }) => [source.dbiResourceId],
-    'snapshot-type': (snapshot) => [snapshot.type],
+    'db-instance-id': ({ snapshot: { source }, owner }) => [
+      source.identifier,
+      owner.arn(`db:${source.identifier}`),
+    ],
+    'db-snapshot-id': ({ snapshot }) => [snapshot.identifier],
+    'dbi-resource-id': ({ snapshot: { source } }) => [source.dbiResourceId],
+    'snapshot-type': (each) => [typeOf(each)],
     engine: () => ['postgres'],
-  }).sort((a, b) => (a.identifier < b.identifier ? -1 : 1));
+  }).sort((a, b) => (a.snapshot.identifier < b.snapshot.identifier ? -1 : 1));
   const { items, Marker } = page(matching, input);
-  return { DBSnapshots: items.map((snapshot) => describeSnapshot(rds, snapshot)), Marker };
+  const DBSnapshots = items.map(({ snapshot, owner }) =>
+    owner === rds ? describeSnapshot(rds, snapshot) : describeShared(owner, snapshot),
+  );
+  return { DBSnapshots, Marker };
+}
+
+/** Those of the account in the Region and, where they are asked for, those that others share with it. */
+function everyKnown(
+  rds: Rds,
+  { SnapshotType: type, IncludeShared }: DescribeDBSnapshotsMessage,
+): SharedSnapshot[] {
+  const own = [...rds.state.snapshots.values()].map((snapshot) => ({ snapshot, owner: rds }));
+  const withShared = type === 'shared' || (type === undefined && IncludeShared === true);
+  return withShared ? [...own, ...rds.sharedSnapshots()] : own;
 }
 
 export function snapshotOperations(rds: Rds): Record<string, Operation> {
@@ -306,6 +341,7 @@ export function snapshotOperations(rds: Rds): Record<string, Operation> {
         'DBSnapshotIdentifier',
         'DbiResourceId',
         'SnapshotType',
+        'IncludeShared',
         'Filters',
         'MaxRecords',
         'Marker',

@@ -177,6 +177,8 @@ export interface SnapshotRecord {
   readonly backupDirectory: string;
   bytes: number;
   tags: Tag[];
+  /** The accounts that may see, copy and restore it. */
+  sharedWith: readonly string[];
 }
 
 /** A base backup of an instance's automated backups. */

@@ -4,6 +4,7 @@ import type {
   RemoveTagsFromResourceMessage,
   Tag,
 } from '@aws-sdk/client-rds';
+import { accountIn } from '../core/account';
 import type { Operation } from '../core/api';
 import type { Rds } from './rds';
 import { automatedBackupNotFound, instanceNotFound, invalidValue, parameterGroupNotFound } from './errors';
@@ -38,7 +39,9 @@ function mergeTags(present: readonly Tag[], added: readonly Tag[]): Tag[] {
 function taggedBy(rds: Rds, name: string | undefined): { tags: Tag[] } {
   const resource = required(name, 'ResourceName');
   const [, region, kind, id] = /^arn:[^:]+:rds:([^:]*):\d*:([a-z-]+):(.+)$/.exec(resource) ?? [];
-  if (kind === undefined || id === undefined || region !== rds.context.account.region) {
+  const { account } = rds.context;
+  const isOwn = region === account.region && accountIn(resource) === account.accountId;
+  if (kind === undefined || id === undefined || !isOwn) {
     throw invalidValue(`Invalid resource name: ${resource}`);
   }
   const { state } = rds;

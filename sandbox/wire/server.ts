@@ -10,7 +10,7 @@ import { serviceModel, type ServiceModel } from './model';
 import { credentialOf, destinationOf, protocolByLookOf } from './route';
 
 export interface ServerOptions {
-  readonly api: Pick<Api, 'handle'>;
+  readonly api: Pick<Api, 'handle' | 'accountOf'>;
   readonly callers: Callers;
   /** 0: any free port. */
   readonly port: number;
@@ -162,6 +162,7 @@ async function call(request: WireRequest, { api, callers, log }: ServerOptions):
         service: model.service,
         operation,
         caller,
+        accountId: api.accountOf(caller),
         requestId,
         ...(credential?.region !== undefined && { region: credential.region }),
       },

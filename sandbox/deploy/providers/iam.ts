@@ -39,9 +39,9 @@ export const IAM_PROVIDERS: Readonly<Record<string, Provider>> = {
   ),
   'AWS::IAM::Policy': provider(
     { PolicyName: text, PolicyDocument: json, Roles: texts },
-    ({ PolicyName, PolicyDocument, Roles }, { iam, generatedName }) => {
+    ({ PolicyName, PolicyDocument, Roles }, { context: { account }, iam, generatedName }) => {
       for (const role of Roles)
-        iam.roleNamed(role).policies.push({ name: PolicyName, document: PolicyDocument });
+        iam.roleNamed(role, account.accountId).policies.push({ name: PolicyName, document: PolicyDocument });
       return { physicalId: generatedName() };
     },
   ),
@@ -57,7 +57,8 @@ export const IAM_PROVIDERS: Readonly<Record<string, Provider>> = {
       const name = properties.ManagedPolicyName ?? generatedName(128);
       const policyArn = arn(context.account, 'iam', `policy${properties.Path}${name}`, { regional: false });
       iam.addManagedPolicy(policyArn, { name, document: properties.PolicyDocument });
-      for (const role of properties.Roles) iam.attach(iam.roleNamed(role), policyArn);
+      for (const role of properties.Roles)
+        iam.attach(iam.roleNamed(role, context.account.accountId), policyArn);
       return { physicalId: policyArn, attributes: { PolicyArn: policyArn } };
     },
   ),

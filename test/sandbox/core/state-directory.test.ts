@@ -57,7 +57,13 @@ async function end(state: StateDirectory): Promise<void> {
 }
 
 const call = (operation: string, service: 'rds' | 'sts' = 'rds') => ({
-  context: { service, operation, caller: { arn: 'arn:aws:iam::123456789012:user/x' }, requestId: '1' },
+  context: {
+    service,
+    operation,
+    caller: { arn: 'arn:aws:iam::123456789012:user/x' },
+    accountId: '123456789012',
+    requestId: '1',
+  },
   input: {},
 });
 

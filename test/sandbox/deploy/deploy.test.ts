@@ -67,7 +67,13 @@ async function deploy(build: (app: App) => void, stacks: string[]): Promise<Depl
   const app = new App({ outdir: mkdtempSync(join(directory, 'assembly-')), analyticsReporting: false });
   build(app);
   const assemblyDirectory = app.synth().directory;
-  return deployAssembly({ assemblyDirectory, stacks, context, lambda: functions, authority });
+  return deployAssembly({
+    assemblyDirectory,
+    stacks,
+    context,
+    inAccount: () => ({ context, lambda: functions }),
+    authority,
+  });
 }
 
 const Secret = z.object({ SecretString: z.string(), VersionId: z.string() });

@@ -255,7 +255,13 @@ test('permissions that nobody used or explained are reported, and explanations o
 test('a decision that was made before costs less than a millisecond', async () => {
   const caller = { arn: deployed(roleWith('often', [describing('*')])).arn };
   const call = {
-    context: { service: 'rds', operation: 'DescribeDBInstances', caller, requestId: 'test' },
+    context: {
+      service: 'rds',
+      operation: 'DescribeDBInstances',
+      caller,
+      accountId: account.accountId,
+      requestId: 'test',
+    },
     input: {},
   } as const;
   const authorise = (): Promise<unknown> => sandbox.iam.interceptor(call, async () => ({}));

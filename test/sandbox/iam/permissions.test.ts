@@ -115,6 +115,7 @@ async function attempt(call: Call, without?: string): Promise<void> {
         operation: call.operation,
         ...(call.region !== undefined && { region: call.region }),
         caller: { arn: role.arn, functionName: `production-${call.function}` },
+        accountId: sandbox.context.account.accountId,
         requestId: 'test',
       },
       input: { ...call.input() },
