@@ -585,8 +585,8 @@ export const SoakEvent = z.object({
  */
 export const RetireEvent = z.object({
   recovery: Recovery,
-  /** When Drain saw that nobody was connected, ISO 8601. */
-  drainedAt: z.iso.datetime({ offset: true }),
+  /** When Drain saw that nobody was connected, ISO 8601; null: before the execution was redriven. */
+  drainedAt: z.nullable(z.iso.datetime({ offset: true })),
 });
 export type RetireResult =
   | { retired: 'deleted'; instanceId: string; finalSnapshotId: string }

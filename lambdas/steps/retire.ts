@@ -134,7 +134,7 @@ async function keep(old: DBInstance, recovery: Recovery, { rds, now }: RetireDep
 
 async function remove(
   recovery: Recovery,
-  drainedAt: string,
+  drainedAt: string | null,
   old: DBInstance,
   snapshot: DBSnapshot | undefined,
   { rds, now: clock }: RetireDeps,
@@ -148,9 +148,11 @@ async function remove(
       `Final snapshot ${recovery.finalSnapshotId} exists (${snapshot.Status ?? 'unknown'}) while instance ${instanceId} is ${old.DBInstanceStatus ?? 'unknown'}: it does not hold what was written since.`,
       'Delete the instance by hand with a final snapshot of another name.',
     );
-  if (clock().getTime() - Date.parse(drainedAt) > DRAINED_AT_MOST_MS)
+  if (drainedAt === null || clock().getTime() - Date.parse(drainedAt) > DRAINED_AT_MOST_MS)
     throw new DrainOutdated(
-      `Nobody was connected to ${instanceId} at ${drainedAt}, which is more than ${DRAINED_AT_MOST_MS / 60_000} minutes ago.`,
+      drainedAt === null
+        ? `Who is connected to ${instanceId} has not been looked at since the execution was redriven.`
+        : `Nobody was connected to ${instanceId} at ${drainedAt}, which is more than ${DRAINED_AT_MOST_MS / 60_000} minutes ago.`,
       'It is looked at again before it is deleted.',
     );
   await mark(rds, old, 'retired', recovery);

@@ -6,6 +6,7 @@ import {
   IS_UNDO,
   LIVE,
   RECOVERY_INSTANCE,
+  REDRIVES,
   RESTORED_AS_OF,
   cut,
   inWords,
@@ -18,6 +19,8 @@ import type { MachineStates } from './states';
 const CUTOVER_WAITS_FOR = Duration.hours(12);
 /** The cutover stands meanwhile, and deployments go on; but no other recovery can be started. */
 const RETIREMENT_WAITS_FOR = Duration.hours(24);
+/** Longer than the machine waits by itself between a yes and the deletion, unless RDS is very slow. */
+const LEAVE_COUNTS_FOR = Duration.hours(6);
 
 /** The two questions to a person, each asked where the recovery is to ask it. */
 export class RecoveryApprovals {
@@ -46,11 +49,12 @@ export class RecoveryApprovals {
 
   /**
    * JSONata: a person has to be asked about the old instance, and has not said yes. Nothing that is kept needs leave to go; but a soak that
-   * went wrong needs somebody who says that the recovery is over, whatever the table says.
+   * went wrong needs somebody who says that the recovery is over, whatever the table says. A yes of before a redrive, or of long ago, was
+   * said about what was then.
    */
   readonly retirementIsOpen =
     '(($recovery.approveRetirement and $recovery.retire = "delete") or $count($soak.problems) > 0) and ' +
-    '$count($approvals[question = "retirement" and decision = "approved"]) = 0';
+    `$not($leave != null and $leave.redrives = ${REDRIVES} and $millis() - $leave.at < ${LEAVE_COUNTS_FOR.toMilliseconds()})`;
 
   /** Before the old instance is deleted. */
   askForRetirement(onError: sfn.IChainable): SnsPublish {
@@ -68,6 +72,7 @@ export class RecoveryApprovals {
           `${LIVE} & " is kept, the recovery is over.")`,
         no: '"it is kept, and can be gone back to at once. Until the answer no other recovery can begin; deployments can."',
         waitsFor: RETIREMENT_WAITS_FOR,
+        assign: { leave: `{"at": $millis(), "redrives": ${REDRIVES}}` },
       },
       onError,
     );

@@ -177,6 +177,7 @@ export class RecoveryMachine extends Construct {
           plan: `${RESULT}.plan`,
           approvals: '[]',
           drains: '0',
+          leave: 'null',
           alarms: '{"seen": []}',
           soak: 'null',
           warmth: 'null',
@@ -473,7 +474,11 @@ export class RecoveryMachine extends Construct {
 
   private drain(onError: sfn.IChainable): sfn.TaskStateBase {
     return this.states.step(
-      { name: 'Drain', event: { recovery: jsonata('$recovery') }, assign: { drainedAt: `${RESULT}.at` } },
+      {
+        name: 'Drain',
+        event: { recovery: jsonata('$recovery') },
+        assign: { drained: `{"at": ${RESULT}.at, "redrives": ${REDRIVES}}` },
+      },
       onError,
     );
   }
@@ -486,7 +491,11 @@ export class RecoveryMachine extends Construct {
     return this.states.step(
       {
         name: 'Retire',
-        event: { recovery: jsonata('$recovery'), drainedAt: jsonata('$drainedAt') },
+        event: {
+          recovery: jsonata('$recovery'),
+          // Nobody knows how long ago the execution ended that was redriven.
+          drainedAt: jsonata(`$drained.redrives = ${REDRIVES} ? $drained.at : null`),
+        },
         assign: { retirement: RESULT },
         unless: { error: 'DrainOutdated', then: again, assign: { drains: jsonata('$drains + 1') } },
       },

@@ -74,6 +74,8 @@ export interface Question {
   readonly no: string;
   /** No answer in time counts as no. */
   readonly waitsFor: Duration;
+  /** JSONata: what is kept of a yes, besides the answer. */
+  readonly assign?: Record<string, string>;
 }
 
 export interface Step {
@@ -232,7 +234,10 @@ export class MachineStates {
    * Asks a person and waits for the answer, which costs nothing. The message goes to people, the token to nobody: `decide` finds
    * it in the history of the execution (docs/decisions/0020-approval.md). A no, and no answer, take the way of a failure.
    */
-  ask({ name, about, subject, is, yes, no, waitsFor }: Question, onError: sfn.IChainable): tasks.SnsPublish {
+  ask(
+    { name, about, subject, is, yes, no, waitsFor, assign = {} }: Question,
+    onError: sfn.IChainable,
+  ): tasks.SnsPublish {
     const { environment, topic } = this.props;
     const until = inWords(`$fromMillis($millis() + ${waitsFor.toMilliseconds()})`);
     const command =
@@ -254,7 +259,11 @@ export class MachineStates {
         token: jsonata('$states.context.Task.Token'),
       }),
       taskTimeout: sfn.Timeout.duration(waitsFor),
-      assign: { approvals: jsonata('[$approvals, $states.result]'), waited: jsonata('true') },
+      assign: {
+        approvals: jsonata('[$approvals, $states.result]'),
+        waited: jsonata('true'),
+        ...Object.fromEntries(Object.entries(assign).map(([key, value]) => [key, jsonata(value)])),
+      },
     });
     // An answer is an answer; only telling people is tried again.
     state.addRetry({ errors: [NOT_APPROVED, 'States.Timeout'], maxAttempts: 0 });

@@ -218,7 +218,8 @@ test.each([
     'AskForRetirement',
     'ApproveRetirement?',
     '{% (($recovery.approveRetirement and $recovery.retire = "delete") or $count($soak.problems) > 0) and ' +
-      '$count($approvals[question = "retirement" and decision = "approved"]) = 0 %}',
+      '$not($leave != null and $leave.redrives = ($exists($states.context.Execution.RedriveCount) ? ' +
+      '$states.context.Execution.RedriveCount : 0) and $millis() - $leave.at < 21600000) %}',
     // Once more, then to the same choice.
     'Drain',
     'Retire',

@@ -297,8 +297,11 @@ export class PlayedMachine {
   async redrive(
     executionArn: string,
     answers: Readonly<Record<string, Answer>> = {},
+    /** Left out: as before. */
+    decide = this.decide,
   ): ReturnType<PlayedMachine['run']> {
     this.answers = { ...ALL_WELL, ...answers };
+    this.decide = decide;
     const before = this.served.services.sns.messages.length;
     await this.client.send(new RedriveExecutionCommand({ executionArn }));
     return this.ended(executionArn, before);

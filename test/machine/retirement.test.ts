@@ -66,10 +66,66 @@ test('a session that comes to the old instance while the approval waits stops th
   expect(asked.length).toBeGreaterThan(180);
   expect(asked).not.toContain('retire');
 
-  // Redriven once it has gone: looked at again, and the yes stands.
+  // Redriven once it has gone: looked at again, and a person is asked again, for the yes may be days old.
   const again = recording({ drain: drained, retire: retired });
-  expect(await machine.redrive(ended.executionArn, again.answers)).toMatchObject({ status: 'SUCCEEDED' });
+  const { status, messages } = await machine.redrive(ended.executionArn, again.answers);
+  expect(status).toBe('SUCCEEDED');
+  expect(again.asked).toEqual(['drain', 'drain', 'retire']);
+  expect(messages.filter(({ subject }) => subject.includes('DELETE THE OLD DATABASE?'))).toHaveLength(1);
+});
+
+const FirstTime = z.object({ drainedAt: z.string().nullable() });
+
+/** As the step: deletes only where Drain has looked since the execution was redriven. */
+const retiring: Answer = (event, call) => {
+  if (FirstTime.parse(event).drainedAt === null) throw new Thrown('DrainOutdated', 'Not since the redrive.');
+  return retired(event, call);
+};
+
+test('a yes does not outlive a redrive, at whatever state it goes on, and without one nothing is deleted', async () => {
+  const quota = new Thrown('SnapshotQuotaExceeded', 'No room for the final snapshot.');
+  const full: Answer = () => {
+    throw quota;
+  };
+  const { answers } = recording({ drain: drained, retire: full });
+  const ended = await machine.run(INPUT, answers, saysYes);
+  expect(ended).toMatchObject({ status: 'FAILED', error: 'SnapshotQuotaExceeded' });
+
+  // Days later nobody answers.
+  const unanswered = recording({ drain: drained, retire: retiring });
+  const redriven = await machine.redrive(ended.executionArn, unanswered.answers, () => undefined);
+  expect(redriven).toMatchObject({ status: 'FAILED', error: 'NotApproved' });
+  // Retire had failed, so it is asked first: whether it had begun to delete only RDS knows.
+  expect(unanswered.asked).toEqual(['retire', 'drain']);
+
+  const again = recording({ drain: drained, retire: retiring });
+  expect(await machine.redrive(ended.executionArn, again.answers, saysYes)).toMatchObject({
+    status: 'SUCCEEDED',
+  });
   expect(again.asked).toEqual(['drain', 'retire']);
+});
+
+test('a yes of six hours ago is asked for again, one of a few hours is not', async () => {
+  const now = (): number => machine.served.context.clock.now().getTime();
+  const start = now();
+  const hours = 3_600_000;
+  const drains: number[] = [];
+  const { answers } = recording({
+    drain: (event, call) => {
+      drains.push(now() - start);
+      return drained(event, call);
+    },
+    // RDS does not delete it for eight hours; the machine looks again who is connected after three and a half.
+    retire: (event, call) => {
+      if (now() - start > 8 * hours) return retired(event, call);
+      if (now() - start - (drains.at(-1) ?? 0) > 3.5 * hours) throw new Thrown('DrainOutdated', 'Hours ago.');
+      throw new Thrown('RetirementNotFinished', 'RDS does not delete it now.');
+    },
+  });
+  const { status, messages } = await machine.run(INPUT, answers, saysYes);
+  expect(status).toBe('SUCCEEDED');
+  expect(drains.map((each) => Math.round(each / hours))).toEqual([0, 0, 4, 7, 7]);
+  expect(messages.filter(({ subject }) => subject.includes('DELETE THE OLD DATABASE?'))).toHaveLength(2);
 });
 
 test('a look that was too long ago is made again, with what it saw', async () => {

@@ -137,9 +137,10 @@ test('a whole recovery, every step twice', async () => {
   const { sessions, at: drainedAt } = await drain({ recovery }, lab);
   expect(sessions).toBe(0);
   const before15 = new Date(lab.now().getTime() - 16 * 60_000).toISOString();
-  await expect(retire({ recovery, drainedAt: before15 }, lab)).rejects.toMatchObject({
-    name: 'DrainOutdated',
-  });
+  for (const outdated of [before15, null])
+    await expect(retire({ recovery, drainedAt: outdated }, lab)).rejects.toMatchObject({
+      name: 'DrainOutdated',
+    });
   expect(readMarks((await lab.instance('orders'))?.TagList).role).toBeUndefined();
   const retired = await again('RetirementNotFinished', () => retire({ recovery, drainedAt }, lab));
   expect(retired).toEqual({
