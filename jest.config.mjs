@@ -7,4 +7,6 @@ export default {
   },
   testTimeout: 60_000,
   maxWorkers: 2,
+  // Of the tests of one file that run side by side.
+  maxConcurrency: 2,
 };

@@ -2,14 +2,17 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { tmpdir, userInfo } from 'node:os';
+import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { SCENARIOS } from '../../sandbox/drill/scenarios';
@@ -62,17 +65,27 @@ afterAll(() => {
   rmSync(temporary, { recursive: true, force: true });
 });
 
-function start(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
+/** A directory for the temporary files of one drill. What tsx has compiled they share. */
+function ownTemporary(): string {
+  const own = mkdtempSync(join(temporary, 'own-'));
+  chmodSync(own, 0o755);
+  symlinkSync(tsxCache, join(own, basename(tsxCache)));
+  return own;
+}
+const tsxCache = join(temporary, `tsx-${userInfo().uid}`);
+mkdirSync(tsxCache);
+
+function start(args: readonly string[], own = ownTemporary()): ChildProcessByStdio<null, Readable, Readable> {
   return spawn(process.execPath, ['--import', 'tsx', 'sandbox/drill/main.ts', ...args], {
     cwd: ROOT,
-    env: { ...process.env, TMPDIR: temporary },
+    env: { ...process.env, TMPDIR: own },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
 
 /** Runs the drill as a person does, in a process of its own. */
-async function drill(args: readonly string[]): Promise<Ended> {
-  const child = start(args);
+async function drill(args: readonly string[], own = ownTemporary()): Promise<Ended> {
+  const child = start(args, own);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -81,21 +94,22 @@ async function drill(args: readonly string[]): Promise<Ended> {
   return { code, stdout, stderr };
 }
 
-/** What is left of the sandboxes: their directories, and the processes that work in them. */
-function leftovers(): string[] {
-  const directories = readdirSync(temporary).filter((name) => name.startsWith('migration-rollback-'));
+/** What is left of a drill's sandbox: its directory, and the processes that work in it. */
+function leftovers(own: string): string[] {
+  const directories = readdirSync(own).filter((name) => name.startsWith('migration-rollback-'));
   const processes = existsSync('/proc')
     ? readdirSync('/proc')
         .filter((pid) => /^\d+$/.test(pid))
         .map(commandOf)
     : [];
-  return [...directories, ...processes.filter((command) => command.includes(temporary))];
+  return [...directories, ...processes.filter((command) => command.includes(`${own}/`))];
 }
 
-/** A process may end while we look. */
+/** Where a process works, and its command. It may end while we look. */
 function commandOf(pid: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return `${readlinkSync(`/proc/${pid}/cwd`)}/ ${command}`;
   } catch {
     return '';
   }
@@ -226,14 +240,19 @@ describe('npm run drill', () => {
   const app = join(temporary, 'app');
   beforeAll(() => synthesise(app, ['production']), 120_000);
 
-  test.each(SCENARIOS.map(({ name }) => name))(
+  // Two at a time (`maxConcurrency`): while one waits for a function to start, the other goes on.
+  test.concurrent.each(SCENARIOS.map(({ name }) => name))(
     '%s ends as it should, by the states it should, and says so in one JSON document',
     async (name) => {
-      const permissions = join(temporary, `${name}.permissions.json`);
-      const { code, stdout, stderr } = await drill([
-        ...['--scenario', name, '--rows', '1000', '--json'],
-        ...['--app', app, '--permissions', permissions],
-      ]);
+      const own = ownTemporary();
+      const permissions = join(own, 'permissions.json');
+      const { code, stdout, stderr } = await drill(
+        [
+          ...['--scenario', name, '--rows', '1000', '--json'],
+          ...['--app', app, '--permissions', permissions],
+        ],
+        own,
+      );
       const report = Report.parse(JSON.parse(stdout));
       const failed = report.checks.filter(({ ok }) => !ok);
       expect({ code, failed, stderr: failed.length > 0 ? stderr : '' }).toEqual({
@@ -249,7 +268,7 @@ describe('npm run drill', () => {
       expect(report.data.rowsBefore).toBe(1000);
       const recovered = report.executionStatus === 'SUCCEEDED';
       expect(report.data.digestAfter === report.data.digestBefore).toBe(recovered);
-      expect(leftovers()).toEqual([]);
+      expect(leftovers(own)).toEqual([]);
       usage.push(Usage.parse(JSON.parse(readFileSync(permissions, 'utf8'))));
     },
     300_000,
@@ -305,28 +324,30 @@ describe('npm run drill', () => {
   });
 
   test('leaves nothing behind when it is killed in the middle', async () => {
-    const child = start(['--json']);
+    const own = ownTemporary();
+    const child = start(['--json', '--app', app], own);
     let progress = '';
     child.stderr.on('data', (chunk: Buffer) => (progress += chunk.toString()));
     await until(() => progress.includes('Migrate the task tracker'));
-    expect(leftovers()).not.toEqual([]);
+    expect(leftovers(own)).not.toEqual([]);
     child.kill('SIGKILL');
-    await until(() => leftovers().length === 0);
+    await until(() => leftovers(own).length === 0);
   }, 120_000);
 
   test.each(['SIGTERM', 'SIGKILL'] as const)(
     'leaves nothing behind when npm, which started it, gets %s',
     async (signal) => {
-      const npm = spawn('npm', ['run', '--silent', 'drill', '--', '--json'], {
+      const own = ownTemporary();
+      const npm = spawn('npm', ['run', '--silent', 'drill', '--', '--json', '--app', app], {
         cwd: ROOT,
-        env: { ...process.env, TMPDIR: temporary },
+        env: { ...process.env, TMPDIR: own },
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       let progress = '';
       npm.stderr.on('data', (chunk: Buffer) => (progress += chunk.toString()));
       await until(() => progress.includes('Migrate the task tracker'));
       npm.kill(signal);
-      await until(() => leftovers().length === 0);
+      await until(() => leftovers(own).length === 0);
     },
     120_000,
   );
