@@ -50,7 +50,11 @@ export async function recovered(
       !migrations.includes(badMigration(bad).migrationName),
       `newest migration: ${migrations.at(-1) ?? 'none'}`,
     ),
-    check('The application works on the new instance', application.works, application.detail),
+    check(
+      'The application works on the new instance',
+      application.connected && application.refusal === undefined,
+      application.detail,
+    ),
     check(
       'The old instance is retired',
       oldInstance === undefined,
@@ -78,10 +82,15 @@ export async function secretUntouched(stage: Stage, before: LiveDatabase): Promi
   );
 }
 
-/** The bad migration still hurts it, but it has its database. */
-export async function applicationReaches(stage: Stage, live: LiveDatabase): Promise<Check> {
-  const { connected, detail } = await stage.applicationOn(live);
-  return check('The application reaches the old instance', connected, detail);
+/** It has its database, and is refused nothing but what the bad migration took; left out: there is none in it. */
+export async function applicationReaches(
+  stage: Pick<Stage, 'applicationOn'>,
+  live: LiveDatabase,
+  hurtBy?: BadMigrationName,
+): Promise<Check> {
+  const { connected, refusal, detail } = await stage.applicationOn(live);
+  const expected = hurtBy === undefined ? undefined : badMigration(hurtBy).refusal;
+  return check('The application reaches its database', connected && refusal === expected, detail);
 }
 
 /** One line of what is true now. */

@@ -580,17 +580,16 @@ export class Stage {
     });
   }
 
-  /** Whether the application, having looked at its secret again, is connected to this database, and what its beat met. */
-  async applicationOn(live: LiveDatabase): Promise<{ connected: boolean; works: boolean; detail: string }> {
+  /** Whether the application, having looked at its secret again, is connected to this database, and what its beat was refused with. */
+  async applicationOn(
+    live: LiveDatabase,
+  ): Promise<{ connected: boolean; refusal: string | undefined; detail: string }> {
     await this.application.refresh();
     const works = await this.application.beat();
     const { server, lastError } = this.application.stats();
-    const there = server?.host === live.host && server.port === live.port;
-    // Class 42: a table or column that the bad migration took. The server is reached all the same.
-    const answered = works || (lastError?.code?.startsWith('42') ?? false);
     return {
-      connected: there && answered,
-      works: there && works,
+      connected: server?.host === live.host && server.port === live.port,
+      refusal: works ? undefined : (lastError?.code ?? 'no answer'),
       detail: `${server?.host ?? 'nowhere'}:${server?.port ?? 0}${works ? '' : `: ${lastError?.message ?? 'no answer'}`}`,
     };
   }

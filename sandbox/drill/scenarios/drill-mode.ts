@@ -52,7 +52,7 @@ export const drillMode: Scenario = {
         (restoreTime ?? 0) > 0 && (recoveryTime ?? 0) > (restoreTime ?? 0) && (passed ?? 0) > 0,
         `restored after ${restoreTime ?? 'no'} s, verified after ${recoveryTime ?? 'no'} s, ${passed ?? 'no'} checks passed`,
       ),
-      await applicationReaches(stage, liveBefore),
+      await applicationReaches(stage, liveBefore, drillMode.badMigration),
     ];
   },
 };

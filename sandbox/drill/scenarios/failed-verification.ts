@@ -44,7 +44,7 @@ export const failedVerification: Scenario = {
         instances.length === 1 && instances[0]?.DbiResourceId === liveBefore.instance.DbiResourceId,
         `instances: ${instances.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier).join(', ')}`,
       ),
-      await applicationReaches(stage, liveBefore),
+      await applicationReaches(stage, liveBefore, failedVerification.badMigration),
     ];
   },
 };

@@ -43,7 +43,7 @@ export const rejected: Scenario = {
           .map(({ DBInstanceIdentifier: id = '', DBInstanceStatus = '' }) => `${id} is ${DBInstanceStatus}`)
           .join(', '),
       ),
-      await applicationReaches(stage, liveBefore),
+      await applicationReaches(stage, liveBefore, rejected.badMigration),
     ];
     stage.timeline.heading('It is redriven; the cutover is approved, and then nobody is there');
     const unanswered = await stage.redrive(failed, (question) =>

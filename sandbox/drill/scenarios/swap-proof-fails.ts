@@ -44,7 +44,7 @@ export const swapProofFails: Scenario = {
         instances.length === 2,
         `instances: ${instances.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier).join(', ')}`,
       ),
-      await applicationReaches(stage, liveBefore),
+      await applicationReaches(stage, liveBefore, swapProofFails.badMigration),
     ];
   },
 };

@@ -110,7 +110,7 @@ export const undo: Scenario = {
         migrations.includes(badMigration(undo.badMigration).migrationName) && quarantine.length === 0,
         `newest migration: ${migrations.at(-1) ?? 'none'}; ${quarantine.length} in quarantine`,
       ),
-      await applicationReaches(stage, live),
+      await applicationReaches(stage, live, undo.badMigration),
       check(
         'What was given up is kept, retired, and lets nobody in',
         others.length === 1 &&
