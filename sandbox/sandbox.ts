@@ -15,7 +15,7 @@ import type { SandboxContext } from './core/context';
 import { refuseOtherAccounts } from './core/other-accounts';
 import { StateDirectory } from './core/state-directory';
 import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
-import { keyPolicy } from './deploy/keys';
+import { keysOf } from './deploy/keys';
 import { Faults, type FaultTargets } from './faults/faults';
 import type { FaultPlanInput } from './faults/plan';
 import type { EcsServiceApi } from './ecs/service';
@@ -135,11 +135,12 @@ export class Sandbox implements PlayedAccount {
         log,
       };
       const deployed = deployedTo(context);
+      const keys = keysOf(deployed);
       const iam = new Authorisation({
         api,
         account: context.account,
         registry: deployed.iam,
-        keyPolicy: (keyArn) => keyPolicy(deployed, keyArn),
+        keys,
         now: () => clock.now(),
         log,
       });
@@ -152,7 +153,7 @@ export class Sandbox implements PlayedAccount {
         log,
       });
       const { network: registry } = deployed;
-      const rds = new RdsService(context, { postgres, durations, network: registry });
+      const rds = new RdsService(context, { postgres, durations, network: registry, keys });
       const lambdaOptions = {
         caFile: postgres.authority.caFile,
         checkRole: (settings: FunctionSettings) => iam.checkFunctionRole(settings),

@@ -36,8 +36,9 @@ const AssetManifest = z.object({
 export interface StackArtifact {
   readonly id: string;
   readonly name: string;
-  /** The account that the stack is for; undefined where it leaves that open. */
+  /** The account and Region that the stack is for; undefined where it leaves that open. */
   readonly accountId: string | undefined;
+  readonly region: string | undefined;
   readonly template: Template;
   /** Ids of the asked-for stacks that have to be there first. */
   readonly dependencies: readonly string[];
@@ -86,6 +87,7 @@ export async function readAssembly(directory: string, stacks: readonly string[])
         name: artifact.properties.stackName ?? id,
         // aws://<account>/<Region>, with words such as unknown-account where the app leaves it open.
         accountId: /^aws:\/\/(\d{12})\//.exec(artifact.environment ?? '')?.[1],
+        region: /\/([a-z]+(?:-[a-z]+)+-\d)$/.exec(artifact.environment ?? '')?.[1],
         template: Template.parse(await readJson(join(directory, file))),
         dependencies: artifact.dependencies.filter((dependency) => stacks.includes(dependency)),
         assets,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { administratorOf } from '../core/account';
+import { NotInSandbox } from '../core/api';
 import type { SandboxContext } from '../core/context';
 import type { Lasting } from '../core/state-directory';
 import type { LambdaService } from '../lambda/service';
@@ -191,6 +192,9 @@ export async function deployAssembly(options: DeployOptions): Promise<DeployedSt
       call: (service, operation, input) => its.api.call(service, operation, input, administrator),
     };
   };
+  for (const { name, region } of artifacts)
+    if (region !== undefined && region !== context.account.region)
+      throw new NotInSandbox(`${name} in another Region (${region}) than ${context.account.region}`);
   await state.during(options.stacks, async () => {
     try {
       for (const artifact of inOrder(artifacts)) {

@@ -11,7 +11,7 @@ import {
 } from '../core/api';
 import type { Lasting } from '../core/state-directory';
 import type { IamRegistry, RoleRecord } from '../deploy/iam-registry';
-import type { Json } from '../deploy/json';
+import type { Keys } from '../deploy/keys';
 import { Evaluator, resourcePolicyAllows, type Principal } from './evaluate';
 import type { FunctionSettings } from '../lambda/function';
 import type { GrantedPermission } from './granted-permission';
@@ -38,8 +38,7 @@ export interface AuthorisationOptions {
   readonly account: Account;
   /** The roles that have been deployed, in whatever account. */
   readonly registry: IamRegistry;
-  /** The policy of a key that has been deployed, in whatever account. @default no key has been */
-  readonly keyPolicy?: (keyArn: string) => Json | undefined;
+  readonly keys: Keys;
   readonly now: () => Date;
   readonly log: (line: string) => void;
 }
@@ -122,7 +121,7 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
     }
   }
 
-  /** Who may do everything in an account may do with the keys of another one what their policies let that account do. */
+  /** Who may do everything in an account may do with a key, their own or another account's, what its policy lets them do. */
   private async checkKeys(call: ApiCall, account: Account): Promise<void> {
     if (`${call.context.service}:${call.context.operation}` !== 'rds:CopyDBSnapshot') return;
     const principal = this.userOf(call.context.caller);
@@ -235,8 +234,8 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
 
   /** Resources are looked at in the name of the account's administrator. */
   private lookupIn(account: Account): Lookup {
-    const { api, keyPolicy } = this.options;
-    return new Lookup(api.inAccount(account.accountId), administratorOf(account), keyPolicy);
+    const { api, keys } = this.options;
+    return new Lookup(api.inAccount(account.accountId), administratorOf(account), keys);
   }
 
   /** As the call sees it: of RDS other Regions are there, too. */

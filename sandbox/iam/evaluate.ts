@@ -1,7 +1,7 @@
 import { runSimulation, type RequestAnalysis, type Simulation } from '@cloud-copilot/iam-simulate';
 import { accountIn } from '../core/account';
 import type { IamRegistry, NamedPolicy, RoleRecord } from '../deploy/iam-registry';
-import { permissionKey } from './granted-permission';
+import { permissionKey, roleLabel } from './granted-permission';
 import { policiesOf, type RolePolicies } from './policies';
 import { tagContext, type ConditionContext, type PermissionRequest } from './permission-request';
 
@@ -178,7 +178,13 @@ function used(role: RoleRecord, { identityAnalysis }: RequestAnalysis): string[]
     const resources = list(explain.resources).filter(({ matches }) => matches);
     return actions.flatMap(({ action }) =>
       resources.map(({ resource }) =>
-        permissionKey({ role: role.name, policy: policyId, statement: statement.index(), action, resource }),
+        permissionKey({
+          role: roleLabel(role),
+          policy: policyId,
+          statement: statement.index(),
+          action,
+          resource,
+        }),
       ),
     );
   });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ApiError, type Api, type ServiceName } from '../core/api';
 import type { Caller } from '../core/api';
 import type { Json } from '../deploy/json';
+import type { Keys } from '../deploy/keys';
 
 const Tags = z.array(z.object({ Key: z.string(), Value: z.string().default('') })).default([]);
 const json = z.string().transform((value): Json => JSON.parse(value) as Json);
@@ -11,8 +12,7 @@ export class Lookup {
   constructor(
     private readonly api: Api,
     private readonly caller: Caller,
-    /** The policy of a key that has been deployed, in whatever account. */
-    readonly keyPolicy: (keyArn: string) => Json | undefined = () => undefined,
+    readonly keys: Keys,
   ) {}
 
   /** Tags of a resource of RDS; none when it does not exist. */

@@ -15,6 +15,8 @@ export interface PermissionRequest {
   readonly requestTags?: Readonly<Record<string, string>>;
   /** Condition keys besides tags and those that every request has. */
   readonly context?: ConditionContext;
+  /** What RDS calls the key that it would use in the caller's name: it tells nobody which permission of KMS they lack. */
+  readonly keyOfRds?: 'source snapshot' | 'target';
   /** The policy on the resource itself, if it has one. */
   readonly resourcePolicy?: Json;
 }

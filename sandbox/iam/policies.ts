@@ -29,10 +29,10 @@ export function statementsOf(policy: NamedPolicy): readonly Statement[] {
 
 /** Condition keys that the sandbox gives a value, in lower case as IAM compares them; a `/` ends the fixed part. */
 const KNOWN_KEYS =
-  /^(aws:(principalarn|principalaccount|principaltype|securetransport|requestedregion|resourceaccount|tagkeys|sourcearn|sourceaccount|(resource|request)tag\/.+)|rds:([a-z-]+-tag)\/.+|secretsmanager:(secretid|versionid|versionstage|resourcetag\/.+)|iam:passedtoservice|lambda:sourcefunctionarn|events:(source|detail-type)|cloudwatch:namespace|sts:(externalid|rolesessionname)|kms:(viaservice|grantisforawsresource))$/;
+  /^(aws:(principalarn|principalaccount|principaltype|securetransport|requestedregion|resourceaccount|tagkeys|sourcearn|sourceaccount|(resource|request)tag\/.+)|rds:([a-z-]+-tag)\/.+|secretsmanager:(secretid|versionid|versionstage|resourcetag\/.+)|iam:passedtoservice|lambda:sourcefunctionarn|events:(source|detail-type)|cloudwatch:namespace|sts:(externalid|rolesessionname)|kms:(viaservice|calleraccount|grantisforawsresource))$/;
 
 /** @throws NotInSandbox for a condition key that would silently never match */
-function checkConditionKeys(policy: NamedPolicy): void {
+export function checkConditionKeys(policy: NamedPolicy): void {
   for (const { Condition } of statementsOf(policy))
     for (const key of Object.values(Condition).flatMap((keys) => Object.keys(keys)))
       if (!KNOWN_KEYS.test(key.toLowerCase()))

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { accountIn, arn, type Account } from '../core/account';
 import { NotInSandbox } from '../core/api';
+import type { Json } from '../deploy/json';
 import type { Lookup } from './lookup';
 import { passRole } from './pass-role';
 import type { PermissionRequest } from './permission-request';
+import { checkConditionKeys } from './policies';
 
 const text = z.string().optional();
 const Input = z.object({
@@ -15,6 +17,7 @@ const Input = z.object({
   DBSnapshotIdentifier: text,
   DBSubnetGroupName: text,
   FinalDBSnapshotIdentifier: text,
+  KmsKeyId: text,
   MonitoringRoleArn: text,
   OptionGroupName: text,
   ResourceName: text,
@@ -119,7 +122,7 @@ export async function rdsRequests(
       return [
         await on(named('snapshot', input.SourceDBSnapshotIdentifier)),
         ...onNew('snapshot', input.TargetDBSnapshotIdentifier),
-        ...(await keyRequests(input.SourceDBSnapshotIdentifier ?? '', account, lookup)),
+        ...(await keyRequests(input, account, lookup)),
       ];
     case 'DeleteDBInstance':
       return [
@@ -212,33 +215,63 @@ function defaultGroups(engineVersion: string | undefined): Partial<Record<Kind, 
     : { pg: `default.postgres${major}`, og: `default:postgres-${major}`, subgrp: 'default' };
 }
 
-/**
- * What whoever copies an encrypted snapshot of another account must be allowed with that account's key: by a policy of their own
- * and by the key's. RDS asks in their name (`kms:ViaService`), and makes a grant for itself. AWS's documentation of shared
- * snapshots lists these and `kms:Encrypt`, `kms:RetireGrant`; that `kms:CreateGrant` is needed it is told by failing without.
- */
-async function keyRequests(source: string, account: Account, lookup: Lookup): Promise<PermissionRequest[]> {
+/** The keys that RDS uses in the name of whoever copies a snapshot. */
+async function keyRequests(
+  { SourceDBSnapshotIdentifier: source = '', KmsKeyId: target }: z.infer<typeof Input>,
+  account: Account,
+  lookup: Lookup,
+): Promise<PermissionRequest[]> {
+  const { keys } = lookup;
+  const targetArn = target === undefined ? undefined : keys.named(account, target);
+  // Of a key that no stack has deployed nobody knows whom it lets use it.
+  const targetRequests =
+    targetArn === undefined
+      ? []
+      : keyUse(RESOURCE_ACTIONS, targetArn, account, 'target', keys.policy(targetArn));
   const owner = accountIn(source);
-  if (owner === undefined || owner === account.accountId) return [];
-  const region = source.split(':')[3];
+  if (owner === undefined || owner === account.accountId) return targetRequests;
+  const region = source.split(':')[3] ?? account.region;
   const key = (await lookup.snapshot(source, region))?.KmsKeyId;
-  if (key === undefined) return [];
-  const policy = lookup.keyPolicy(key);
-  return KEY_ACTIONS.map((action) => ({
+  if (key === undefined) return targetRequests;
+  // A key without a policy that names the other account is not there for it.
+  const policy = keys.policy(key) ?? { Version: '2012-10-17', Statement: [] };
+  return [
+    ...keyUse(SHARED_ACTIONS, key, { ...account, region }, 'source snapshot', policy),
+    ...targetRequests,
+  ];
+}
+
+function keyUse(
+  actions: readonly string[],
+  resource: string,
+  { region, accountId }: Account,
+  keyOfRds: 'source snapshot' | 'target',
+  resourcePolicy: Json | undefined,
+): PermissionRequest[] {
+  if (resourcePolicy !== undefined)
+    checkConditionKeys({ name: `key policy of ${resource}`, document: resourcePolicy });
+  return actions.map((action) => ({
     action,
-    resource: key,
-    // A key without a policy that names the other account is not there for it.
-    resourcePolicy: policy ?? { Version: '2012-10-17', Statement: [] },
+    resource,
+    keyOfRds,
+    ...(resourcePolicy !== undefined && { resourcePolicy }),
     context: {
       'kms:ViaService': `rds.${region}.amazonaws.com`,
+      'kms:CallerAccount': accountId,
       ...(action === 'kms:CreateGrant' && { 'kms:GrantIsForAWSResource': 'true' }),
     },
   }));
 }
 
-const KEY_ACTIONS = [
-  'kms:DescribeKey',
-  'kms:CreateGrant',
+/** "To create an RDS resource using a customer managed key" (RDS User Guide, AWS KMS key management). */
+const RESOURCE_ACTIONS = ['kms:DescribeKey', 'kms:CreateGrant'];
+
+/**
+ * On the key of a snapshot that another account shares. AWS's guides let the other account have these, `kms:Encrypt` and
+ * `kms:RetireGrant`; that it fails without `kms:CreateGrant`, which some of them leave out, is reported (aurora-snapshot-tool, issue 29).
+ */
+const SHARED_ACTIONS = [
+  ...RESOURCE_ACTIONS,
   'kms:Decrypt',
   'kms:ReEncryptFrom',
   'kms:GenerateDataKeyWithoutPlaintext',

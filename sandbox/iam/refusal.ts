@@ -22,14 +22,13 @@ const REFUSALS: Readonly<Record<ServiceName, { readonly code: string; readonly s
 export function refusal(
   service: ServiceName,
   who: string,
-  { action, resource }: PermissionRequest,
+  { action, resource, keyOfRds }: PermissionRequest,
   because: Denial,
 ): ApiError {
-  // RDS tells nobody which permission of KMS they lack.
-  if (service === 'rds' && action.startsWith('kms:'))
+  if (keyOfRds !== undefined)
     return new ApiError(
       'KMSKeyNotAccessibleFault',
-      `The source snapshot KMS key [${resource}] does not exist, is not enabled or you do not have permissions to access it.`,
+      `The ${keyOfRds} KMS key [${resource}] does not exist, is not enabled or you do not have permissions to access it.`,
     );
   const { code, status } = REFUSALS[service];
   // SNS writes its own name in capitals, SQS its actions in small letters, and nobody else does.

@@ -3,6 +3,7 @@ import { ApiError } from '../core/api';
 import type { RoleRecord } from '../deploy/iam-registry';
 import { resourcePolicyAllows, type Principal } from './evaluate';
 import type { PermissionRequest } from './permission-request';
+import { checkConditionKeys } from './policies';
 
 /** Whether the role's trust policy lets a service or another principal take the role. */
 export async function isTrusted(
@@ -11,6 +12,7 @@ export async function isTrusted(
   principal: { readonly service: string; readonly sourceArn?: string } | Principal,
 ): Promise<boolean> {
   const isService = 'service' in principal;
+  checkConditionKeys({ name: `trust policy of ${role.name}`, document: role.trust });
   return resourcePolicyAllows(
     {
       arn: isService ? principal.service : principal.arn,

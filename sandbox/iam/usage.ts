@@ -1,6 +1,6 @@
 import type { IamRegistry } from '../deploy/iam-registry';
 import { isApplicable } from './evaluate';
-import { permissionKey, type GrantedPermission } from './granted-permission';
+import { permissionKey, roleLabel, type GrantedPermission } from './granted-permission';
 import { statementsOf } from './policies';
 
 /** What was granted, and which of it was used: plain data, so that runs can be put together. */
@@ -23,7 +23,7 @@ export async function grantedPermissions(registry: IamRegistry): Promise<Granted
             if (await isApplicable(action, resource)) applicable.push(resource);
           for (const resource of applicable.length > 0 ? applicable : Resource)
             granted.push({
-              role: role.name,
+              role: roleLabel(role),
               policy: policy.name,
               statement: index + 1,
               sid: Sid,

@@ -10,7 +10,6 @@ import type {
 import { NotInSandbox, type Operation } from '../core/api';
 import { scramVerifier } from '../postgres/scram';
 import { closeAutomatedBackups, endArchive } from './automated-backups';
-import { defaultKey } from './defaults';
 import { describeInstance } from './describe';
 import { instanceNotFound, invalidCombination, invalidInstanceState, invalidValue } from './errors';
 import { LONGEST_INSTANCE_IDENTIFIER, newIdentifier, required } from './identifiers';
@@ -132,7 +131,7 @@ async function create(rds: Rds, input: CreateDBInstanceMessage): Promise<Instanc
       masterUsername,
       databaseName: input.DBName,
       storageEncrypted,
-      kmsKeyId: storageEncrypted ? (input.KmsKeyId ?? defaultKey(rds.context.account)) : undefined,
+      kmsKeyId: storageEncrypted ? rds.keyArn(input.KmsKeyId ?? 'alias/aws/rds') : undefined,
       settings,
       tags,
     },

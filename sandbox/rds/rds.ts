@@ -4,8 +4,10 @@ import { accountIn, arn } from '../core/account';
 import { ApiError } from '../core/api';
 import type { Clock } from '../core/clock';
 import type { SandboxContext } from '../core/context';
+import type { Keys } from '../deploy/keys';
 import type { NetworkRegistry } from '../deploy/network-registry';
 import type { Address, Postgres, Server } from '../postgres/contract';
+import { defaultKey } from './defaults';
 import type { Durations, OperationKind } from './durations';
 import { instanceNotFound, snapshotNotFound } from './errors';
 import { takeForcedFailure } from './forced-failures';
@@ -57,6 +59,7 @@ export class Rds {
     readonly durations: Durations,
     readonly state: RdsState,
     readonly network: NetworkRegistry,
+    private readonly keys: Pick<Keys, 'named'>,
     private readonly planOf: (rds: Rds, task: Task) => Plan,
     home?: Rds,
   ) {
@@ -74,19 +77,24 @@ export class Rds {
 
   /** That of an account and a Region: another one begins without anything. */
   at(place: Place): Rds {
+    return this.find(place) ?? this.addPlace(place, newState(this.now()));
+  }
+
+  private find(place: Place): Rds | undefined {
     const { accountId, region } = this.home.context.account;
-    if (place.accountId === accountId && place.region === region) return this.home;
-    return this.elsewhere.get(placeKey(place)) ?? this.addPlace(place, newState(this.now()));
+    return place.accountId === accountId && place.region === region
+      ? this.home
+      : this.elsewhere.get(placeKey(place));
   }
 
   addPlace({ accountId, region }: Place, state: RdsState): Rds {
-    const { context, postgres, durations, network } = this.home;
+    const { context, postgres, durations, network, keys } = this.home;
     const its = {
       ...context,
       account: { ...context.account, accountId, region },
       api: context.api.inAccount(accountId),
     };
-    const rds = new Rds(its, postgres, durations, state, network, this.planOf, this.home);
+    const rds = new Rds(its, postgres, durations, state, network, keys, this.planOf, this.home);
     this.elsewhere.set(placeKey({ accountId, region }), rds);
     return rds;
   }
@@ -116,6 +124,12 @@ export class Rds {
     return instance;
   }
 
+  /** RDS shows the key itself where it was given its id or an alias. */
+  keyArn(key: string): string {
+    const { account } = this.context;
+    return key === 'alias/aws/rds' ? defaultKey(account) : (this.keys.named(account, key) ?? key);
+  }
+
   /** One of the account and Region's own. @throws DBSnapshotNotFoundFault */
   snapshot(identifier: string | undefined, member = 'DBSnapshotIdentifier'): SnapshotRecord {
     const given = required(identifier, member).toLowerCase();
@@ -138,9 +152,9 @@ export class Rds {
     const named = snapshotArn(required(identifier, member).toLowerCase());
     if (!named || named.accountId === accountId)
       return { snapshot: this.snapshot(identifier, member), owner: this };
-    const owner = this.at(named);
-    const snapshot = owner.snapshot(identifier, member);
-    if (!snapshot.sharedWith.includes(accountId)) throw snapshotNotFound(named.id);
+    const owner = this.find(named);
+    const snapshot = owner?.state.snapshots.get(named.id);
+    if (!owner || !snapshot?.sharedWith.includes(accountId)) throw snapshotNotFound(named.id);
     return { snapshot, owner };
   }
 

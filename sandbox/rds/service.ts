@@ -1,5 +1,6 @@
 import { NotInSandbox, type Operation, type RequestContext, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
+import type { Keys } from '../deploy/keys';
 import { NetworkRegistry } from '../deploy/network-registry';
 import type { Database } from '../network/reach';
 import type { Postgres, Server } from '../postgres/contract';
@@ -22,6 +23,8 @@ import { tagOperations } from './tags';
 import { planOf } from './tasks';
 import { startUpkeep } from './upkeep';
 
+const NO_KEYS: Pick<Keys, 'named'> = { named: () => undefined };
+
 interface Kept {
   readonly state: RdsState;
   /** Of the other Regions and accounts. */
@@ -40,14 +43,19 @@ export class RdsService implements Service {
   private readonly rds: Rds;
   private readonly endUpkeep: () => void;
 
-  /** `network` is where instances can be. @default the default VPC */
+  /** `network` is where instances can be (by default the default VPC), `keys` what keys are called (by default as they are). */
   constructor(
     context: SandboxContext,
-    options: { postgres: Postgres; durations: Durations; network?: NetworkRegistry },
+    options: {
+      postgres: Postgres;
+      durations: Durations;
+      network?: NetworkRegistry;
+      keys?: Pick<Keys, 'named'>;
+    },
   ) {
-    const { postgres, durations, network = new NetworkRegistry() } = options;
+    const { postgres, durations, network = new NetworkRegistry(), keys = NO_KEYS } = options;
     const state = newState(context.clock.now());
-    const rds = new Rds(context, postgres, durations, state, network, planOf);
+    const rds = new Rds(context, postgres, durations, state, network, keys, planOf);
     const [major = ''] = postgres.version.split('.');
     addDefaultParameterGroup(rds, major);
     this.rds = rds;

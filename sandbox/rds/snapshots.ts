@@ -10,7 +10,7 @@ import type {
   Tag,
 } from '@aws-sdk/client-rds';
 import { ApiError, type Operation } from '../core/api';
-import { defaultKey, MOST_COPIES_FROM_ELSEWHERE, MOST_MANUAL_SNAPSHOTS } from './defaults';
+import { MOST_COPIES_FROM_ELSEWHERE, MOST_MANUAL_SNAPSHOTS } from './defaults';
 import { describeShared, describeSnapshot } from './describe';
 import { discardBackup } from './directories';
 import {
@@ -208,14 +208,16 @@ function copy(rds: Rds, input: CopyDBSnapshotMessage): SnapshotRecord {
   // Nobody sees the tags of another account's snapshot.
   const copied = isShared ? [] : source.tags;
   const tags = givenTags(input.CopyTags === true && !input.Tags?.length ? copied : input.Tags);
+  const kmsKeyId = input.KmsKeyId === undefined ? source.kmsKeyId : rds.keyArn(input.KmsKeyId);
   const snapshot: SnapshotRecord = {
     ...source,
     identifier,
     type: 'manual',
+    source: { ...source.source, storageEncrypted: kmsKeyId !== undefined },
     status: 'copying',
     requestedAt: rds.now(),
     copyOf: owner.arn(`snapshot:${source.identifier}`),
-    kmsKeyId: input.KmsKeyId === undefined ? source.kmsKeyId : keyArn(rds, input.KmsKeyId),
+    kmsKeyId,
     tags,
     sharedWith: [],
   };
@@ -251,11 +253,6 @@ function admitFromElsewhere(rds: Rds, source: SnapshotRecord, { KmsKeyId }: Copy
       'SnapshotQuotaExceededFault',
       `Cannot copy more than ${MOST_COPIES_FROM_ELSEWHERE} snapshots across regions`,
     );
-}
-
-/** RDS shows the key itself where it was given an alias. */
-function keyArn(rds: Rds, keyId: string): string {
-  return keyId === 'alias/aws/rds' ? defaultKey(rds.context.account) : keyId;
 }
 
 function remove(rds: Rds, input: DeleteDBSnapshotMessage): DBSnapshot {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Api, ServiceName } from '../core/api';
+import { accountIn } from '../core/account';
+import type { Api, Caller, ServiceName } from '../core/api';
 import { AnswerLost, ApiError, NotInSandbox } from '../core/api';
 import { serviceModel } from '../wire/model';
 import { Fatal, RuntimeError, StatesError } from './errors';
@@ -235,7 +236,7 @@ export class ApiTasks implements TaskRunner {
     if (!model) throw new RuntimeError(`The resource ${resource.arn} is not recognized.`);
     const input = apiInput(model.input, request.input);
     try {
-      const caller = { arn: request.roleArn ?? this.dependencies.roleArn };
+      const caller = this.callerOf(request);
       const answer = await this.dependencies.api.call(known.service, operation, input, caller);
       return taskOutput(answer, model.output);
     } catch (error) {
@@ -258,7 +259,7 @@ export class ApiTasks implements TaskRunner {
   ): Promise<Record<string, unknown>> {
     const { service, prefix, client } = optimised;
     try {
-      const caller = { arn: request.roleArn ?? this.dependencies.roleArn };
+      const caller = this.callerOf(request);
       return await this.dependencies.api.call(service, operation, input, caller);
     } catch (error) {
       if (error instanceof NotInSandbox) throw new Fatal('States.Runtime', error.message);
@@ -272,6 +273,13 @@ export class ApiTasks implements TaskRunner {
         `${error.message} (Service: ${client}; Status Code: ${error.status}; Error Code: ${error.code}; Request ID: ${randomUUID()}; Proxy: null)`,
       );
     }
+  }
+
+  /** @throws NotInSandbox for a role of another account */
+  private callerOf({ roleArn = this.dependencies.roleArn }: TaskRequest): Caller {
+    if ((accountIn(roleArn) ?? this.dependencies.api.accountId) !== this.dependencies.api.accountId)
+      throw new NotInSandbox(`Credentials of a state with a role of another account (${roleArn})`);
+    return { arn: roleArn };
   }
 
   private async awaitExecution(

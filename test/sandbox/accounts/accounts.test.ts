@@ -25,6 +25,7 @@ import { z } from 'zod';
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
+import { neverUsed } from '../../../sandbox/iam/usage';
 import { writeProfiles } from '../../../sandbox/profiles';
 import { until } from '../../lambdas/steps/lab';
 
@@ -98,6 +99,13 @@ function build(app: App): void {
   const copying = ['rds:CopyDBSnapshot', 'rds:DescribeDBSnapshots', 'rds:AddTagsToResource'];
   addRole(other, 'copier', itself, [...copying, ...USE]);
   addRole(other, 'keyless', itself, copying);
+  addRole(
+    other,
+    'half',
+    itself,
+    [...copying, ...USE],
+    [`arn:aws:kms:${REGION}:${HOME}:key/*`, 'arn:aws:rds:*'],
+  );
   addRole(other, 'visitor', itself, ['sts:AssumeRole']);
   addRole(other, 'guest', itself, ['rds:DescribeDBInstances']);
 }
@@ -135,7 +143,6 @@ beforeAll(async () => {
       AllocatedStorage: 20,
       MasterUsername: 'master',
       MasterUserPassword: 'first-Password1',
-      StorageEncrypted: true,
       BackupRetentionPeriod: 0,
     }),
   );
@@ -144,13 +151,14 @@ beforeAll(async () => {
     (status) => status === 'available',
   );
   await home.send(
-    new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'orders', DBSnapshotIdentifier: 'default-key' }),
+    new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'orders', DBSnapshotIdentifier: 'plain' }),
   );
-  await available(home, 'default-key');
+  await available(home, 'plain');
+  await copyBy(home, 'plain', 'default-key', 'alias/aws/rds');
   for (const name of ['Open', 'Closed'] as const) {
     await home.send(
       new CopyDBSnapshotCommand({
-        SourceDBSnapshotIdentifier: 'default-key',
+        SourceDBSnapshotIdentifier: 'plain',
         TargetDBSnapshotIdentifier: name,
         KmsKeyId: keys[name],
         Tags: [{ Key: 'team', Value: 'orders' }],
@@ -284,6 +292,10 @@ describe('a role of another account', () => {
 });
 
 describe('sharing a snapshot', () => {
+  it('is refused for what no account is', async () => {
+    await expect(share('open', 'somebody')).rejects.toMatchObject({ name: 'InvalidParameterValue' });
+  });
+
   it('is refused for one under the default key', async () => {
     await expect(share('default-key')).rejects.toMatchObject({
       name: 'InvalidDBSnapshotStateFault',
@@ -363,11 +375,45 @@ describe('copying a shared snapshot', () => {
       });
   });
 
+  it('needs leave of the copier for the key of the copy', async () => {
+    await expect(copyBy(as('half'), arnOf('open'), 'copy', 'alias/own')).rejects.toMatchObject({
+      name: 'KMSKeyNotAccessibleFault',
+      message: `The target KMS key [${keys.Own}] does not exist, is not enabled or you do not have permissions to access it.`,
+    });
+  });
+
+  it('goes wrong where a fault plan says so, and is counted as use of what the role may do', async () => {
+    sandbox.faults.follow({
+      faults: [
+        {
+          fault: 'failed status',
+          status: 'failed',
+          at: { operation: 'rds:CopyDBSnapshot', by: 'copier', with: { TargetDBSnapshotIdentifier: 'bad' } },
+        },
+      ],
+    });
+    await copyBy(as('copier'), arnOf('open'), 'bad', keys.Own);
+    await until(
+      async () =>
+        (await other.send(new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: 'bad' }))).DBSnapshots?.[0]
+          ?.Status,
+      (status) => status === 'failed',
+    );
+    await other.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: 'bad' }));
+    const { granted, used } = await sandbox.iam.usage();
+    const unused = neverUsed({ granted: granted.filter(({ role: of }) => of === `${OTHER}/copier`), used });
+    expect(unused.map(({ action }) => action).sort()).toEqual([
+      'kms:Encrypt',
+      'rds:AddTagsToResource',
+      'rds:DescribeDBSnapshots',
+    ]);
+  });
+
   it('makes one of the copier’s own', async () => {
-    await copyBy(as('copier'), arnOf('open'), 'copy', keys.Own);
+    await copyBy(as('copier'), arnOf('open'), 'copy', 'alias/own');
     await available(other, 'copy');
-    const { DBSnapshots } = await other.send(new DescribeDBSnapshotsCommand({}));
-    expect(DBSnapshots).toEqual([
+    const { DBSnapshots = [] } = await other.send(new DescribeDBSnapshotsCommand({}));
+    expect(DBSnapshots.filter(({ DBSnapshotIdentifier }) => DBSnapshotIdentifier === 'copy')).toEqual([
       expect.objectContaining({
         DBSnapshotIdentifier: 'copy',
         DBSnapshotArn: arnOf('copy', OTHER),
@@ -400,6 +446,34 @@ describe('copying a shared snapshot', () => {
         }),
       ),
     ).rejects.toMatchObject({ name: 'KMSKeyNotAccessibleFault' });
+  });
+
+  it('that is not encrypted is copied without a key, into another Region, too, and restored from', async () => {
+    await share('plain');
+    const elsewhere = sandbox.clients(sandbox.administrator(OTHER), 'eu-west-1').rds;
+    await copyBy(elsewhere, arnOf('plain'), 'plain-copy');
+    await available(elsewhere, 'plain-copy');
+    await copyBy(other, arnOf('plain'), 'plain-copy');
+    await available(other, 'plain-copy');
+    await other.send(
+      new ModifyDBSnapshotAttributeCommand({
+        DBSnapshotIdentifier: 'plain-copy',
+        AttributeName: 'restore',
+        ValuesToAdd: [HOME],
+      }),
+    );
+    await home.send(
+      new RestoreDBInstanceFromDBSnapshotCommand({
+        DBInstanceIdentifier: 'back',
+        DBSnapshotIdentifier: arnOf('plain-copy', OTHER),
+      }),
+    );
+    await until(
+      async () =>
+        (await home.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'back' }))).DBInstances?.[0]
+          ?.DBInstanceStatus,
+      (status) => status === 'available',
+    );
   });
 
   it('survives the source, and a restart of the sandbox', async () => {
