@@ -12,6 +12,12 @@ export abstract class RollbackError extends Error {
   ) {
     super(`${fact} Hint: ${hint}`, options);
   }
+
+  /** Behind the hint, a line each: what else there is to know for who reads all of it. */
+  alsoSay(lines: readonly string[]): this {
+    this.message = [this.message, ...lines].join('\n');
+    return this;
+  }
 }
 
 // --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS and CLAIM_NOT_YET in the contract). ---

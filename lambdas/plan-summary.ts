@@ -69,15 +69,30 @@ export function summaryOf(
           `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
         ]
       : []),
-    ...(plan.leftovers ?? []).map(leftoverLine),
-    ...(plan.inputToCleanUp === null
-      ? []
-      : [`To clean up, start the machine with ${JSON.stringify(plan.inputToCleanUp)}`]),
+    ...leftoverLines(plan.leftovers ?? []),
     ...plan.notKnown,
     ...(recovery.mode === 'plan'
       ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
       : []),
   ];
+}
+
+/** What was left and, where there is something to clean up, the exact input that does it. */
+export function leftoverLines(leftovers: readonly Leftover[]): string[] {
+  const input = inputToCleanUp(leftovers);
+  return [
+    ...leftovers.map(leftoverLine),
+    ...(input === null ? [] : [`To clean up, start the machine with ${JSON.stringify(input)}`]),
+  ];
+}
+
+/** Null where there is nothing to clean up. */
+export function inputToCleanUp(
+  leftovers: readonly Leftover[],
+): { mode: 'clean-up'; reason: string; requestedBy: string } | null {
+  return leftovers.some(({ cleanUp }) => cleanUp !== 'leaves')
+    ? { mode: 'clean-up', reason: 'why it is cleaned up', requestedBy: 'your name' }
+    : null;
 }
 
 /** `Left behind since …: recovery instance x of recovery y, which ended ABORTED. …` */

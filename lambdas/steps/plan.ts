@@ -9,6 +9,7 @@ import {
   type CheckMigrationsResult,
   type EnvironmentName,
   type InstancePrice,
+  type Leftover,
   type PlanResult,
   type Recovery,
   type RecoveryRules,
@@ -30,11 +31,11 @@ import { findLeftovers } from '../leftovers';
 import { findLiveOrGone, type LiveOrGone } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
-import { summaryOf } from '../plan-summary';
+import { inputToCleanUp, leftoverLines, summaryOf } from '../plan-summary';
 import { readQuotas, type Quotas } from '../quotas';
 import { isTerminal, isUp } from '../rds';
 import { isRotating } from '../secrets';
-import { findRunningRecovery, refuseWhileAnotherRuns } from '../recovery-claim';
+import { findRunningRecovery, refuseWhileAnotherRuns, type RunningRecovery } from '../recovery-claim';
 import { asRequest, findRestorePoint, type FoundRestorePoint, type History } from '../restore-point';
 import { requireClaimable } from '../take-claim';
 import { findUndoable } from '../undoable';
@@ -69,7 +70,6 @@ export async function plan(
 ): Promise<PlanResult> {
   const { execution } = event;
   const input = parse(RecoveryInput, event.input ?? {}, 'input of the recovery');
-  const retire = input.retire ?? 'delete';
   const approvals = approvalsFor(input, deps);
   const id = recoveryId(execution);
   // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there. A drill gives way.
@@ -79,12 +79,54 @@ export async function plan(
 
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
   const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
-  const { live, settings: instance, status } = database;
+  const { live, status } = database;
   refuseWhatPasses(database);
   const history: History =
     live.state === 'there'
       ? await historyOf(deps)
       : { unknown: `Instance ${live.instanceId} is ${live.state === 'gone' ? 'gone' : `"${status}"`}.` };
+  const notKnown: string[] = [];
+  const leftovers =
+    input.mode === 'plan'
+      ? await orNotKnown('What earlier recoveries left', notKnown, () =>
+          findLeftovers(
+            { live, instances: database.instances, executionArn: execution.arn, fencedBy: fenceOf(history) },
+            deps,
+          ),
+        )
+      : undefined;
+  try {
+    return await planFor(
+      { execution, input, id, approvals, running, database, history, leftovers, notKnown },
+      deps,
+    );
+  } catch (error) {
+    // Whoever is refused has to know of a fence around the live database all the more.
+    if (!leftovers?.length) throw error;
+    throw toRollbackError(error).alsoSay(leftoverLines(leftovers));
+  }
+}
+
+/** What a plan is made of. */
+interface Known {
+  readonly execution: Execution;
+  readonly input: RecoveryInput;
+  readonly id: string;
+  readonly approvals: Approvals;
+  readonly running: RunningRecovery | undefined;
+  readonly database: LiveOrGone;
+  readonly history: History;
+  readonly leftovers: Leftover[] | undefined;
+  readonly notKnown: string[];
+}
+
+async function planFor(
+  { execution, input, id, approvals, running, database, history, leftovers, notKnown }: Known,
+  deps: PlanDeps,
+): Promise<PlanResult> {
+  const { rds, secrets, environment, databaseUrlSecretId } = deps;
+  const { live, settings: instance, status } = database;
+  const retire = input.retire ?? 'delete';
   const doubt = doubtOf(database, history);
   if (doubt !== undefined && input.mode === 'recover') throw new LiveInstanceUnclear(doubt.fact, doubt.hint);
   const found = await findRestorePoint(input.restore, {
@@ -119,7 +161,6 @@ export async function plan(
   };
   // The execution's start, not the function's clock: asked again, the plan says the same.
   const minutes = minutesBetween(found.time, execution.startTime);
-  const notKnown: string[] = [];
   if (doubt) notKnown.push(`It cannot be carried out yet. ${doubt.fact} ${doubt.hint}`);
   if (
     await orNotKnown('Whether the secret is being rotated', notKnown, () =>
@@ -136,15 +177,6 @@ export async function plan(
   );
   if ('unknown' in history)
     notKnown.push(`Which migrations the live database has is not known: ${history.unknown}`);
-  const leftovers =
-    input.mode === 'plan'
-      ? await orNotKnown('What earlier recoveries left', notKnown, () =>
-          findLeftovers(
-            { live, instances: database.instances, executionArn: execution.arn, fencedBy: fenceOf(history) },
-            deps,
-          ),
-        )
-      : undefined;
   const price = pricePerDay(instance, deps.instancePrice);
   const result: Omit<PlanResult['plan'], 'summary'> = {
     live: { instanceId: live.instanceId, status },
@@ -183,9 +215,7 @@ export async function plan(
           },
     keptTooLong: keptTooLong(database.instances, environment, deps.now()),
     leftovers: leftovers ?? null,
-    inputToCleanUp: leftovers?.some(({ cleanUp }) => cleanUp !== 'leaves')
-      ? { mode: 'clean-up', reason: 'why it is cleaned up', requestedBy: 'your name' }
-      : null,
+    inputToCleanUp: inputToCleanUp(leftovers ?? []),
     undo:
       input.mode === 'plan'
         ? ((await orNotKnown('Whether a recovery can be undone', notKnown, () =>

@@ -134,6 +134,15 @@ test('stopped while it restores: the instance is found, left alone while the exe
   // Nothing was done yet.
   expect(await ids()).toEqual(['orders', recovery.recoveryInstanceId]);
 
+  // A plan that is refused says so, too, behind what it is refused with.
+  const refused = lab.planOf(await started('end'), { restore: { to: 'snapshot', snapshotId: 'none' } });
+  await expect(refused).rejects.toMatchObject({
+    name: 'RestorePointNotFound',
+    message: expect.stringMatching(
+      `Hint: .*\nLeft behind since .* instance ${recovery.recoveryInstanceId} .*Clean-up deletes it.*\n.*"mode":"clean-up"`,
+    ) as string,
+  });
+
   expect(await cleanedUp()).toEqual({ left: [] });
   expect(await ids()).toEqual(['orders']);
   // Redriven it is given up: the claim is another's.
