@@ -20,10 +20,18 @@ export const RestorePoints = z.object({
       expiresAt: z.string().nullable(),
       why: z.string(),
       copies: z
-        .array(z.object({ region: z.string(), status: z.string(), expiresAt: z.string().nullable() }))
+        .array(
+          z.object({
+            region: z.string(),
+            account: z.string().optional(),
+            status: z.string(),
+            expiresAt: z.string().nullable(),
+          }),
+        )
         .default([]),
     }),
   ),
+  notListed: z.array(z.string()).default([]),
 });
 export type RestorePoints = z.infer<typeof RestorePoints>;
 type Point = RestorePoints['points'][number];
@@ -36,7 +44,7 @@ const INDENT = '    ';
  * is wider than `width`, but for an id or a name that is.
  */
 export function restorePointsTable(
-  { environment, liveInstanceId, window, points }: RestorePoints,
+  { environment, liveInstanceId, window, points, notListed }: RestorePoints,
   width: number,
 ): string {
   const rows = points.map((point) => [
@@ -65,6 +73,7 @@ export function restorePointsTable(
     ...wrap(`${environment}: live is ${liveInstanceId}.`, width, ''),
     ...intro.flatMap((text) => wrap(text, width, '')),
     ...(points.length === 0 ? ['nothing.'] : [line(HEAD), ...shown]),
+    ...notListed.flatMap((text) => wrap(`Copies there may be missing: ${text}`, width, '')),
   ].join('\n');
 }
 
@@ -79,9 +88,10 @@ function details({ id, migrations, actor, commit, sizeGiB, why, copies }: Point)
   ];
 }
 
-function copyLine({ region, status, expiresAt }: Point['copies'][number]): string {
+function copyLine({ region, account, status, expiresAt }: Point['copies'][number]): string {
   const until = expiresAt === null ? '' : `, until ${seconds(expiresAt)}`;
-  return `copy in ${region}: ${status}${until}`;
+  const place = account === undefined ? region : `account ${account}`;
+  return `copy in ${place}: ${status}${until}`;
 }
 
 /** Broken between words; each line after the first a little further in. */

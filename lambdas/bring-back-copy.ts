@@ -1,20 +1,20 @@
 import { rdsClient } from './clients';
 import { BringBackCopyEvent, readCopyRules } from './contract';
 import { defineHandler } from './handler';
-import { required } from './secrets';
 import { bringBackCopy } from './steps/bring-back-copy';
+import { vaultOf } from './vault';
 
 export const handler = defineHandler({
   name: 'bring-back-copy',
   event: BringBackCopyEvent,
   step: bringBackCopy,
   deps: (settings) => {
-    const rules = readCopyRules(required(settings.COPY_RULES, 'COPY_RULES'));
+    const rules = settings.COPY_RULES === undefined ? undefined : readCopyRules(settings.COPY_RULES);
     return {
       rds: rdsClient(),
-      elsewhere: rdsClient(rules.region),
+      copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      vault: settings.VAULT_RULES === undefined ? undefined : vaultOf(settings),
       environment: settings.ENVIRONMENT,
-      rules,
       now: () => new Date(),
     };
   },

@@ -5,6 +5,7 @@ import { RDSClient } from '@aws-sdk/client-rds';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SFNClient } from '@aws-sdk/client-sfn';
+import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 
 /**
  * The one place where SDK clients are made. Throttling and passing faults are retried by the SDK (exponential, with
@@ -20,6 +21,25 @@ const CONFIGURATION = {
 /** @param region where not in the function's own */
 export function rdsClient(region?: string): RDSClient {
   return new RDSClient({ ...CONFIGURATION, ...(region !== undefined && { region }) });
+}
+
+/** Of another account, under a role over there that lets this function in. The SDK asks for new credentials before they end. */
+export function rdsClientUnder(roleArn: string): RDSClient {
+  const sts = new STSClient(CONFIGURATION);
+  return new RDSClient({
+    ...CONFIGURATION,
+    credentials: async () => {
+      const { Credentials } = await sts.send(
+        new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: 'migration-rollback' }),
+      );
+      return {
+        accessKeyId: Credentials?.AccessKeyId ?? '',
+        secretAccessKey: Credentials?.SecretAccessKey ?? '',
+        ...(Credentials?.SessionToken !== undefined && { sessionToken: Credentials.SessionToken }),
+        ...(Credentials?.Expiration && { expiration: Credentials.Expiration }),
+      };
+    },
+  });
 }
 
 export function secretsManagerClient(): SecretsManagerClient {

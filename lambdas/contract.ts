@@ -787,20 +787,40 @@ export function readRetentionRules(json: string): RetentionRules {
   return RetentionRules.parse(JSON.parse(json));
 }
 
+/** How long copies of snapshots stay. */
+const CopyRetention = z.extend(RetentionRules, {
+  /** Days that the copy of a pre-migration snapshot is kept, from when the snapshot was taken. */
+  preMigrationDays: z.int().check(z.minimum(1)),
+});
+export type CopyRetention = z.infer<typeof CopyRetention>;
+
 /** Where copies of snapshots go, and how long they stay there; from the table of environments. */
-const CopyRules = z.extend(RetentionRules, {
+const CopyRules = z.extend(CopyRetention, {
   /** Another Region of this account. */
   region: z.string(),
   /** Key of that Region: ARN or alias. */
   kmsKeyId: z.string(),
-  /** Days that the copy of a pre-migration snapshot is kept, from when the snapshot was taken. */
-  preMigrationDays: z.int().check(z.minimum(1)),
 });
 export type CopyRules = z.infer<typeof CopyRules>;
 
 /** The same for the rules of copies. */
 export function readCopyRules(json: string): CopyRules {
   return CopyRules.parse(JSON.parse(json));
+}
+
+/** The account that snapshots are copied to as well, in the Region of the database, and how long they stay there. */
+const VaultRules = z.extend(CopyRetention, {
+  account: z.string(),
+  /** The account of the database. */
+  homeAccount: z.string(),
+  /** The key of the vault, which home may use, too: ARN of its alias. */
+  kmsKeyId: z.string(),
+});
+export type VaultRules = z.infer<typeof VaultRules>;
+
+/** The same for the rules of the vault. */
+export function readVaultRules(json: string): VaultRules {
+  return VaultRules.parse(JSON.parse(json));
 }
 
 /** What a person asks the catalogue; everything narrows. */
@@ -831,8 +851,15 @@ export const ListedRestorePoint = z.object({
   expiresAt: z.nullable(z.string()),
   /** Why it is still there, or that the next run of the reaper deletes it. */
   why: z.string(),
-  /** Its copies in other Regions. */
-  copies: z.array(z.object({ region: z.string(), status: z.string(), expiresAt: z.nullable(z.string()) })),
+  /** Its copies in other places; `account` where that is another account. */
+  copies: z.array(
+    z.object({
+      region: z.string(),
+      account: z.optional(z.string()),
+      status: z.string(),
+      expiresAt: z.nullable(z.string()),
+    }),
+  ),
   restore: RestoreRequest,
 });
 export const RestorePointsResult = z.object({
@@ -842,6 +869,8 @@ export const RestorePointsResult = z.object({
   window: z.nullable(z.object({ from: z.string(), to: z.string() })),
   /** Newest first. */
   points: z.array(ListedRestorePoint),
+  /** Where there may be copies that are not in the list, and why. */
+  notListed: z.array(z.string()),
 });
 export type RestorePointsResult = z.infer<typeof RestorePointsResult>;
 
@@ -906,15 +935,54 @@ export interface CopySnapshotsResult {
   notCopied: { snapshotId: string; why: string }[];
 }
 
-/** A person wants a copy back in the Region of the database, to recover from it. Asked again until it is `available`. */
+/** What the schedule sends; a person may leave all of it out. */
+export const CopyToVaultEvent = z.strictObject({
+  /** Throws SnapshotsNotCopied when a copy could not be begun, so that the alarm goes off. */
+  failOnWarning: z._default(z.boolean(), false),
+});
+export interface CopyToVaultResult {
+  account: string;
+  /** Snapshots of which this call asked for a passing copy here, under the key of the vault. */
+  prepared: string[];
+  /** Copies in the vault that this call asked for. */
+  begun: string[];
+  /** Snapshots of which RDS makes one of the two copies now. */
+  underWay: string[];
+  /** Copies in the vault that one can go back to. */
+  available: number;
+  /** The next calls begin them: only so many are made at a time. */
+  waiting: number;
+  /** Passing copies that this call deleted, since nobody needs them any more. */
+  cleared: string[];
+  notCopied: { snapshotId: string; why: string }[];
+}
+
+/** What the schedule of the vault sends; a person may leave all of it out. */
+export const ReapVaultEvent = z.strictObject({
+  /** Says what would be deleted, and deletes nothing. */
+  dryRun: z._default(z.boolean(), false),
+  /** Throws RetentionWarning when there is a warning, so that the alarm goes off. */
+  failOnWarning: z._default(z.boolean(), false),
+});
+export interface ReapVaultResult {
+  dryRun: boolean;
+  deleted: { snapshotId: string; why: string }[];
+  kept: { snapshotId: string; why: string }[];
+  warnings: string[];
+}
+
+/** A person wants a copy back where the database is, to recover from it. Asked again until it is `available`. */
 export const BringBackCopyEvent = z.strictObject({
   /** Left out: the newest copy. */
   snapshotId: z.optional(snapshotName),
+  /** The other Region, or the vault. Left out: wherever it is, the Region first. */
+  from: z.optional(z.enum(['region', 'vault'])),
   /** Left out: the key that the database had. */
   kmsKeyId: z.optional(text(2048)),
 });
 export type BringBackCopyResult =
-  | { status: 'copying'; snapshotId: string; region: string; progressPercent: number }
+  /** `source`: ARN of the copy that it is made of, where RDS says so. */
+  | { status: 'copying'; snapshotId: string; source: string | null; progressPercent: number }
   | { status: 'available'; snapshotId: string; restore: RestoreRequest };
 
 /** What EventBridge says of an execution that has ended, of which this is enough; a person may send it, too. */
@@ -975,9 +1043,12 @@ export const RESTORE_POINT_FUNCTIONS = [
 ] as const;
 export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
 
-/** The functions of an environment whose snapshots are copied to another Region; named in the same way. */
-export const COPY_FUNCTIONS = ['copy-snapshots', 'bring-back-copy'] as const;
+/** The functions of an environment whose snapshots are copied to another Region or account; named in the same way. */
+export const COPY_FUNCTIONS = ['copy-snapshots', 'copy-to-vault', 'bring-back-copy'] as const;
 export type CopyFunctionName = (typeof COPY_FUNCTIONS)[number];
+
+/** The function that keeps the retention of the vault, in the account of the vault. */
+export const VAULT_FUNCTION = 'reap-vault';
 
 /** The function that an event of EventBridge calls when an execution has ended. */
 export const RECORD_FUNCTION = 'write-record';
@@ -1038,6 +1109,10 @@ export const FunctionSettings = z.object({
   RETENTION_RULES: z.optional(z.string()),
   /** JSON, see readCopyRules (only where snapshots are copied to another Region). */
   COPY_RULES: z.optional(z.string()),
+  /** JSON, see readVaultRules (only where snapshots are copied to another account). */
+  VAULT_RULES: z.optional(z.string()),
+  /** ARN of the role over there that the function takes (at home only). */
+  VAULT_ROLE_ARN: z.optional(z.string()),
   /** JSON, see readRecoveryRules (only where a recovery is planned). */
   RECOVERY_RULES: z.optional(z.string()),
   /** ARN (`decide` only). */

@@ -1,10 +1,11 @@
 import type { Tag } from '@aws-sdk/client-rds';
-import type { CopyRules } from './contract';
+import type { CopyRetention } from './contract';
+import { isAwsError } from './errors';
 import { decide, type KnownSnapshot } from './retention';
 import type { OwnSnapshot } from './snapshot-catalogue';
 import { MAX_TAGS, customerTags, systemTags, tagKeys, writeMarks } from './tags';
 
-/** What is copied to another Region, for how long, and under which tags (docs/decisions/0025-copies.md). */
+/** What is copied to another Region or account, for how long, and under which tags (docs/decisions/0025-copies.md). */
 
 const DAY = 86_400_000;
 
@@ -18,7 +19,7 @@ export function isCopied({ role }: Pick<KnownSnapshot, 'role'>): boolean {
 /** Counted from when the snapshot was taken, not from when it was copied. */
 export function copyExpiry(
   { takenAt, role }: Pick<KnownSnapshot, 'takenAt' | 'role'>,
-  rules: CopyRules,
+  rules: CopyRetention,
 ): Date {
   const days = role === 'scheduled' ? Math.max(rules.dailyDays, rules.weeklyDays) : rules.preMigrationDays;
   return new Date(takenAt.getTime() + days * DAY);
@@ -31,7 +32,7 @@ export function copyExpiry(
 export function copiesToMake(
   snapshots: readonly OwnSnapshot[],
   copies: readonly OwnSnapshot[],
-  rules: CopyRules,
+  rules: CopyRetention,
   now: Date,
 ): OwnSnapshot[] {
   const there = new Set(copies.map(({ id }) => id));
@@ -64,4 +65,21 @@ export function copyTags(tags: readonly Tag[] | undefined, expiresAt: Date): Tag
     ...writeMarks({ 'expires-at': expiresAt.toISOString() }),
   ];
   return [...own, ...customerTags(tags).slice(0, Math.max(0, MAX_TAGS - own.length))];
+}
+
+/** What stands in the way of a copy, and not of this system: a quota, a key, a role. AWS's words say which. */
+const IN_THE_WAY = [
+  'SnapshotQuotaExceededFault',
+  'SnapshotQuotaExceeded',
+  'SharedSnapshotQuotaExceededFault',
+  'SharedSnapshotQuotaExceeded',
+  'KMSKeyNotAccessibleFault',
+  'InvalidParameterValue',
+] as const;
+
+/** AWS's words, where it does not make a copy for a reason of that kind. */
+export function inTheWay(error: unknown): string | undefined {
+  return isAwsError(error, ...IN_THE_WAY) && error instanceof Error
+    ? `${error.name}: ${error.message}.`
+    : undefined;
 }

@@ -292,7 +292,7 @@ export class RetentionWarning extends RollbackError {
   override readonly name = 'RetentionWarning';
 }
 
-/** Copies of snapshots could not be begun in the other Region. */
+/** Copies of snapshots could not be begun in the other Region, or in the other account. */
 export class SnapshotsNotCopied extends RollbackError {
   override readonly name = 'SnapshotsNotCopied';
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
  * starting with a letter, no two hyphens in a row, none at the end; stored in lower case.
  */
 const MAX_INSTANCE_ID = 63;
+const MAX_SNAPSHOT_ID = 255;
 const RECOVERY_SUFFIX = /-rec-[0-9a-f]{10}$/;
 
 /**
@@ -51,6 +52,12 @@ export function preMigrationSnapshotId(
     digest(`${live.resourceId} ${deploymentId}`, 10),
   ];
   return parts.filter((part) => part !== '').join('-');
+}
+
+/** The copy of a snapshot that lies here only until the one in the vault is made of it. */
+export function passingSnapshotId(snapshotId: string): string {
+  const suffix = `-passing-${digest(snapshotId, 10)}`;
+  return `${cut(snapshotId, MAX_SNAPSHOT_ID - suffix.length)}${suffix}`;
 }
 
 /** Ten hex digits that stand for a text. */

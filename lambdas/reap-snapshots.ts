@@ -3,6 +3,7 @@ import { ReapSnapshotsEvent, readCopyRules, readDrillRules, readRetentionRules }
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { reapSnapshots } from './steps/reap-snapshots';
+import { vaultOf } from './vault';
 
 export const handler = defineHandler({
   name: 'reap-snapshots',
@@ -20,6 +21,7 @@ export const handler = defineHandler({
       rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
       drills: readDrillRules(settings.DRILL_RULES),
       copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      vault: settings.VAULT_RULES === undefined ? undefined : vaultOf(settings),
       now: () => new Date(),
     };
   },

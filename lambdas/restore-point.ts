@@ -246,6 +246,8 @@ async function snapshotsOfDatabase({ rds, environment, live }: Question): Promis
       (snapshot) =>
         snapshot.Status === 'available' &&
         snapshot.Engine === 'postgres' &&
+        // It goes as soon as the vault has its own.
+        readMarks(snapshot.TagList).role !== 'passing' &&
         (readMarks(snapshot.TagList).environment === environment ||
           snapshot.DbiResourceId === live.resourceId),
     )
@@ -271,7 +273,12 @@ async function namedSnapshot(snapshotId: string, { rds, environment, live }: Que
       `Snapshot ${snapshotId} is of engine "${snapshot.Engine ?? 'unknown'}", not postgres.`,
       'Choose another.',
     );
-  const marked = readMarks(snapshot.TagList).environment;
+  const { environment: marked, role, 'copy-of': original } = readMarks(snapshot.TagList);
+  if (role === 'passing')
+    throw refuse(
+      `Snapshot ${snapshotId} is on its way to the vault, and goes when it is there.`,
+      `It is a copy of ${original ?? 'another one'}: choose that.`,
+    );
   if (snapshot.DbiResourceId !== live.resourceId && marked !== environment)
     throw refuse(
       `Snapshot ${snapshotId} is of instance ${snapshot.DBInstanceIdentifier ?? 'unknown'} (${snapshot.DbiResourceId ?? 'unknown'}), not of the live ${live.instanceId} (${live.resourceId}), and is not tagged as one of ${environment}.`,

@@ -3,6 +3,7 @@ import { RestorePointsEvent, readCopyRules, readRetentionRules } from './contrac
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { restorePoints } from './steps/restore-points';
+import { vaultOf } from './vault';
 
 export const handler = defineHandler({
   name: 'restore-points',
@@ -17,6 +18,7 @@ export const handler = defineHandler({
       databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
       rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
       copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      vault: settings.VAULT_RULES === undefined ? undefined : vaultOf(settings),
       now: () => new Date(),
     };
   },

@@ -23,20 +23,40 @@ export interface OwnSnapshot extends KnownSnapshot {
   readonly migrations: readonly string[];
 }
 
-/**
- * Every snapshot that this system made for this environment, in the Region of the client, with what keeps it whatever its age.
- *
- * @param live whose quarantine keeps snapshots; undefined for copies in another Region: what they are kept by is their own table
- */
+/** A copy under the key of the vault, which lies here until the vault has its own. One cannot go back to it. */
+export interface PassingCopy {
+  readonly id: string;
+  readonly arn: string;
+  /** Id of the snapshot. */
+  readonly copyOf: string;
+  readonly status: string;
+  readonly expiresAt: Date;
+}
+
+/** Every snapshot that this system made for this environment, in the Region and account of the client. */
 export async function listOwnSnapshots(
   rds: RDSClient,
   environment: EnvironmentName,
   live: DBInstance | undefined,
 ): Promise<OwnSnapshot[]> {
+  return (await listAllSnapshots(rds, environment, live)).own;
+}
+
+/**
+ * The same with what is on its way to the vault. Each has with it what keeps it whatever its age.
+ *
+ * @param live whose quarantine keeps snapshots; undefined for copies elsewhere: what they are kept by is their own table
+ */
+export async function listAllSnapshots(
+  rds: RDSClient,
+  environment: EnvironmentName,
+  live: DBInstance | undefined,
+): Promise<{ own: OwnSnapshot[]; passing: PassingCopy[] }> {
   const quarantined = new Set(
     readQuarantine(live?.TagList).flatMap(({ name, lift }) => (lift === undefined ? [name] : [])),
   );
   const found: OwnSnapshot[] = [];
+  const passing: PassingCopy[] = [];
   const copied = new Set<string>();
   const pages = paginateDescribeDBSnapshots({ client: rds, pageSize: 100 }, { SnapshotType: 'manual' });
   for await (const page of pages)
@@ -45,19 +65,37 @@ export async function listOwnSnapshots(
         copied.add(snapshot.SourceDBSnapshotIdentifier);
       const candidate = ownSnapshot(snapshot, environment);
       if (candidate) found.push(candidate);
+      const onItsWay = passingCopy(snapshot, environment);
+      if (onItsWay) passing.push(onItsWay);
     }
-  return found.map((candidate) => {
+  const own = found.map((candidate) => {
     const { arn, id, migrations } = candidate;
     if (candidate.keptFor !== undefined) return candidate;
     if (copied.has(arn) || copied.has(id)) return { ...candidate, keptFor: 'is being copied' };
     const held = migrations.find((name) => quarantined.has(name));
     return held === undefined ? candidate : { ...candidate, keptFor: `${held} is in quarantine` };
   });
+  return { own, passing };
 }
 
 /** Deleting it now would cancel it. */
 export function isBeingMade(status: string | undefined): boolean {
   return status === 'creating' || status === 'copying';
+}
+
+function passingCopy(snapshot: DBSnapshot, environment: EnvironmentName): PassingCopy | undefined {
+  const marks = readMarks(snapshot.TagList);
+  const copyOf = marks['copy-of'];
+  if (marks.environment !== environment || marks.role !== 'passing' || copyOf === undefined) return undefined;
+  const expiry = Date.parse(marks['expires-at'] ?? '');
+  return {
+    id: snapshot.DBSnapshotIdentifier ?? '',
+    arn: snapshot.DBSnapshotArn ?? '',
+    copyOf,
+    status: snapshot.Status ?? 'unknown',
+    // Where somebody took the tag away it stays until the vault has its own.
+    expiresAt: new Date(Number.isNaN(expiry) ? 8.64e15 : expiry),
+  };
 }
 
 function ownSnapshot(snapshot: DBSnapshot, environment: EnvironmentName): OwnSnapshot | undefined {

@@ -16,6 +16,7 @@ export const ROLES = [
   'scheduled',
   'safety',
   'final',
+  'passing',
   'recovery-instance',
   'taken-back',
   'live',
@@ -61,6 +62,8 @@ const TEXTS = [
   'quarantine-reason',
   /** On a snapshot: the day of the schedule that it was taken for. */
   'scheduled-for',
+  /** On a passing copy: id of the snapshot that goes to the vault by it. */
+  'copy-of',
 ] as const;
 
 /** Tags with one value each. */

@@ -1,18 +1,25 @@
 import type { Construct } from 'constructs';
 import type { CopyFunctionName } from '../lambdas/contract';
 import type { Permission } from './permission';
-import { COPIED, copyTerms, permissionTerms, type PermissionScope } from './permission-terms';
+import {
+  COPIED,
+  copyTerms,
+  mayBeDeleted,
+  permissionTerms,
+  vaultTerms,
+  type PermissionScope,
+} from './permission-terms';
 import { deadLettersName } from './restore-point-permissions';
 
-/** What each function of the copies may ask of AWS; undefined where there are none. */
+/** What each function of the copies may ask of AWS; nothing where there are none. */
 export function copyPermissions(
   scope: Construct,
   permissions: PermissionScope,
-): Readonly<Record<CopyFunctionName, readonly Permission[]>> | undefined {
+): Readonly<Record<CopyFunctionName, readonly Permission[]>> {
   const copies = copyTerms(scope, permissions);
-  if (!copies) return undefined;
-  const { stack, rds, describeSnapshots } = permissionTerms(scope, permissions);
-  const { copy, describeCopies, deleteCopies } = copies;
+  const vault = vaultTerms(scope, permissions);
+  const { environment } = permissions;
+  const { stack, rds, describeSnapshots, readQuota, tagging, tagged } = permissionTerms(scope, permissions);
   // In the Region of the copy, RDS need not know the tags of what is in another one.
   const read = (sid: string, snapshot: string): Permission => ({
     sid,
@@ -27,30 +34,81 @@ export function copyPermissions(
     resources: [snapshot],
     conditions: {
       StringEquals: {
-        'aws:RequestTag/migration-rollback:environment': permissions.environment,
+        'aws:RequestTag/migration-rollback:environment': environment,
         'aws:RequestTag/migration-rollback:role': COPIED,
       },
     },
     wildcardReason:
       'A copy is named as its snapshot. The condition allows nothing but snapshots with the tags of this system.',
   });
+  const sendFailures: Permission = {
+    sid: 'SendFailures',
+    actions: ['sqs:SendMessage'],
+    resources: [stack.formatArn({ service: 'sqs', resource: deadLettersName(environment) })],
+  };
+  const passing = rds('snapshot', '*-passing-*');
   return {
-    'copy-snapshots': [
-      describeSnapshots,
-      describeCopies,
-      deleteCopies,
-      read('ReadSnapshot', rds('snapshot')),
-      make('MakeCopy', copy),
-      {
-        sid: 'SendFailures',
-        actions: ['sqs:SendMessage'],
-        resources: [stack.formatArn({ service: 'sqs', resource: deadLettersName(permissions.environment) })],
-      },
-    ],
+    'copy-snapshots': copies
+      ? [
+          describeSnapshots,
+          copies.describeCopies,
+          copies.deleteCopies,
+          read('ReadSnapshot', rds('snapshot')),
+          make('MakeCopy', copies.copy),
+          sendFailures,
+        ]
+      : [],
+    'copy-to-vault': vault
+      ? [
+          describeSnapshots,
+          readQuota,
+          {
+            sid: 'ReadSnapshot',
+            actions: ['rds:CopyDBSnapshot'],
+            resources: [rds('snapshot')],
+            conditions: {
+              StringEquals: {
+                'aws:ResourceTag/migration-rollback:environment': environment,
+                'aws:ResourceTag/migration-rollback:role': COPIED,
+              },
+            },
+            wildcardReason:
+              'Snapshots are named after days and deployments. The condition keeps away from every other one.',
+          },
+          {
+            sid: 'MakePassingCopy',
+            actions: ['rds:CopyDBSnapshot', 'rds:AddTagsToResource'],
+            resources: [passing],
+            conditions: tagging('passing'),
+            wildcardReason:
+              'A passing copy is named after its snapshot. The condition allows nothing but those of this system.',
+          },
+          {
+            sid: 'SharePassingCopy',
+            actions: ['rds:ModifyDBSnapshotAttribute'],
+            resources: [passing],
+            conditions: tagged('passing'),
+            wildcardReason:
+              'A passing copy is named after its snapshot. The condition keeps away from every other one; nobody but the vault may use ' +
+              'the key that it is under.',
+          },
+          {
+            sid: 'DeletePassingCopy',
+            actions: ['rds:DeleteDBSnapshot'],
+            resources: [passing],
+            conditions: mayBeDeleted(environment, 'passing'),
+            wildcardReason:
+              'A passing copy is named after its snapshot. The conditions keep away from every snapshot that one can go back to.',
+          },
+          vault.takeRole('copy'),
+          vault.useKey,
+          sendFailures,
+        ]
+      : [],
     'bring-back-copy': [
       describeSnapshots,
-      describeCopies,
-      read('ReadCopy', copy),
+      ...(copies ? [copies.describeCopies, read('ReadCopy', copies.copy)] : []),
+      ...(vault ? [vault.takeRole('copy'), vault.useKey, read('ReadCopyInVault', vault.copy)] : []),
       make('MakeSnapshot', rds('snapshot')),
     ],
   };

@@ -90,6 +90,26 @@ export interface SnapshotCopies {
   readonly newestAtMostHours: number;
 }
 
+/** Copies of snapshots in another account, for when the account of the database is lost, and how long they stay there. */
+export interface SnapshotVault {
+  /** Account that the stack `Vault-<Prefix>` is deployed in, in the Region of the database: twelve digits. */
+  readonly account: string;
+  /** Account of the database: twelve digits. */
+  readonly homeAccount: string;
+  /** Days that the copy of a pre-migration snapshot is kept. */
+  readonly preMigrationDays: number;
+  /** Days for which the copy of every scheduled snapshot is kept. */
+  readonly dailyDays: number;
+  /** Days for which one of them a week is kept. */
+  readonly weeklyDays: number;
+  /** So many of the newest good copies are kept however old they are. */
+  readonly keepNewest: number;
+  /** People are told when the newest good copy is older than so many hours. */
+  readonly newestAtMostHours: number;
+  /** Who is told by mail that the vault needs attention; each address has to confirm once. */
+  readonly notify: readonly string[];
+}
+
 /** How recoveries are carried out. */
 export interface RecoverySettings {
   /** Whether a person has to approve before the application gets the restored database. */
@@ -135,6 +155,8 @@ export interface EnvironmentSettings {
   readonly scheduledSnapshots: SnapshotSchedule | null;
   /** Copies of the pre-migration and scheduled snapshots in another Region; null: none. Each costs its storage again. */
   readonly copies: SnapshotCopies | null;
+  /** The same in another account, from which the account of the database can delete nothing; null: none. */
+  readonly vault: SnapshotVault | null;
   /**
    * The repository whose pipeline may ask the gate, by a role without a key.
    * @default - no role is made: those who may invoke the function may ask
@@ -181,6 +203,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       newestAtMostHours: 36,
     },
     copies: null,
+    vault: null,
     drills: { dayOfWeek: 'SUN', hour: 5, timeZone: 'UTC', newestAtMostDays: 8 },
     recovery: { approveCutover: false, approveRetirement: true, consumers: [] },
     logDays: RetentionDays.ONE_YEAR,
@@ -216,6 +239,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
       newestAtMostHours: 36,
     },
     copies: null,
+    vault: null,
     drills: null,
     recovery: { approveCutover: false, approveRetirement: false, consumers: [] },
     logDays: RetentionDays.ONE_MONTH,
@@ -244,6 +268,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
     preMigrationSnapshotDays: 0,
     scheduledSnapshots: null,
     copies: null,
+    vault: null,
     drills: null,
     recovery: null,
     logDays: RetentionDays.ONE_WEEK,
@@ -310,6 +335,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
     );
   checkSchedule(settings, refuse);
   checkCopies(settings, refuse);
+  checkVault(settings, refuse);
   checkDrills(settings, refuse);
   checkConsumers(settings, refuse);
   const { soakMinutes = 0, soakAlarms = [] } = settings.recovery ?? {};
@@ -418,14 +444,47 @@ function checkCopies(
     refuse('copies.kmsKeyId', kmsKeyId, 'Write the ARN of a key of that Region, or "alias/…".');
   if (kmsKeyId?.startsWith('arn:') && kmsKeyId.split(':')[3] !== region)
     refuse('copies.kmsKeyId', kmsKeyId, `RDS takes only a key of the Region of the copies, ${region}.`);
+  checkCopyRetention('copies', numbers, refuse);
+}
+
+function checkVault(
+  { recovery, vault }: EnvironmentSettings,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  if (vault === null) return;
+  if (!recovery)
+    refuse('vault', vault, 'Without a recovery machine there are no snapshots to copy: write null.');
+  const { account, homeAccount, notify, ...numbers } = vault;
+  for (const [field, id] of Object.entries({ account, homeAccount }))
+    if (!/^\d{12}$/.test(id))
+      refuse(`vault.${field}`, id, 'Write the twelve digits of the account, as text.');
+  if (account === homeAccount)
+    refuse(
+      'vault.account',
+      account,
+      'The vault is there for when the account of the database is lost: name another.',
+    );
+  for (const address of notify)
+    if (!/^[^@\s]+@[^@\s]+$/.test(address)) refuse('vault.notify', address, 'Write mail addresses.');
+  checkCopyRetention('vault', numbers, refuse);
+}
+
+function checkCopyRetention(
+  place: 'copies' | 'vault',
+  numbers: Pick<
+    SnapshotCopies,
+    'preMigrationDays' | 'dailyDays' | 'weeklyDays' | 'keepNewest' | 'newestAtMostHours'
+  >,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
   for (const [field, value] of Object.entries(numbers))
     if (!Number.isInteger(value) || value < 1)
-      refuse(`copies.${field}`, value, 'Write a whole number, 1 or more.');
+      refuse(`${place}.${field}`, value, 'Write a whole number, 1 or more.');
   if (numbers.weeklyDays < numbers.dailyDays)
-    refuse('copies.weeklyDays', numbers.weeklyDays, 'Write dailyDays or more.');
+    refuse(`${place}.weeklyDays`, numbers.weeklyDays, 'Write dailyDays or more.');
   if (numbers.newestAtMostHours < 27)
     refuse(
-      'copies.newestAtMostHours',
+      `${place}.newestAtMostHours`,
       numbers.newestAtMostHours,
       'One is made a day, an hour or more after its snapshot: write 27 or more.',
     );

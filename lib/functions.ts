@@ -4,6 +4,7 @@ import type {
   FunctionName,
   RECORD_FUNCTION,
   RestorePointFunctionName,
+  VAULT_FUNCTION,
 } from '../lambdas/contract';
 
 /** Every function, and whether it talks to PostgreSQL and so runs in the VPC. */
@@ -53,6 +54,7 @@ export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePoin
 /** The same for those of the copies. */
 export const COPY_FUNCTION_RUNS_IN_VPC: { readonly [Name in CopyFunctionName]: boolean } = {
   'copy-snapshots': false,
+  'copy-to-vault': false,
   'bring-back-copy': false,
 };
 
@@ -61,7 +63,8 @@ export const HANDLERS: readonly string[] = [
   ...Object.keys(RUNS_IN_VPC),
   ...Object.keys(RESTORE_POINT_FUNCTION_RUNS_IN_VPC),
   ...Object.keys(COPY_FUNCTION_RUNS_IN_VPC),
-  // As RECORD_FUNCTION of the contract, of which lib imports types only.
+  // As RECORD_FUNCTION and VAULT_FUNCTION of the contract, of which lib imports types only.
   'write-record' satisfies typeof RECORD_FUNCTION,
+  'reap-vault' satisfies typeof VAULT_FUNCTION,
   'application-database',
 ];

@@ -27,6 +27,7 @@ import type {
   RecoverySettings,
   SnapshotCopies,
   SnapshotSchedule,
+  SnapshotVault,
 } from './environments';
 import { COPY_FUNCTION_RUNS_IN_VPC, RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
 import { functionPermissions } from './permissions';
@@ -35,6 +36,7 @@ import { RecoveryMachine } from './recovery-machine/recovery-machine';
 import { restorePointPermissions } from './restore-point-permissions';
 import { RollbackFunction } from './rollback-function';
 import { SnapshotSchedules } from './snapshot-schedules';
+import { homeRoleName, vaultRoleArn, vaultRoleOf, vaultRules, type VaultScope } from './vault';
 
 export interface MigrationRollbackProps {
   /** Prefix of all physical names. */
@@ -71,6 +73,11 @@ export interface MigrationRollbackProps {
    * @default - none
    */
   readonly copies?: SnapshotCopies;
+  /**
+   * Copies of the snapshots in another account.
+   * @default - none
+   */
+  readonly vault?: SnapshotVault;
   /**
    * How recoveries are carried out.
    * @default - as in production: a person approves before the old instance is deleted
@@ -147,7 +154,7 @@ export class MigrationRollback extends Construct {
       );
     const logDays = props.logDays ?? logs.RetentionDays.ONE_YEAR;
     const schedule = props.scheduledSnapshots ?? DEFAULT_SCHEDULE;
-    const { functions, restorePointFunctions, copySnapshots } = this.functions(
+    const { functions, restorePointFunctions, copySnapshots, copyToVault } = this.functions(
       props,
       snapshotRetentionDays,
       retentionRules(schedule),
@@ -172,6 +179,7 @@ export class MigrationRollback extends Construct {
       scheduledSnapshot: restorePointFunctions['scheduled-snapshot'],
       reapSnapshots: restorePointFunctions['reap-snapshots'],
       ...(copySnapshots && { copySnapshots }),
+      ...(copyToVault && { copyToVault }),
       topic: this.topic,
     });
     if (props.drills)
@@ -223,6 +231,7 @@ export class MigrationRollback extends Construct {
     functions: Record<FunctionName, RollbackFunction>;
     restorePointFunctions: Record<RestorePointFunctionName, RollbackFunction>;
     copySnapshots: RollbackFunction | undefined;
+    copyToVault: RollbackFunction | undefined;
   } {
     const { environment, vpc, databaseUrlSecret, masterSecret } = props;
     const machineName = `${environment}-recovery`;
@@ -247,11 +256,12 @@ export class MigrationRollback extends Construct {
       machineName,
       consumers: recovery.consumers,
       ...(props.copies && { copyRegion: props.copies.region }),
+      ...(props.vault && { vault: props.vault }),
     };
     const permissions = {
       ...functionPermissions(this, scope),
       ...restorePointPermissions(this, scope),
-      ...(copyPermissions(this, scope) ?? { 'copy-snapshots': [], 'bring-back-copy': [] }),
+      ...copyPermissions(this, scope),
     };
     const runsInVpc = {
       ...RUNS_IN_VPC,
@@ -275,6 +285,7 @@ export class MigrationRollback extends Construct {
           ...(NEED_RULES.includes(name) && { RETENTION_RULES: JSON.stringify(rules) }),
           ...(NEED_COPY_RULES.includes(name) &&
             props.copies && { COPY_RULES: JSON.stringify(copyRules(props.copies)) }),
+          ...(props.vault && vaultSettings(this, { environment, vault: props.vault }, name)),
           ...(NEED_RECOVERY_RULES.includes(name) && { RECOVERY_RULES: JSON.stringify(recoveryRules) }),
           ...(name === 'decide' && { RECOVERY_MACHINE_ARN: machineArn }),
           ...(name === 'reap-snapshots' &&
@@ -283,6 +294,8 @@ export class MigrationRollback extends Construct {
             props.instancePrice && { INSTANCE_PRICE: JSON.stringify(props.instancePrice) }),
         },
         permissions: permissions[name],
+        ...(props.vault &&
+          vaultRoleOf(name) && { roleName: homeRoleName({ environment, vault: props.vault }, name) }),
         logDays,
         ...(runsInVpc[name] && { database }),
       });
@@ -325,8 +338,9 @@ export class MigrationRollback extends Construct {
       'lift-quarantine': make('lift-quarantine'),
     };
     const copySnapshots = props.copies && make('copy-snapshots');
-    if (props.copies) make('bring-back-copy');
-    return { functions, restorePointFunctions, copySnapshots };
+    const copyToVault = props.vault && make('copy-to-vault');
+    if (props.copies ?? props.vault) make('bring-back-copy');
+    return { functions, restorePointFunctions, copySnapshots, copyToVault };
   }
 
   private securityGroup({
@@ -412,6 +426,18 @@ function retentionRules({
 
 function copyRules({ kmsKeyId = 'alias/aws/rds', ...rules }: SnapshotCopies): CopyRules {
   return { ...rules, kmsKeyId };
+}
+
+/** Of the functions that have business in the vault. */
+function vaultSettings(
+  scope: Construct,
+  names: VaultScope,
+  functionName: string,
+): { VAULT_RULES?: string; VAULT_ROLE_ARN?: string } {
+  const role = vaultRoleOf(functionName);
+  return role
+    ? { VAULT_RULES: vaultRules(scope, names), VAULT_ROLE_ARN: vaultRoleArn(scope, names, role) }
+    : {};
 }
 
 function drillRules(scope: Construct, machine: string, { newestAtMostDays }: DrillSettings): string {

@@ -2,7 +2,9 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { EnvironmentName } from '../lambdas/contract';
+import type { SnapshotVault } from './environments';
 import type { Permission } from './permission';
+import { KEY_ACTIONS, throughRds, vaultRoleArn, type VaultRole } from './vault';
 
 /** What the permissions of the functions are about. */
 export interface PermissionScope {
@@ -14,6 +16,8 @@ export interface PermissionScope {
   readonly consumers: readonly { readonly cluster: string; readonly service: string }[];
   /** The Region that snapshots are copied to. @default - they are not */
   readonly copyRegion?: string;
+  /** The account that snapshots are copied to. @default - they are not */
+  readonly vault?: SnapshotVault;
 }
 
 const ROLE_TAG = 'migration-rollback:role';
@@ -184,4 +188,37 @@ export function copyTerms(scope: Construct, { environment, copyRegion }: Permiss
       'an expiry, and from those on hold.',
   };
   return { copy, describeCopies, deleteCopies };
+}
+
+/** What may be done with copies in another account; undefined where there are none. */
+export function vaultTerms(scope: Construct, { environment, vault }: PermissionScope) {
+  if (!vault) return undefined;
+  const takeRole = (role: VaultRole): Permission => ({
+    sid: 'EnterVault',
+    actions: ['sts:AssumeRole'],
+    resources: [vaultRoleArn(scope, { environment, vault }, role)],
+  });
+  const useKey: Permission = {
+    sid: 'UseKeyOfVault',
+    actions: KEY_ACTIONS,
+    resources: [
+      Stack.of(scope).formatArn({
+        service: 'kms',
+        account: vault.account,
+        resource: 'key',
+        resourceName: '*',
+      }),
+    ],
+    conditions: throughRds(scope),
+    wildcardReason:
+      'The id of the key is known in the account of the vault only, where it is the policy of the key that lets this role in.',
+  };
+  const copy = Stack.of(scope).formatArn({
+    service: 'rds',
+    account: vault.account,
+    resource: 'snapshot',
+    resourceName: '*',
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+  return { takeRole, useKey, copy };
 }

@@ -1,7 +1,13 @@
 import type { Construct } from 'constructs';
 import type { RestorePointFunctionName } from '../lambdas/contract';
 import type { Permission } from './permission';
-import { copyTerms, mayBeDeleted, permissionTerms, type PermissionScope } from './permission-terms';
+import {
+  copyTerms,
+  mayBeDeleted,
+  permissionTerms,
+  vaultTerms,
+  type PermissionScope,
+} from './permission-terms';
 
 /** The queue for what nobody waited for and failed. */
 export function deadLettersName(environment: string): string {
@@ -30,6 +36,7 @@ export function restorePointPermissions(
     arn,
   } = permissionTerms(scope, permissions);
   const copies = copyTerms(scope, permissions);
+  const vault = vaultTerms(scope, permissions);
   const sendFailures: Permission = {
     sid: 'SendFailures',
     actions: ['sqs:SendMessage'],
@@ -80,12 +87,13 @@ export function restorePointPermissions(
         sid: 'DeleteExpired',
         actions: ['rds:DeleteDBSnapshot'],
         resources: [rds('snapshot')],
-        conditions: mayBeDeleted(environment, 'pre-migration', 'scheduled', 'safety', 'final'),
+        conditions: mayBeDeleted(environment, 'pre-migration', 'scheduled', 'safety', 'final', 'passing'),
         wildcardReason:
           'Snapshots are named after days, deployments and recoveries. The conditions keep away from every one that this system ' +
           'did not make and mark with an expiry, and from those on hold.',
       },
       ...(copies ? [copies.describeCopies, copies.deleteCopies] : []),
+      ...(vault ? [vault.takeRole('list')] : []),
     ],
     'restore-points': [
       readUrl,
@@ -93,6 +101,7 @@ export function restorePointPermissions(
       describeSnapshots,
       readBackupWindow,
       ...(copies ? [copies.describeCopies] : []),
+      ...(vault ? [vault.takeRole('list')] : []),
     ],
     'lift-quarantine': [
       readUrl,

@@ -11,6 +11,7 @@ import type {
   FunctionSettings,
   RECORD_FUNCTION,
   RestorePointFunctionName,
+  VAULT_FUNCTION,
 } from '../lambdas/contract';
 import { functionCode } from './function-code';
 import { allow, type Permission } from './permission';
@@ -41,6 +42,8 @@ export interface DatabaseAccess {
 type SpecialSetting =
   | 'RETENTION_RULES'
   | 'COPY_RULES'
+  | 'VAULT_RULES'
+  | 'VAULT_ROLE_ARN'
   | 'INSTANCE_PRICE'
   | 'DRILL_RULES'
   | 'RECOVERY_RULES'
@@ -55,6 +58,7 @@ export interface RollbackFunctionProps {
     | RestorePointFunctionName
     | CopyFunctionName
     | typeof RECORD_FUNCTION
+    | typeof VAULT_FUNCTION
     | 'application-database';
   /** Becomes the function's environment variables; those left undefined are left out. */
   readonly settings: {
@@ -62,6 +66,11 @@ export interface RollbackFunctionProps {
   } & { readonly [Key in SpecialSetting]?: string };
   /** What the function may do beyond writing its log. */
   readonly permissions: readonly Permission[];
+  /**
+   * Where the role of the function has to be known elsewhere by its name.
+   * @default - CloudFormation names it
+   */
+  readonly roleName?: string;
   /** Days that its log is kept. */
   readonly logDays: logs.RetentionDays;
   /**
@@ -127,6 +136,7 @@ function functionRole(
   const role = new iam.Role(scope, 'Role', {
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
     description: `What ${name} may do`,
+    ...(props.roleName !== undefined && { roleName: props.roleName }),
   });
   allow(role, [
     {

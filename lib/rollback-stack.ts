@@ -36,6 +36,7 @@ export class RollbackStack extends Stack {
       ...(settings.recovery && { recovery: settings.recovery }),
       ...(settings.drills && { drills: settings.drills }),
       ...(settings.copies && { copies: settings.copies }),
+      ...(settings.vault && { vault: settings.vault }),
       ...(settings.scheduledSnapshots && { scheduledSnapshots: settings.scheduledSnapshots }),
       logDays: settings.logDays,
       notify: settings.notify,

@@ -25,6 +25,8 @@ export interface SnapshotSchedulesProps {
   readonly reapSnapshots: RollbackFunction;
   /** @default - snapshots are not copied */
   readonly copySnapshots?: RollbackFunction;
+  /** @default - snapshots are not copied to another account */
+  readonly copyToVault?: RollbackFunction;
   /** Where people are told that something needs their attention. */
   readonly topic: sns.ITopic;
 }
@@ -36,12 +38,14 @@ export class SnapshotSchedules extends Construct {
 
   constructor(scope: Construct, id: string, props: SnapshotSchedulesProps) {
     super(scope, id);
-    const { environment, schedule, scheduledSnapshot, reapSnapshots, copySnapshots, topic } = props;
+    const { environment, schedule, scheduledSnapshot, reapSnapshots, copySnapshots, copyToVault, topic } =
+      props;
     this.deadLetters = this.queue(environment);
     const role = this.role(environment, [
       scheduledSnapshot,
       reapSnapshots,
       ...(copySnapshots ? [copySnapshots] : []),
+      ...(copyToVault ? [copyToVault] : []),
     ]);
     const { hour, timeZone } = schedule;
     const hours = Array.from({ length: HOURS_OF_TRYING }, (_, index) => (hour + index) % 24);
@@ -64,6 +68,15 @@ export class SnapshotSchedules extends Construct {
         name: `${environment}-copy-snapshots`,
         description: 'Begins the copies in another Region that are missing',
         expression: 'cron(45 * * * ? *)',
+        timeZone,
+        input: { failOnWarning: true },
+      });
+    if (copyToVault)
+      this.schedule('CopyToVault', copyToVault, role, {
+        name: `${environment}-copy-to-vault`,
+        description: 'Takes the snapshots that the vault lacks one step further',
+        // A snapshot takes three steps, and its passing copy counts towards the quota meanwhile.
+        expression: 'cron(10/15 * * * ? *)',
         timeZone,
         input: { failOnWarning: true },
       });

@@ -1,22 +1,37 @@
-import { CopyDBSnapshotCommand, type DBSnapshot, type RDSClient } from '@aws-sdk/client-rds';
+import {
+  CopyDBSnapshotCommand,
+  ModifyDBSnapshotAttributeCommand,
+  type DBSnapshot,
+  type RDSClient,
+} from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
 import type { BringBackCopyEvent, BringBackCopyResult, CopyRules, EnvironmentName } from '../contract';
 import { copyTags, isCopied } from '../copies';
 import { RestorePointNotFound, SnapshotQuotaExceeded, SnapshotUnusable, isAwsError } from '../errors';
 import { findSnapshot } from '../rds';
 import { good } from '../retention';
-import { listOwnSnapshots } from '../snapshot-catalogue';
+import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
 import { QUOTA_HINT } from '../snapshot-quota';
 import { readSettings } from '../stored-settings';
 import { readMarks } from '../tags';
+import type { Vault } from '../vault';
 
 export interface BringBackCopyDeps {
   readonly rds: RDSClient;
-  /** In the Region that the copies are in. */
-  readonly elsewhere: RDSClient;
+  /** The copies in another Region; undefined where there are none. */
+  readonly copies?: { readonly elsewhere: RDSClient; readonly rules: CopyRules } | undefined;
+  /** Those in another account; undefined where there are none. */
+  readonly vault?: Vault | undefined;
   readonly environment: EnvironmentName;
-  readonly rules: CopyRules;
   readonly now: () => Date;
+}
+
+/** Where copies are. */
+interface Place {
+  readonly name: string;
+  readonly rds: RDSClient;
+  /** Lets the account of the database have a copy. */
+  readonly share: (snapshotId: string) => Promise<void>;
 }
 
 /** The reaper leaves it alone for so long, however old it is. */
@@ -25,26 +40,21 @@ const KEPT_DAYS = 7;
 const DEFAULT_KEY = 'alias/aws/rds';
 
 /**
- * Copies a copy back into the Region of the database, under the name and with the tags of the snapshot that is gone, so that a
- * recovery takes it for what it is. It does not wait; asked again, it says how far it is. Throws RestorePointNotFound,
- * SnapshotUnusable, SnapshotQuotaExceeded.
+ * Copies a copy back to where the database is, under the name and with the tags of the snapshot that is gone, so that a recovery
+ * takes it for what it is. It does not wait; asked again, it says how far it is. Throws RestorePointNotFound, SnapshotUnusable,
+ * SnapshotQuotaExceeded.
  */
 export async function bringBackCopy(
   event: z.infer<typeof BringBackCopyEvent>,
   deps: BringBackCopyDeps,
 ): Promise<BringBackCopyResult> {
-  const { rds, elsewhere, environment, rules } = deps;
-  const id = event.snapshotId ?? (await newestCopy(deps));
+  const { rds, environment } = deps;
+  const places = placesOf(event.from, deps);
+  const id = event.snapshotId ?? (await newestCopy(places, environment));
   const present = await findSnapshot(rds, id);
   if (present) return answer(present, id, deps);
-  const copy = await findSnapshot(elsewhere, id);
-  if (copy?.Status !== 'available' || readMarks(copy.TagList).environment !== environment)
-    throw new RestorePointNotFound(
-      copy
-        ? `In ${rules.region} snapshot ${id} is "${copy.Status ?? 'unknown'}", of environment "${readMarks(copy.TagList).environment ?? 'none'}".`
-        : `There is no snapshot "${id}", neither here nor in ${rules.region}.`,
-      `Only an available copy of ${environment} can be brought back; ${environment}-restore-points lists them.`,
-    );
+  const { copy, place } = await findCopy(id, places, environment);
+  await place.share(id);
   try {
     const { DBSnapshot } = await rds.send(
       new CopyDBSnapshotCommand({
@@ -59,7 +69,7 @@ export async function bringBackCopy(
     return {
       status: 'copying',
       snapshotId: id,
-      region: rules.region,
+      source: copy.DBSnapshotArn ?? null,
       progressPercent: DBSnapshot?.PercentProgress ?? 0,
     };
   } catch (error) {
@@ -67,6 +77,9 @@ export async function bringBackCopy(
       const made = await findSnapshot(rds, id);
       if (made) return answer(made, id, deps);
     }
+    // That it is shared is not known here yet: the next call finds it.
+    if (isAwsError(error, 'DBSnapshotNotFoundFault', 'DBSnapshotNotFound'))
+      return { status: 'copying', snapshotId: id, source: copy.DBSnapshotArn ?? null, progressPercent: 0 };
     if (isAwsError(error, 'SnapshotQuotaExceededFault', 'SnapshotQuotaExceeded'))
       throw new SnapshotQuotaExceeded(
         `RDS does not copy: ${error instanceof Error ? error.message : ''}.`,
@@ -83,19 +96,78 @@ export async function bringBackCopy(
   }
 }
 
-async function newestCopy({ elsewhere, environment, rules }: BringBackCopyDeps): Promise<string> {
-  const [newest] = good(await listOwnSnapshots(elsewhere, environment, undefined)).filter(isCopied);
+function placesOf(from: 'region' | 'vault' | undefined, { copies, vault }: BringBackCopyDeps): Place[] {
+  const region: Place[] = copies
+    ? [{ name: copies.rules.region, rds: copies.elsewhere, share: () => Promise.resolve() }]
+    : [];
+  const account: Place[] = vault
+    ? [
+        {
+          name: `account ${vault.rules.account}`,
+          rds: vault.rds,
+          share: async (snapshotId) => {
+            await vault.rds.send(
+              new ModifyDBSnapshotAttributeCommand({
+                DBSnapshotIdentifier: snapshotId,
+                AttributeName: 'restore',
+                ValuesToAdd: [vault.rules.homeAccount],
+              }),
+            );
+          },
+        },
+      ]
+    : [];
+  const places = from === undefined ? [...region, ...account] : from === 'region' ? region : account;
+  if (places.length > 0) return places;
+  throw new RestorePointNotFound(
+    from === 'region' ? 'Nothing is copied to another Region.' : 'Nothing is copied to another account.',
+    'Leave "from" out, to have the copy from wherever it is.',
+  );
+}
+
+async function newestCopy(places: readonly Place[], environment: EnvironmentName): Promise<string> {
+  const found: OwnSnapshot[] = [];
+  for (const { rds } of places) found.push(...(await listOwnSnapshots(rds, environment, undefined)));
+  const [newest] = good(found).filter(isCopied);
   if (newest) return newest.id;
   throw new RestorePointNotFound(
-    `There is no available copy of a snapshot of ${environment} in ${rules.region}.`,
+    `There is no available copy of a snapshot of ${environment} in ${nameAll(places)}.`,
     'Restore to a time instead, where the automated backups are still there.',
   );
+}
+
+/** In the first place that has it. */
+async function findCopy(
+  id: string,
+  places: readonly Place[],
+  environment: EnvironmentName,
+): Promise<{ copy: DBSnapshot; place: Place }> {
+  const unusable: string[] = [];
+  for (const place of places) {
+    const copy = await findSnapshot(place.rds, id);
+    const marked = readMarks(copy?.TagList).environment;
+    if (copy?.Status === 'available' && marked === environment) return { copy, place };
+    if (copy)
+      unusable.push(
+        `In ${place.name} snapshot ${id} is "${copy.Status ?? 'unknown'}", of environment "${marked ?? 'none'}".`,
+      );
+  }
+  throw new RestorePointNotFound(
+    unusable.length > 0
+      ? unusable.join(' ')
+      : `There is no snapshot "${id}", neither here nor in ${nameAll(places)}.`,
+    `Only an available copy of ${environment} can be brought back; ${environment}-restore-points lists them.`,
+  );
+}
+
+function nameAll(places: readonly Place[]): string {
+  return places.map(({ name }) => name).join(' and ');
 }
 
 function answer(
   snapshot: DBSnapshot,
   snapshotId: string,
-  { environment, rules }: BringBackCopyDeps,
+  { environment }: BringBackCopyDeps,
 ): BringBackCopyResult {
   const isOurs = readMarks(snapshot.TagList).environment === environment;
   if (isOurs && snapshot.Status === 'available')
@@ -104,7 +176,7 @@ function answer(
     return {
       status: 'copying',
       snapshotId,
-      region: rules.region,
+      source: snapshot.SourceDBSnapshotIdentifier ?? null,
       progressPercent: snapshot.PercentProgress ?? 0,
     };
   throw new SnapshotUnusable(

@@ -1,7 +1,7 @@
 import { CopyDBSnapshotCommand, DeleteDBSnapshotCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
 import type { CopyRules, CopySnapshotsEvent, CopySnapshotsResult, EnvironmentName } from '../contract';
-import { copiesToMake, copyExpiry, copyTags } from '../copies';
+import { copiesToMake, copyExpiry, copyTags, inTheWay } from '../copies';
 import { SnapshotsNotCopied, isAwsError } from '../errors';
 import { findSnapshot } from '../rds';
 import { isBeingMade, listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
@@ -18,14 +18,6 @@ export interface CopySnapshotsDeps {
 
 /** RDS makes 20 at a time for an account and Region, and those of one instance one after the other: others want some, too. */
 const MAX_UNDER_WAY = 5;
-
-/** What stands in the way of a copy, and not of this system. */
-const IN_THE_WAY: readonly string[] = [
-  'SnapshotQuotaExceededFault',
-  'SnapshotQuotaExceeded',
-  'KMSKeyNotAccessibleFault',
-  'InvalidParameterValue',
-];
 
 /**
  * Begins the copies that are missing in the other Region, newest first, and does not wait for them: the next call sees how they
@@ -98,8 +90,8 @@ async function begin(
     }
     if (isAwsError(error, 'DBSnapshotNotFoundFault', 'InvalidDBSnapshotStateFault', 'InvalidDBSnapshotState'))
       return undefined;
-    // Of manual snapshots there, or of copies at a time: AWS's words say which.
-    if (error instanceof Error && IN_THE_WAY.includes(error.name)) return `${error.name}: ${error.message}.`;
+    const why = inTheWay(error);
+    if (why !== undefined) return why;
     throw error;
   }
 }

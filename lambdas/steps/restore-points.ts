@@ -13,6 +13,7 @@ import { backupWindow, readMarkers } from '../point-in-time';
 import { decide } from '../retention';
 import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
 import { heldName } from '../tags';
+import { lookIntoVault, type Vault } from '../vault';
 
 type Point = RestorePointsResult['points'][number];
 
@@ -26,6 +27,7 @@ export async function restorePoints(
     databaseUrlSecretId: string;
     rules: RetentionRules;
     copies?: { elsewhere: RDSClient; rules: CopyRules } | undefined;
+    vault?: Vault | undefined;
     now: () => Date;
   },
 ): Promise<RestorePointsResult> {
@@ -41,7 +43,7 @@ export async function restorePoints(
     ]),
   );
   const ageHours = (time: Date): number => Math.round((now.getTime() - time.getTime()) / 360_000) / 10;
-  const copies = await copiesIn(deps, now);
+  const { copies, notListed } = await copiesOf(deps, now);
   const pointOf = (snapshot: OwnSnapshot, more: Pick<Point, 'status' | 'why'>): Point => ({
     kind: snapshot.role,
     id: snapshot.id,
@@ -55,8 +57,8 @@ export async function restorePoints(
     expiresAt: snapshot.expiresAt?.toISOString() ?? null,
     copies: copies
       .filter(({ id }) => id === snapshot.id)
-      .map(({ region, status, expiresAt }) => ({
-        region,
+      .map(({ place, status, expiresAt }) => ({
+        ...place,
         status,
         expiresAt: expiresAt?.toISOString() ?? null,
       })),
@@ -69,8 +71,12 @@ export async function restorePoints(
       pointOf(snapshot, { status: snapshot.status, why: reasons.get(snapshot.id) ?? '' }),
     ),
     ...copies
-      .filter(({ id }) => !here.has(id))
-      .map((copy) => pointOf(copy, { status: `only in ${copy.region}: bring it back first`, why: copy.why })),
+      .filter(({ id }, index) => !here.has(id) && copies.findIndex((copy) => copy.id === id) === index)
+      .map((copy) => {
+        const places = copies.filter(({ id }) => id === copy.id).map(({ place }) => placeName(place));
+        const status = `only in ${places.join(' and in ')}: bring it back first`;
+        return pointOf(copy, { status, why: copy.why });
+      }),
     ...readMarkers(instance.TagList).map(({ time, deploymentId, migrations, outcome }): Point => {
       const at = new Date(time);
       return {
@@ -103,22 +109,58 @@ export async function restorePoints(
       .filter(({ time }) => event.since === undefined || Date.parse(time) >= Date.parse(event.since))
       .sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
       .slice(0, event.limit),
+    notListed,
   };
 }
 
-/** The copies in the other Region, with what keeps them there. */
-async function copiesIn(
+interface Place {
+  readonly region: string;
+  readonly account?: string;
+}
+type Copy = OwnSnapshot & { readonly place: Place; readonly why: string };
+
+function placeName({ region, account }: Place): string {
+  return account === undefined ? region : `account ${account}`;
+}
+
+/** The copies in other places, with what keeps them there. */
+async function copiesOf(
   {
     copies,
+    vault,
     environment,
   }: {
     readonly copies?: { readonly elsewhere: RDSClient; readonly rules: CopyRules } | undefined;
+    readonly vault?: Vault | undefined;
     readonly environment: EnvironmentName;
   },
   now: Date,
-): Promise<(OwnSnapshot & { readonly region: string; readonly why: string })[]> {
-  if (!copies) return [];
-  const found = await listOwnSnapshots(copies.elsewhere, environment, undefined);
-  const reasons = new Map(decide(found, copies.rules, now).map(({ id, why }) => [id, why]));
-  return found.map((copy) => ({ ...copy, region: copies.rules.region, why: reasons.get(copy.id) ?? '' }));
+): Promise<{ copies: Copy[]; notListed: string[] }> {
+  const inRegion = copies && (await listOwnSnapshots(copies.elsewhere, environment, undefined));
+  const inVault = vault && (await lookIntoVault(vault, environment));
+  return {
+    copies: [
+      ...(copies && inRegion
+        ? withReasons(inRegion, copies.rules, now, () => ({ region: copies.rules.region }))
+        : []),
+      ...(vault && inVault
+        ? withReasons(inVault.copies, vault.rules, now, ({ arn }) => ({
+            region: arn.split(':')[3] ?? '',
+            account: vault.rules.account,
+          }))
+        : []),
+    ],
+    notListed:
+      vault && inVault?.closed !== undefined ? [`account ${vault.rules.account}: ${inVault.closed}`] : [],
+  };
+}
+
+function withReasons(
+  found: readonly OwnSnapshot[],
+  rules: RetentionRules,
+  now: Date,
+  placeOf: (copy: OwnSnapshot) => Place,
+): Copy[] {
+  const reasons = new Map(decide(found, rules, now).map(({ id, why }) => [id, why]));
+  return found.map((copy) => ({ ...copy, place: placeOf(copy), why: reasons.get(copy.id) ?? '' }));
 }

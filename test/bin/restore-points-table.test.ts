@@ -13,6 +13,7 @@ const result: RestorePoints = {
   environment: 'production',
   liveInstanceId: 'production-database-rec-0123456789',
   window: { from: '2026-10-22T07:30:00.000Z', to: '2026-11-21T07:25:12.345Z' },
+  notListed: [],
   points: [
     {
       ...base,

@@ -32,6 +32,17 @@ const COPIES = {
   newestAtMostHours: 48,
 };
 
+const VAULT = {
+  account: '222222222222',
+  homeAccount: '123456789012',
+  preMigrationDays: 30,
+  dailyDays: 3,
+  weeklyDays: 30,
+  keepNewest: 1,
+  newestAtMostHours: 48,
+  notify: ['safe@example.com'],
+};
+
 function withDatabase(change: Partial<DatabaseSettings>): EnvironmentSettings {
   const { database } = production;
   if ('existing' in database) throw new Error('The table makes the database of production.');
@@ -100,6 +111,36 @@ test.each<[string, EnvironmentSettings, string[]]>([
     'copies without snapshots',
     { ...production, recovery: null, scheduledSnapshots: null, drills: null, copies: COPIES },
     ['copies is', 'write null'],
+  ],
+  [
+    'a vault in no account',
+    { ...production, vault: { ...VAULT, account: '22222222222' } },
+    ['vault.account is "22222222222"', 'twelve digits'],
+  ],
+  [
+    'a vault in the account that it protects from',
+    { ...production, vault: { ...VAULT, homeAccount: VAULT.account } },
+    ['vault.account is "222222222222"', 'name another'],
+  ],
+  [
+    'a vault that keeps nothing',
+    { ...production, vault: { ...VAULT, keepNewest: 0 } },
+    ['vault.keepNewest is 0', '1 or more'],
+  ],
+  [
+    'a vault that is behind by its nature',
+    { ...production, vault: { ...VAULT, newestAtMostHours: 24 } },
+    ['vault.newestAtMostHours is 24', '27 or more'],
+  ],
+  [
+    'a vault that tells nobody',
+    { ...production, vault: { ...VAULT, notify: ['nobody'] } },
+    ['vault.notify is "nobody"', 'mail addresses'],
+  ],
+  [
+    'a vault without snapshots',
+    { ...production, recovery: null, scheduledSnapshots: null, drills: null, vault: VAULT },
+    ['vault is', 'write null'],
   ],
   [
     'a mail address that is none',

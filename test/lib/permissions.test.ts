@@ -96,7 +96,12 @@ test('cdk-nag has no finding that is not acknowledged', () => {
       keepNewest: 1,
       newestAtMostHours: 48,
     };
-    for (const settings of [production, { ...staging, copies }, development]) addEnvironment(app, settings);
+    const vault = {
+      ...{ account: '222222222222', homeAccount: '123456789012', notify: [] },
+      ...{ preMigrationDays: 7, dailyDays: 3, weeklyDays: 7, keepNewest: 1, newestAtMostHours: 48 },
+    };
+    for (const settings of [production, { ...staging, copies, vault }, development])
+      addEnvironment(app, settings);
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
     expect(() => app.synth()).not.toThrow();
   });

@@ -342,6 +342,124 @@ describe('copies in another Region', () => {
   });
 });
 
+describe('the vault', () => {
+  const rules = {
+    account: '222222222222',
+    homeAccount: '123456789012',
+    preMigrationDays: 30,
+    dailyDays: 3,
+    weeklyDays: 30,
+    keepNewest: 1,
+    newestAtMostHours: 48,
+  };
+  const vault = { ...rules, notify: ['safe@example.com'] };
+  const made = synthesise([{ ...ENVIRONMENTS.staging, vault }]);
+  const home = templateOf(made, 'Staging-Rollback');
+  const there = templateOf(made, 'Vault-Staging');
+  const homeRole = (name: string) => `arn:<AWS::Partition>:iam::123456789012:role/staging-${name}`;
+  const Statements = z.object({
+    Statement: z.array(
+      z.object({
+        Action: z.union([z.string(), z.array(z.string())]),
+        Condition: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
+      }),
+    ),
+  });
+  const principals = (condition: Readonly<Record<string, unknown>> | undefined): string[] =>
+    [condition?.['aws:PrincipalArn']].flat().map(readable);
+
+  test('is no stack that `cdk deploy Staging-*` means', () => {
+    expect([...made.keys()].filter((name) => !name.startsWith('Staging-'))).toEqual(['Vault-Staging']);
+  });
+
+  test('lets the functions in that have business there, by the names that their roles have', () => {
+    const trusts = resourcesOf(there, 'AWS::IAM::Role').flatMap(({ Properties }) => {
+      const [statement] = Statements.parse(Properties['AssumeRolePolicyDocument']).Statement;
+      return Properties['RoleName'] === undefined
+        ? []
+        : [[Properties['RoleName'], ...principals(statement?.Condition?.['ArnEquals'])]];
+    });
+    expect(trusts).toEqual([
+      ['staging-vault-copy', homeRole('copy-to-vault'), homeRole('bring-back-copy')],
+      ['staging-vault-list', homeRole('reap-snapshots'), homeRole('restore-points')],
+    ]);
+    const named = resourcesOf(home, 'AWS::IAM::Role').flatMap(
+      ({ Properties }) => Properties['RoleName'] ?? [],
+    );
+    expect(named.sort()).toEqual(
+      ['bring-back-copy', 'copy-to-vault', 'reap-snapshots', 'restore-points'].map(
+        (name) => `staging-${name}`,
+      ),
+    );
+  });
+
+  test('lets nobody from home delete, mark or unmark a copy', () => {
+    const policies = resourcesOf(there, 'AWS::IAM::Policy').filter(({ Properties }) =>
+      JSON.stringify(Properties['Roles']).match(/CopyRole|ListRole/),
+    );
+    expect(policies).toHaveLength(2);
+    const statements = policies.flatMap(
+      ({ Properties }) => Statements.parse(Properties['PolicyDocument']).Statement,
+    );
+    const actions = statements.flatMap(({ Action }) => Action).filter((action) => action.startsWith('rds:'));
+    expect([...new Set(actions)].sort()).toEqual([
+      'rds:AddTagsToResource',
+      'rds:CopyDBSnapshot',
+      'rds:DescribeDBSnapshots',
+      'rds:ModifyDBSnapshotAttribute',
+    ]);
+    for (const { Condition } of statements.filter(({ Action }) => Action.includes('rds:AddTagsToResource')))
+      expect(Condition?.['Null']).toEqual({ 'aws:ResourceTag/migration-rollback:environment': 'true' });
+  });
+
+  test('has a key that outlives it, and that home may use through RDS only', () => {
+    const key = onlyOf(there, 'AWS::KMS::Key');
+    expect(key.DeletionPolicy).toBe('Retain');
+    expect(onlyOf(there, 'AWS::KMS::Alias').Properties['AliasName']).toBe('alias/staging-vault');
+    const [own, ours, ...others] = Statements.parse(key.Properties['KeyPolicy']).Statement;
+    expect(own?.Action).toBe('kms:*');
+    expect(ours?.Condition?.['StringEquals']).toEqual({
+      'kms:ViaService': { 'Fn::Join': ['', ['rds.', { Ref: 'AWS::Region' }, '.amazonaws.com']] },
+    });
+    expect(principals(ours?.Condition?.['ArnEquals'])).toEqual([
+      homeRole('copy-to-vault'),
+      homeRole('bring-back-copy'),
+    ]);
+    expect(others).toEqual([]);
+  });
+
+  test('is told to the functions of both accounts in the same words', () => {
+    const told = [home, there].flatMap((template) =>
+      resourcesOf(template, 'AWS::Lambda::Function').flatMap(({ Properties }) => {
+        const { Variables } = z
+          .object({ Variables: z.record(z.string(), z.unknown()) })
+          .parse(Properties['Environment']);
+        const { VAULT_RULES: json } = Variables;
+        return json === undefined
+          ? []
+          : [[Properties['FunctionName'], JSON.parse(readable(json)) as unknown] as const];
+      }),
+    );
+    expect(told.map(([name]) => name).sort()).toEqual([
+      'staging-bring-back-copy',
+      'staging-copy-to-vault',
+      'staging-reap-snapshots',
+      'staging-reap-vault',
+      'staging-restore-points',
+    ]);
+    for (const [, rule] of told)
+      expect(rule).toEqual({
+        ...rules,
+        kmsKeyId: 'arn:<AWS::Partition>:kms:<AWS::Region>:222222222222:alias/staging-vault',
+      });
+  });
+
+  test('leaves no trace where the table has none', () => {
+    expect(JSON.stringify(stack('Staging-Rollback'))).not.toMatch(/VAULT|vault|passing-\*|kms:/i);
+    expect(templates.has('Vault-Staging')).toBe(false);
+  });
+});
+
 describe('functions', () => {
   const functions = (template: Template) => resourcesOf(template, 'AWS::Lambda::Function');
 

@@ -58,7 +58,7 @@ const copy = (failOnWarning = false): Promise<CopySnapshotsResult> =>
 const copied = (): Promise<CopySnapshotsResult> =>
   until(copy, ({ begun, underWay, waiting }) => begun.length + underWay.length + waiting === 0);
 const bringBack = (snapshotId?: string): Promise<BringBackCopyResult> =>
-  bringBackCopy(snapshotId === undefined ? {} : { snapshotId }, deps());
+  bringBackCopy(snapshotId === undefined ? {} : { snapshotId }, { ...deps(), copies: { elsewhere, rules } });
 const reap = () =>
   reapSnapshots(
     { dryRun: false, failOnWarning: false },
