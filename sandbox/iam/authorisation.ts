@@ -193,7 +193,7 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
         const given = AssumeRole.parse(input);
         const { RoleArn = '' } = given;
         const role = this.deployedRole(RoleArn);
-        // A role of the home account that no stack has deployed may do everything, and be taken by everybody there.
+        // A role of the same account that no stack has deployed may do everything, and be taken by everybody there.
         if (!role && accountIn(RoleArn) === account.accountId) return;
         const { caller } = context;
         const own = this.deployedRole(caller.arn);

@@ -227,34 +227,35 @@ async function keyRequests(
   const targetRequests =
     targetArn === undefined
       ? []
-      : keyUse(RESOURCE_ACTIONS, targetArn, account, 'target', keys.policy(targetArn));
+      : keyUse(RESOURCE_ACTIONS, targetArn, account, 'target', keys.policy(targetArn) ?? CLOSED);
   const owner = accountIn(source);
   if (owner === undefined || owner === account.accountId) return targetRequests;
   const region = source.split(':')[3] ?? account.region;
   const key = (await lookup.snapshot(source, region))?.KmsKeyId;
   if (key === undefined) return targetRequests;
-  // A key without a policy that names the other account is not there for it.
-  const policy = keys.policy(key) ?? { Version: '2012-10-17', Statement: [] };
+  const policy = keys.policy(key) ?? CLOSED;
   return [
     ...keyUse(SHARED_ACTIONS, key, { ...account, region }, 'source snapshot', policy),
     ...targetRequests,
   ];
 }
 
+/** A key without a policy that names another account is not there for it. */
+const CLOSED: Json = { Version: '2012-10-17', Statement: [] };
+
 function keyUse(
   actions: readonly string[],
   resource: string,
   { region, accountId }: Account,
   keyOfRds: 'source snapshot' | 'target',
-  resourcePolicy: Json | undefined,
+  resourcePolicy: Json,
 ): PermissionRequest[] {
-  if (resourcePolicy !== undefined)
-    checkConditionKeys({ name: `key policy of ${resource}`, document: resourcePolicy });
+  checkConditionKeys({ name: `key policy of ${resource}`, document: resourcePolicy });
   return actions.map((action) => ({
     action,
     resource,
     keyOfRds,
-    ...(resourcePolicy !== undefined && { resourcePolicy }),
+    resourcePolicy,
     context: {
       'kms:ViaService': `rds.${region}.amazonaws.com`,
       'kms:CallerAccount': accountId,

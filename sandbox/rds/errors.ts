@@ -55,6 +55,13 @@ export const parameterGroupNotFound = (name: string): ApiError =>
 export const subnetGroupNotFound = (name: string): ApiError =>
   new ApiError('DBSubnetGroupNotFoundFault', `DB subnet group '${name}' does not exist.`, 404);
 
+/** `None` is RDS's own word for no key. */
+export const targetKeyNotAccessible = (key = 'None'): ApiError =>
+  new ApiError(
+    'KMSKeyNotAccessibleFault',
+    `The target KMS key [${key}] does not exist, is not enabled or you do not have permissions to access it.`,
+  );
+
 export const invalidValue = (message: string): ApiError => new ApiError('InvalidParameterValue', message);
 
 export const invalidCombination = (message: string): ApiError =>

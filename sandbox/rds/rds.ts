@@ -9,7 +9,7 @@ import type { NetworkRegistry } from '../deploy/network-registry';
 import type { Address, Postgres, Server } from '../postgres/contract';
 import { defaultKey } from './defaults';
 import type { Durations, OperationKind } from './durations';
-import { instanceNotFound, snapshotNotFound } from './errors';
+import { instanceNotFound, snapshotNotFound, targetKeyNotAccessible } from './errors';
 import { takeForcedFailure } from './forced-failures';
 import { required } from './identifiers';
 import {
@@ -124,10 +124,17 @@ export class Rds {
     return instance;
   }
 
-  /** RDS shows the key itself where it was given its id or an alias. */
+  /**
+   * RDS shows the key itself where it was given its id or an alias.
+   * @throws KMSKeyNotAccessibleFault for a key of another account that is not there
+   */
   keyArn(key: string): string {
     const { account } = this.context;
-    return key === 'alias/aws/rds' ? defaultKey(account) : (this.keys.named(account, key) ?? key);
+    if (key === 'alias/aws/rds') return defaultKey(account);
+    const found = this.keys.named(account, key);
+    if (found === undefined && (accountIn(key) ?? account.accountId) !== account.accountId)
+      throw targetKeyNotAccessible(key);
+    return found ?? key;
   }
 
   /** One of the account and Region's own. @throws DBSnapshotNotFoundFault */

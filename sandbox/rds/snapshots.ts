@@ -21,6 +21,7 @@ import {
   snapshotNeedsAvailable,
   snapshotNotFound,
   snapshotQuotaExceeded,
+  targetKeyNotAccessible,
 } from './errors';
 import { LONGEST_SNAPSHOT_IDENTIFIER, newIdentifier, required } from './identifiers';
 import { operation } from './operation';
@@ -228,11 +229,7 @@ function copy(rds: Rds, input: CopyDBSnapshotMessage): SnapshotRecord {
 
 /** What RDS wants of a copy from another account: the key that the source is encrypted with stays that account's. */
 function admitShared(source: SnapshotRecord, { KmsKeyId }: CopyDBSnapshotMessage): void {
-  if (source.kmsKeyId !== undefined && KmsKeyId === undefined)
-    throw new ApiError(
-      'KMSKeyNotAccessibleFault',
-      'The target KMS key [None] does not exist, is not enabled or you do not have permissions to access it.',
-    );
+  if (source.kmsKeyId !== undefined && KmsKeyId === undefined) throw targetKeyNotAccessible();
 }
 
 /** What RDS wants of a copy from another Region. */
@@ -241,10 +238,7 @@ function admitFromElsewhere(rds: Rds, source: SnapshotRecord, { KmsKeyId }: Copy
   if (source.kmsKeyId !== undefined && KmsKeyId === undefined)
     throw invalidValue('Must specify new KMS key for cross region encrypted snapshot copy.');
   if (KmsKeyId?.startsWith('arn:') && KmsKeyId.split(':')[3] !== region)
-    throw new ApiError(
-      'KMSKeyNotAccessibleFault',
-      `The target KMS key [${KmsKeyId}] does not exist, is not enabled or you do not have permissions to access it.`,
-    );
+    throw targetKeyNotAccessible(KmsKeyId);
   const underWay = [...rds.state.snapshots.values()].filter(
     ({ status, copyOf }) => status === 'copying' && copyOf !== undefined && copyOf.split(':')[3] !== region,
   );

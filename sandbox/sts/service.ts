@@ -6,6 +6,7 @@ import type { SandboxContext } from '../core/context';
 const DEFAULT_DURATION_SECONDS = 3600;
 /** Who is a role already gets another one for an hour at most. */
 const LONGEST_CHAINED_SECONDS = 3600;
+const SHORTEST_SECONDS = 900;
 const ASSUME_ROLE_MEMBERS = ['RoleArn', 'RoleSessionName', 'DurationSeconds', 'ExternalId'];
 
 /** STS: who am I, and let me be another role. Whether it may be is for `sandbox/iam` to say, as of every call. */
@@ -40,6 +41,11 @@ export class StsService implements Service {
     if (role === undefined) throw new ApiError('ValidationError', `${roleArn} is invalid`);
     const name = input.RoleSessionName ?? '';
     const seconds = input.DurationSeconds ?? DEFAULT_DURATION_SECONDS;
+    if (seconds < SHORTEST_SECONDS)
+      throw new ApiError(
+        'ValidationError',
+        `1 validation error detected: Value '${seconds}' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to ${SHORTEST_SECONDS}`,
+      );
     if (roleOf(caller.arn) !== undefined && seconds > LONGEST_CHAINED_SECONDS)
       throw new ApiError(
         'ValidationError',

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { GetFunctionCommand, InvokeCommand } from '@aws-sdk/client-lambda';
 import {
   CopyDBSnapshotCommand,
@@ -16,11 +17,15 @@ import {
   type RDSClient,
 } from '@aws-sdk/client-rds';
 import { CreateSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
+import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { z } from 'zod';
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
@@ -51,8 +56,8 @@ const HANDLER = `
 const { STSClient, GetCallerIdentityCommand } = require('@aws-sdk/client-sts');
 exports.handler = async () => (await new STSClient({}).send(new GetCallerIdentityCommand({}))).Arn;`;
 
-function addFunction(stack: Stack): void {
-  new lambda.Function(stack, 'Who', {
+function addFunction(stack: Stack): lambda.Function {
+  return new lambda.Function(stack, 'Who', {
     functionName: 'who',
     runtime: lambda.Runtime.NODEJS_24_X,
     handler: 'index.handler',
@@ -79,7 +84,21 @@ function build(app: App): void {
   const home = new Stack(app, 'Home', { env: { account: HOME, region: REGION } });
   const other = new Stack(app, 'Other', { env: { account: OTHER, region: REGION } });
   addFunction(home);
-  addFunction(other);
+  const who = addFunction(other);
+  const scheduled = new iam.Role(other, 'Scheduled', {
+    assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com'),
+  });
+  who.grantInvoke(scheduled);
+  new CfnSchedule(other, 'Schedule', {
+    scheduleExpression: 'rate(1 hour)',
+    flexibleTimeWindow: { mode: 'OFF' },
+    target: { arn: who.functionArn, roleArn: scheduled.roleArn },
+  }).node.addDependency(scheduled);
+  const [homeNews, otherNews] = [home, other].map(
+    (stack) => new sns.Topic(stack, 'News', { topicName: 'news' }),
+  );
+  homeNews?.addSubscription(new EmailSubscription('home@example.com'));
+  otherNews?.addSubscription(new EmailSubscription('other@example.com'));
   const open = new kms.Key(home, 'Open');
   open.addToResourcePolicy(
     new iam.PolicyStatement({
@@ -216,6 +235,60 @@ describe('an account', () => {
       const { Payload } = await client.send(new InvokeCommand({ FunctionName: 'who' }));
       expect(Buffer.from(Payload ?? []).toString()).toMatch(`"arn:aws:sts::${account}:assumed-role/`);
     }
+  });
+
+  it('runs its own schedules, and counts its own invocations', async () => {
+    const { clock } = sandbox.context;
+    const started = clock.now();
+    const invocations = async (account: string): Promise<number> => {
+      const { MetricDataResults = [] } = await new CloudWatchClient({
+        endpoint: sandbox.context.endpoint,
+        region: REGION,
+        credentials: sandbox.credentials(sandbox.administrator(account)),
+      }).send(
+        new GetMetricDataCommand({
+          StartTime: started,
+          EndTime: new Date(clock.now().getTime() + 60_000),
+          MetricDataQueries: [
+            {
+              Id: 'runs',
+              MetricStat: {
+                Metric: {
+                  Namespace: 'AWS/Lambda',
+                  MetricName: 'Invocations',
+                  Dimensions: [{ Name: 'FunctionName', Value: 'who' }],
+                },
+                Period: 60,
+                Stat: 'Sum',
+              },
+            },
+          ],
+        }),
+      );
+      return (MetricDataResults[0]?.Values ?? []).reduce((sum, value) => sum + value, 0);
+    };
+    const before = { home: await invocations(HOME), other: await invocations(OTHER) };
+    await clock.sleep(3_600_000);
+    await until(
+      () => invocations(OTHER),
+      (count) => count === before.other + 1,
+    );
+    expect(await invocations(HOME)).toBe(before.home);
+  });
+
+  it('tells its own people', async () => {
+    const topic = `arn:aws:sns:${REGION}:${OTHER}:news`;
+    const publish = (account: string): Promise<unknown> =>
+      new SNSClient({
+        endpoint: sandbox.context.endpoint,
+        region: REGION,
+        credentials: sandbox.credentials(sandbox.administrator(account)),
+      }).send(new PublishCommand({ TopicArn: topic, Message: 'hello' }));
+    await publish(OTHER);
+    const told = (account: string): string[] => sandbox.account(account).sns.inbox.map(({ to }) => to);
+    expect(told(HOME)).toEqual(['home@example.com']);
+    expect(told(OTHER)).toEqual(['other@example.com']);
+    await expect(publish(HOME)).rejects.toThrow(/does not implement sns:Publish of 123456789012/);
   });
 
   it('has its own secrets', async () => {
@@ -373,6 +446,24 @@ describe('copying a shared snapshot', () => {
         name: 'KMSKeyNotAccessibleFault',
         message: expect.stringContaining(keys.Closed) as string,
       });
+  });
+
+  it('needs a key that there is, where it is another account’s', async () => {
+    const unknown = `arn:aws:kms:${REGION}:333333333333:alias/unknown`;
+    await expect(copyBy(as('copier'), arnOf('open'), 'copy', unknown)).rejects.toMatchObject({
+      name: 'KMSKeyNotAccessibleFault',
+      message: expect.stringContaining(`target KMS key [${unknown}]`) as string,
+    });
+  });
+
+  it('is made under another account’s key only where that lets it', async () => {
+    await expect(copyBy(home, 'plain', 'copy', keys.Own)).rejects.toMatchObject({
+      name: 'KMSKeyNotAccessibleFault',
+      message: expect.stringContaining(`target KMS key [${keys.Own}]`) as string,
+    });
+    await copyBy(other, arnOf('open'), 'under-theirs', `arn:aws:kms:${REGION}:${HOME}:alias/open`);
+    await available(other, 'under-theirs');
+    await other.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: 'under-theirs' }));
   });
 
   it('needs leave of the copier for the key of the copy', async () => {
