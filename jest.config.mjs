@@ -5,6 +5,8 @@ export default {
   transform: {
     '^.+\\.[jt]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }],
   },
+  globalSetup: '<rootDir>/test/memory/set-up.ts',
+  globalTeardown: '<rootDir>/test/memory/tear-down.ts',
   testTimeout: 60_000,
   maxWorkers: 2,
   // Of the tests of one file that run side by side.
