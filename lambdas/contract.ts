@@ -40,7 +40,7 @@ export function readRecoveryRules(json: string): RecoveryRules {
 }
 
 /** What a person is asked while a recovery runs. */
-export const QUESTIONS = ['cutover', 'retirement'] as const;
+export const QUESTIONS = ['cutover', 'retirement', 'rename'] as const;
 export type Question = (typeof QUESTIONS)[number];
 
 /** How a question was answered; what a recovery keeps of it. */
@@ -74,7 +74,7 @@ export const VerifyRequest = z.strictObject({
 });
 
 /** What the machine is started for. */
-export const MODES = ['plan', 'recover', 'drill', 'undo', 'clean-up'] as const;
+export const MODES = ['plan', 'recover', 'drill', 'undo', 'clean-up', 'rename'] as const;
 export const WarmRequest = z
   .strictObject({
     /** Tables, each with its indexes, or single indexes: `name` or `schema.name`. */
@@ -125,7 +125,7 @@ export const RecoveryInput = z
         message: 'goes with "retire": "keep" only',
         input: context.value.keepDays,
       });
-    if (mode !== 'recover' && mode !== 'undo') return;
+    if (mode !== 'recover' && mode !== 'undo' && mode !== 'rename') return;
     for (const field of ['reason', 'requestedBy'] as const) {
       if (context.value[field] === undefined)
         context.issues.push({
@@ -186,7 +186,10 @@ export const InstanceAddress = z.object({
 });
 export type InstanceAddress = z.infer<typeof InstanceAddress>;
 
-/** What Plan decides and every later state gets as `recovery`. Of an undo the recovery instance is the one that was retired. All names are derived from `id`. */
+/**
+ * What Plan decides and every later state gets as `recovery`. Of an undo the recovery instance is the one that was retired; of a rename
+ * it is the live one under its new name. All names are derived from `id`.
+ */
 export const Recovery = z.object({
   id: z.string(),
   /** Of the machine: it has the claim (recovery-claim.ts) as long as it runs. */
@@ -217,6 +220,8 @@ export const Recovery = z.object({
   safetySnapshotId: z.string(),
   /** Of an undo: the recovery that made the live instance, and the instance that it retired. */
   undoes: z.optional(z.object({ recoveryId: z.string(), instance: InstanceAddress })),
+  /** Of a rename: whether an earlier execution had RDS begin it, so that nobody is asked again. */
+  rename: z.optional(z.object({ begun: z.boolean() })),
   finalSnapshotId: z.string(),
 });
 export type Recovery = z.infer<typeof Recovery>;
@@ -298,6 +303,16 @@ export interface PlanResult {
       /** The exact input that does it. */
       inputToUndo: unknown;
     } | null;
+    /** That the live instance has another name than before any recovery; null where it has not, or where the mode is not plan. */
+    rename: {
+      to: string;
+      /** Why not now; null: it can be. */
+      notNow: string | null;
+      /** Minutes without a database: measured by earlier renames, or what RDS documents. */
+      outageMinutes: number;
+      /** The exact input that does it. */
+      inputToRename: unknown;
+    } | null;
     /** The exact input that carries this plan out. */
     inputToRecover: unknown;
   };
@@ -318,6 +333,21 @@ export interface PlanUndoResult {
 export interface PlanCleanUpResult {
   recovery: Recovery;
   plan: { summary: string[]; leftovers: Leftover[] };
+}
+
+/** What Plan answers of a rename. */
+export interface PlanRenameResult {
+  recovery: Recovery;
+  plan: {
+    summary: string[];
+    from: { instanceId: string; host: string };
+    /** Null: the address that RDS will make of the name is not known. */
+    to: { instanceId: string; host: string | null };
+    /** Minutes without a database: measured by earlier renames, or what RDS documents. */
+    outageMinutes: number;
+    /** Have to be restarted afterwards, and are. */
+    consumers: Consumer[];
+  };
 }
 
 const RecoveryEvent = z.object({ recovery: Recovery });
@@ -624,6 +654,31 @@ export const CleanUpEvent = RecoveryEvent;
 export interface CleanUpResult {
   /** What is left alone, and why. */
   left: Leftover[];
+}
+
+/**
+ * Claims the database and has RDS rename the live instance; throws RenameRefused before that, NotRenamedYet until it is up under its new
+ * name; the machine asks again.
+ */
+export const RenameEvent = RecoveryEvent;
+export interface RenameResult {
+  instance: InstanceAddress;
+  /** When RDS was asked, and took the old address away. ISO 8601. */
+  askedAt: string;
+}
+
+/** The end of a rename, once the application is back: takes the marks off, and asks for a snapshot that knows the new address. */
+export const FinishRenameEvent = z.object({
+  recovery: Recovery,
+  instance: InstanceAddress,
+  /** When RDS was asked, and when the application was seen again. ISO 8601. */
+  askedAt: z.string(),
+  backAt: z.string(),
+});
+export interface FinishRenameResult {
+  /** The application had no database. */
+  outage: { from: string; until: string; seconds: number };
+  snapshot: TakeSafetySnapshotResult;
 }
 
 /** What a person answers to a question of a recovery. */
@@ -1028,6 +1083,8 @@ export const FUNCTIONS = [
   'retire',
   'discard',
   'clean-up',
+  'rename',
+  'finish-rename',
   'fail',
   'decide',
 ] as const;
@@ -1061,6 +1118,8 @@ export const NOT_YET_ERRORS = {
   'end-drill': 'DiscardNotFinished',
   hydrate: 'NotHydratedYet',
   fence: 'SessionsNotEnded',
+  rename: 'NotRenamedYet',
+  swap: 'NewAddressNotReached',
   'finish-settings': 'SettingsNotMatched',
   'prove-consumers': 'ConsumersNotConnected',
   drain: 'StillConnected',
@@ -1072,7 +1131,7 @@ export const NOT_YET_ERRORS = {
 /** One more that means "not yet", of all that claim the database or plan to (take-claim.ts), whatever else they wait for. */
 export const CLAIM_NOT_YET = {
   error: 'StoppedRecoveryAtWork',
-  functions: ['plan', 'start-restore', 'take-back', 'clean-up'],
+  functions: ['plan', 'start-restore', 'take-back', 'clean-up', 'rename'],
 } as const satisfies { error: string; functions: readonly FunctionName[] };
 
 /**

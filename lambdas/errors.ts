@@ -47,6 +47,16 @@ export class NotHydratedYet extends RollbackError {
   override readonly name = 'NotHydratedYet';
 }
 
+/** RDS has not brought the live instance up under its new name so far. */
+export class NotRenamedYet extends RollbackError {
+  override readonly name = 'NotRenamedYet';
+}
+
+/** Nothing answers at the address that a rename gave the live instance so far. */
+export class NewAddressNotReached extends RollbackError {
+  override readonly name = 'NewAddressNotReached';
+}
+
 /** Sessions that were on the old database when it was fenced are still ending. */
 export class SessionsNotEnded extends RollbackError {
   override readonly name = 'SessionsNotEnded';
@@ -114,6 +124,11 @@ export class RestorePointNotFound extends RollbackError {
 /** No recovery made the live instance, or the one that it retired is not there to go back to. */
 export class NothingToUndo extends RollbackError {
   override readonly name = 'NothingToUndo';
+}
+
+/** The live instance has its name already, or must not get it now. */
+export class RenameRefused extends RollbackError {
+  override readonly name = 'RenameRefused';
 }
 
 /** The quota of manual snapshots leaves no room. */

@@ -1,5 +1,6 @@
 import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { INPUT_TO_RENAME, findBegunRename } from './begun-rename';
 import type { EnvironmentName, InstanceAddress, Recovery } from './contract';
 import { readLogin } from './database-url';
 import { LiveInstanceUnclear } from './errors';
@@ -28,7 +29,7 @@ export async function findLiveInstance(
   const instances = await listInstances(rds);
   const instance = byEndpoint(instances, host, port);
   const address = instance && addressOf(instance);
-  if (!instance || !address) throw noInstance(host, port);
+  if (!instance || !address) throw noInstance(host, port, instances);
   return { instance, instances, address, secretVersionId: secret.versionId };
 }
 
@@ -74,6 +75,7 @@ export async function findLiveOrGone(
     };
   }
 
+  if (findBegunRename(instances, host)) throw noInstance(host, port, instances);
   const snapshot = newest(
     (await listSnapshots(rds, { SnapshotType: 'manual' })).filter(
       ({ TagList }) =>
@@ -85,7 +87,7 @@ export async function findLiveOrGone(
     DBInstanceIdentifier: instanceId,
     DbiResourceId: resourceId,
   } = snapshot ?? {};
-  if (!snapshot || !id || !instanceId || !resourceId) throw noInstance(host, port);
+  if (!snapshot || !id || !instanceId || !resourceId) throw noInstance(host, port, instances);
   const other = instances.find(
     ({ DBInstanceIdentifier, DbiResourceId }) =>
       DBInstanceIdentifier === instanceId || DbiResourceId === resourceId,
@@ -144,7 +146,13 @@ function isAt(instance: DBInstance | undefined, host: string, port: number): boo
   return Address?.toLowerCase() === host.toLowerCase().replace(/\.$/, '') && Port === port;
 }
 
-function noInstance(host: string, port: number): LiveInstanceUnclear {
+function noInstance(host: string, port: number, instances: readonly DBInstance[]): LiveInstanceUnclear {
+  const rename = findBegunRename(instances, host);
+  if (rename)
+    return new LiveInstanceUnclear(
+      `The secret names ${host}:${port}, the address of instance ${rename.from.instanceId} until RDS was asked to rename it at ${rename.askedAt}. It is "${rename.instance.DBInstanceStatus ?? 'unknown'}" now, as ${rename.instance.DBInstanceIdentifier ?? ''}.`,
+      `Wait while an execution renames it. If none runs, the application has no database until this is finished: redrive that execution, or start the machine with ${JSON.stringify(INPUT_TO_RENAME)}: it goes on from what is there.`,
+    );
   return new LiveInstanceUnclear(
     `The secret names ${host}:${port}, which is the endpoint of no RDS instance in this Region, and of none that a snapshot knows.`,
     'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',

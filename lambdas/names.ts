@@ -8,6 +8,8 @@ import { createHash } from 'node:crypto';
 const MAX_INSTANCE_ID = 63;
 const MAX_SNAPSHOT_ID = 255;
 const RECOVERY_SUFFIX = /-rec-[0-9a-f]{10}$/;
+/** So much of a name fits before such a suffix. */
+const MAX_BASE = MAX_INSTANCE_ID - '-rec-0123456789'.length;
 
 /**
  * Id of a recovery: ten hex digits from the execution's name and start. The start is part of it because Step Functions
@@ -23,8 +25,25 @@ export function baseName(instanceId: string): string {
 }
 
 export function recoveryInstanceId(liveInstanceId: string, id: string): string {
-  const suffix = `-rec-${id}`;
-  return `${cut(baseName(liveInstanceId), MAX_INSTANCE_ID - suffix.length)}${suffix}`;
+  return `${cut(baseName(liveInstanceId), MAX_BASE)}-rec-${id}`;
+}
+
+/**
+ * The same, where it is certain: undefined where it may have been cut off. An instance that no recovery made has it.
+ * @param held what the tags of the instance say, for names that do not fit
+ */
+export function originalName(instanceId: string, held: string | undefined): string | undefined {
+  const base = baseName(instanceId);
+  if (base === instanceId.toLowerCase()) return base;
+  if (held !== undefined) return cut(held, MAX_BASE) === base ? held : undefined;
+  // One hyphen may have gone at the cut.
+  return base.length < MAX_BASE - 1 ? base : undefined;
+}
+
+/** What the tags of a recovery instance have to hold so that `originalName` is certain. */
+export function heldBaseName(liveInstanceId: string, held: string | undefined): string | undefined {
+  const original = originalName(liveInstanceId, held);
+  return original !== undefined && original.length >= MAX_BASE - 1 ? original : undefined;
 }
 
 export function safetySnapshotId(liveInstanceId: string, id: string): string {

@@ -69,6 +69,13 @@ export function summaryOf(
           `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
         ]
       : []),
+    ...(plan.rename === null
+      ? []
+      : plan.rename.notNow === null
+        ? [
+            `Or give ${live.instanceId} its old name ${plan.rename.to} back, so that CloudFormation is true: about ${plan.rename.outageMinutes} minutes without a database. Start the machine with ${JSON.stringify(plan.rename.inputToRename)}`,
+          ]
+        : [`${live.instanceId} cannot get its old name ${plan.rename.to} back now. ${plan.rename.notNow}`]),
     ...leftoverLines(plan.leftovers ?? []),
     ...plan.notKnown,
     ...(recovery.mode === 'plan'

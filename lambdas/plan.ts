@@ -5,6 +5,7 @@ import {
   readInstancePrice,
   readRecoveryRules,
   type PlanCleanUpResult,
+  type PlanRenameResult,
   type PlanResult,
   type PlanUndoResult,
 } from './contract';
@@ -12,6 +13,7 @@ import { defineHandler } from './handler';
 import { askMigrationCheck } from './migration-check';
 import { required } from './secrets';
 import { planCleanUp } from './plan-clean-up';
+import { planRename } from './plan-rename';
 import { planUndo } from './plan-undo';
 import { plan, type PlanDeps } from './steps/plan';
 
@@ -20,12 +22,17 @@ const Mode = z.object({ mode: z.optional(z.unknown()) });
 export const handler = defineHandler({
   name: 'plan',
   event: PlanEvent,
-  step: (event, deps: PlanDeps): Promise<PlanResult | PlanUndoResult | PlanCleanUpResult> => {
+  step: (
+    event,
+    deps: PlanDeps,
+  ): Promise<PlanResult | PlanUndoResult | PlanCleanUpResult | PlanRenameResult> => {
     switch (Mode.safeParse(event.input).data?.mode) {
       case 'undo':
         return planUndo(event, deps);
       case 'clean-up':
         return planCleanUp(event, deps);
+      case 'rename':
+        return planRename(event, deps);
       default:
         return plan(event, deps);
     }

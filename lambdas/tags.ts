@@ -60,6 +60,12 @@ const TEXTS = [
   'keep-until',
   /** On an instance: why the newest recovery took migrations away (quarantine.ts). */
   'quarantine-reason',
+  /** On an instance: its name before any recovery, where its own name had no room for all of that. */
+  'base-name',
+  /** On an instance that is being renamed: its name and address before, and since when (renaming.ts). */
+  'renamed-from',
+  'renamed-from-host',
+  'rename-asked-at',
   /** On a snapshot: the day of the schedule that it was taken for. */
   'scheduled-for',
   /** On a passing copy: id of the snapshot that goes to the vault by it. */

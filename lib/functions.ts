@@ -38,6 +38,8 @@ export const RUNS_IN_VPC: {
   retire: false,
   discard: false,
   'clean-up': false,
+  rename: false,
+  'finish-rename': false,
   fail: false,
   decide: false,
 };

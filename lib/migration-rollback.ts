@@ -327,6 +327,8 @@ export class MigrationRollback extends Construct {
       retire: make('retire'),
       discard: make('discard'),
       'clean-up': make('clean-up'),
+      rename: make('rename'),
+      'finish-rename': make('finish-rename'),
       fail: make('fail'),
       decide: make('decide'),
     };

@@ -5,6 +5,10 @@ import { permissionTerms, type PermissionScope } from './permission-terms';
 
 /** Names that `lambdas/names.ts` makes for recovery instances. */
 const RECOVERY_INSTANCE_NAMES = '*-rec-*';
+/** Of a rename that is under way. */
+const RENAME_KEYS = ['renamed-from', 'renamed-from-host', 'rename-asked-at'].map(
+  (name) => `migration-rollback:${name}`,
+);
 /** Of the quarantine; the first of the tags has no number. */
 const QUARANTINE_KEYS = ['migration-rollback:quarantine', 'migration-rollback:quarantine-*'];
 
@@ -85,6 +89,27 @@ export function functionPermissions(
       'rds:DeleteDBInstance',
     ]),
   ];
+  const safetySnapshot: Permission[] = [
+    describeSnapshots,
+    readQuota,
+    ...secretVersions,
+    {
+      sid: 'CreateSnapshot',
+      actions: ['rds:CreateDBSnapshot'],
+      resources: [rds('db'), rds('snapshot', '*-safety-*')],
+      conditions: tagging('safety'),
+      wildcardReason:
+        'The live instance is found out at run time, and the recovery names the snapshot. The condition allows nothing but ' +
+        'snapshots with the tags of this system.',
+    },
+    {
+      sid: 'TagSnapshot',
+      actions: ['rds:AddTagsToResource'],
+      resources: [rds('snapshot', '*-safety-*')],
+      conditions: tagging('safety'),
+      wildcardReason: 'The recovery names the snapshot. The condition allows no other marks than its own.',
+    },
+  ];
   return {
     'pre-migration-snapshot': [
       readUrl,
@@ -163,28 +188,7 @@ export function functionPermissions(
           'The new instance is named after the recovery. The condition allows no other marks than its own.',
       },
     ],
-    'take-safety-snapshot': [
-      describeInstances,
-      describeSnapshots,
-      readQuota,
-      ...secretVersions,
-      {
-        sid: 'CreateSnapshot',
-        actions: ['rds:CreateDBSnapshot'],
-        resources: [rds('db'), rds('snapshot', '*-safety-*')],
-        conditions: tagging('safety'),
-        wildcardReason:
-          'The live instance is found out at run time, and the recovery names the snapshot. The condition allows nothing but ' +
-          'snapshots with the tags of this system.',
-      },
-      {
-        sid: 'TagSnapshot',
-        actions: ['rds:AddTagsToResource'],
-        resources: [rds('snapshot', '*-safety-*')],
-        conditions: tagging('safety'),
-        wildcardReason: 'The recovery names the snapshot. The condition allows no other marks than its own.',
-      },
-    ],
+    'take-safety-snapshot': [describeInstances, ...safetySnapshot],
     'take-back': [
       readUrl,
       ...claim,
@@ -383,6 +387,25 @@ export function functionPermissions(
         sid: 'LiftFence',
         actions: ['lambda:InvokeFunction'],
         resources: [arn('lambda', 'function', `${environment}-lift-fence`)],
+      },
+    ],
+    rename: [
+      readUrl,
+      ...claim,
+      describeInstances,
+      askDatabase,
+      {
+        ...changeInstance('MarkRename', 'live', '*', ['rds:AddTagsToResource']),
+        conditions: { ...tagged('live'), 'ForAllValues:StringEquals': { 'aws:TagKeys': RENAME_KEYS } },
+      },
+      changeInstance('RenameLive', 'live', '*', ['rds:ModifyDBInstance']),
+    ],
+    'finish-rename': [
+      describeInstances,
+      ...safetySnapshot,
+      {
+        ...changeInstance('UnmarkRename', 'live', '*', ['rds:RemoveTagsFromResource']),
+        conditions: { ...tagged('live'), 'ForAllValues:StringEquals': { 'aws:TagKeys': RENAME_KEYS } },
       },
     ],
     // It asks nothing of AWS.

@@ -14,13 +14,15 @@ import {
   type Recovery,
   type RecoveryRules,
 } from '../contract';
-import { earlierRecoveries } from '../earlier-recoveries';
+import { DOCUMENTED_OUTAGE_MINUTES, INPUT_TO_RENAME } from '../begun-rename';
+import { earlierExecutions, type EarlierExecutions } from '../earlier-recoveries';
 import {
   InstanceQuotaExceeded,
   InvalidInput,
   LiveInstanceUnclear,
   MigrationsNotChecked,
   NothingToUndo,
+  RenameRefused,
   SnapshotQuotaExceeded,
   toRollbackError,
 } from '../errors';
@@ -36,6 +38,7 @@ import { readQuotas, type Quotas } from '../quotas';
 import { isTerminal, isUp } from '../rds';
 import { isRotating } from '../secrets';
 import { findRunningRecovery, refuseWhileAnotherRuns, type RunningRecovery } from '../recovery-claim';
+import { nameBefore, refuseRename } from '../renaming';
 import { asRequest, findRestorePoint, type FoundRestorePoint, type History } from '../restore-point';
 import { requireClaimable } from '../take-claim';
 import { findUndoable } from '../undoable';
@@ -173,7 +176,7 @@ async function planFor(
   const quotas = await orNotKnown('How much of the quotas is left', notKnown, () => readQuotas(rds));
   if (quotas) refuseWithoutRoom(quotas, instance, recovery);
   const earlier = await orNotKnown('How long it will take', notKnown, () =>
-    earlierRecoveries(deps.stepFunctions, execution.arn),
+    earlierExecutions(deps.stepFunctions, execution.arn),
   );
   if ('unknown' in history)
     notKnown.push(`Which migrations the live database has is not known: ${history.unknown}`);
@@ -196,7 +199,7 @@ async function planFor(
     quotas: quotas
       ? { instances: quotas.instances, snapshots: quotas.snapshots, storageGiB: quotas.storage }
       : null,
-    expectedMinutes: earlier ? expected(earlier) : null,
+    expectedMinutes: earlier ? expected(earlier.recoveries) : null,
     modifiedAfterwards: modifiedAfterRestore(instance, found.point.kind),
     asInBackup: found.snapshot
       ? asInBackup(instance, {
@@ -222,6 +225,7 @@ async function planFor(
             undoOf(database, execution, deps),
           )) ?? null)
         : null,
+    rename: input.mode === 'plan' ? renameOf(database, earlier, deps) : null,
     notKnown,
     inputToRecover: {
       mode: 'recover',
@@ -262,6 +266,40 @@ async function undoOf(
     if (error instanceof NothingToUndo) return null;
     throw error;
   }
+}
+
+/** Whether the live instance can get the name back that it had before any recovery. */
+function renameOf(
+  { live, settings: instance, instances }: LiveOrGone,
+  earlier: EarlierExecutions | undefined,
+  { environment }: PlanDeps,
+): PlanResult['plan']['rename'] {
+  if (live.state !== 'there') return null;
+  const { outageMinutes } = outageOf(earlier);
+  const way = { outageMinutes, inputToRename: INPUT_TO_RENAME };
+  try {
+    const to = nameBefore(instance);
+    if (to === undefined) return null;
+    try {
+      refuseRename(instance, to, instances, environment);
+      return { to, notNow: null, ...way };
+    } catch (error) {
+      if (!(error instanceof RenameRefused)) throw error;
+      return { to, notNow: `${error.fact} ${error.hint}`, ...way };
+    }
+  } catch (error) {
+    // What it was called before is not certain: there is nothing to offer.
+    if (error instanceof RenameRefused) return null;
+    throw error;
+  }
+}
+
+/** How long a rename leaves the application without a database, and how that is known. */
+export function outageOf(earlier: EarlierExecutions | undefined): { outageMinutes: number; why: string } {
+  const measured = expected(earlier?.renames ?? []);
+  return measured
+    ? { outageMinutes: measured.median, why: `measured by ${measured.recoveries} earlier` }
+    : { outageMinutes: DOCUMENTED_OUTAGE_MINUTES, why: 'as RDS documents; none was measured yet' };
 }
 
 type Approvals = Pick<RecoveryRules, 'approveCutover' | 'approveRetirement'>;

@@ -24,7 +24,8 @@ export async function prove(
   const secret = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   const checks = await proofs(swapped, secret).catch((error: unknown) => {
     // The application meets the same: no waiting here, the old instance serves at once again.
-    if (error instanceof DatabaseUnreachable)
+    // A rename has no old instance that could.
+    if (error instanceof DatabaseUnreachable && !swapped.recovery.rename)
       throw new ProofFailed(`DATABASE_URL leads to no server after the swap. ${error.fact}`, LOOK, {
         cause: error,
       });
@@ -68,8 +69,8 @@ async function proofs(
       }),
     ),
     await check('writable', () => withConnection(login, isWritable)),
-    // Who undoes a recovery wants the migrations back that it took away, whatever they are.
-    ...(recovery.undoes
+    // Who undoes a recovery wants the migrations back that it took away, whatever they are. A rename changes none.
+    ...(recovery.undoes || recovery.rename
       ? []
       : [
           await ofMigrations('no failed migration', noFailedMigration),
@@ -77,7 +78,13 @@ async function proofs(
             pendingAreAbsent(tables, recovery.restorePoint),
           ),
         ]),
-    await check('it is the restored server, not the old one', () => isAnotherServer(login, recovery.live)),
+    ...(recovery.rename
+      ? []
+      : [
+          await check('it is the restored server, not the old one', () =>
+            isAnotherServer(login, recovery.live),
+          ),
+        ]),
   ];
 }
 

@@ -10,6 +10,7 @@ import { InvalidInput, NameTaken, RestorePointNotFound, isAwsError } from '../er
 import { restoreSettings } from '../instance-settings';
 import { settingsOf } from '../live-instance';
 import { readMarkers } from '../point-in-time';
+import { heldBaseName } from '../names';
 import { addToQuarantine, readQuarantine, writeQuarantine } from '../quarantine';
 import { findInstance, findSnapshot, listSnapshots } from '../rds';
 import { refuseWhileAnotherRuns, requirePlannedVersion, type ClaimDeps } from '../recovery-claim';
@@ -37,12 +38,14 @@ export async function startRestore(
   if (await isOurs(rds, recovery)) return { instanceId };
 
   const live = await settingsOf(rds, recovery);
+  const base = heldBaseName(recovery.live.instanceId, readMarks(live.TagList)['base-name']);
   const tags = [
     ...customerTags(live.TagList),
     ...writeMarks({
       role: 'recovery-instance',
       environment: recovery.environment,
       'recovery-id': recovery.id,
+      ...(base !== undefined && { 'base-name': base }),
     }),
     ...(recovery.mode === 'recover' ? await quarantine(rds, recovery, live) : []),
   ];

@@ -6,7 +6,13 @@ import {
 import type { InstanceAddress, Recovery, SwapResult } from '../contract';
 import { MAINTENANCE_DATABASE, asMaster, liftFence } from '../database-fence';
 import { moveEndpoint, readLogin } from '../database-url';
-import { SecretMovedMeanwhile, SecretUnclear, isAwsError } from '../errors';
+import {
+  DatabaseUnreachable,
+  NewAddressNotReached,
+  SecretMovedMeanwhile,
+  SecretUnclear,
+  isAwsError,
+} from '../errors';
 import { firstAccepted, withConnection } from '../postgres';
 import { requireClaim } from '../recovery-claim';
 import { currentSecret, findSecretVersion, masterLogins } from '../secrets';
@@ -15,7 +21,8 @@ import { BEFORE_SWAP_LABEL, STAGED_LABEL, moveCurrent, swapVersionId } from '../
 /**
  * Makes the secret name the recovery instance. The new version is staged and logged in with before it becomes current;
  * AWSCURRENT moves only from the version that the plan saw, and only while this recovery has the claim. Throws
- * SecretMovedMeanwhile, RecoveryAlreadyRunning, SecretUnclear, LoginRefused.
+ * SecretMovedMeanwhile, RecoveryAlreadyRunning, SecretUnclear, LoginRefused; of a rename NewAddressNotReached until the new address leads
+ * to the database.
  */
 export async function swap(
   { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
@@ -26,10 +33,15 @@ export async function swap(
   const previousVersionId = recovery.secretVersionId;
   const current = await currentSecret(secrets, secretId);
   if (current.versionId === versionId) return { versionId, previousVersionId };
+  // An earlier execution came as far, or a person wrote it.
+  if (recovery.rename && names(current.value, instance))
+    return { versionId: current.versionId, previousVersionId };
   if (current.versionId !== previousVersionId)
     throw new SecretMovedMeanwhile(
       `The plan was made for version ${previousVersionId} of the secret; ${current.versionId} is current now.`,
-      'Somebody changed the secret while the recovery ran (a rotation?). Start a new recovery.',
+      recovery.rename
+        ? 'Somebody changed the secret meanwhile (a rotation?). Start the rename again: it goes on from what is there, and asks nobody.'
+        : 'Somebody changed the secret while the recovery ran (a rotation?). Start a new recovery.',
     );
 
   const moved = moveEndpoint(current.value, recovery.live, instance);
@@ -45,12 +57,34 @@ export async function swap(
     await requireClaim(recovery, deps);
     await open(instance, deps);
   }
-  await withConnection(readLogin(staged.value), (connection) => connection.query('select 1'));
+  await logIn(staged.value, recovery);
 
   await requireClaim(recovery, deps);
   await pin(secrets, secretId, previousVersionId);
   await moveCurrent(secrets, secretId, { from: previousVersionId, to: versionId });
   return { versionId, previousVersionId };
+}
+
+function names(value: string, { host, port }: InstanceAddress): boolean {
+  const login = readLogin(value);
+  return login.host.toLowerCase() === host.toLowerCase() && login.port === port;
+}
+
+/** The address of a rename is new to everybody, and effective only some time after RDS shows it. */
+async function logIn(value: string, { rename, recoveryInstanceId: id }: Recovery): Promise<void> {
+  const login = readLogin(value);
+  try {
+    await withConnection(login, (connection) => connection.query('select 1'));
+  } catch (error) {
+    if (!rename || !(error instanceof DatabaseUnreachable)) throw error;
+    throw new NewAddressNotReached(
+      `Instance ${id} does not answer at ${login.host} yet: ${error.fact}`,
+      'Wait.',
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 async function open(

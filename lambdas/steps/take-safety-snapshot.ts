@@ -20,7 +20,7 @@ export async function takeSafetySnapshot(
   deps: TakeSafetySnapshotDeps,
 ): Promise<TakeSafetySnapshotResult> {
   const { rds } = deps;
-  if (recovery.mode !== 'recover' && recovery.mode !== 'undo')
+  if (recovery.mode !== 'recover' && recovery.mode !== 'undo' && recovery.mode !== 'rename')
     return { taken: false, reason: 'Only a recovery that touches the live instance needs one.' };
   const { live, safetySnapshotId: snapshotId } = recovery;
   const existing = await findSnapshot(rds, snapshotId);

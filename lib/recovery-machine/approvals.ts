@@ -12,6 +12,7 @@ import {
   inWords,
   jsonata,
   since,
+  someOf,
 } from './expressions';
 import type { MachineStates } from './states';
 
@@ -22,7 +23,10 @@ const RETIREMENT_WAITS_FOR = Duration.hours(24);
 /** Longer than the machine waits by itself between a yes and the deletion, unless RDS is very slow. */
 const LEAVE_COUNTS_FOR = Duration.hours(6);
 
-/** The two questions to a person, each asked where the recovery is to ask it. */
+/** Nothing waits for the answer: neither deployments nor another recovery. */
+const RENAME_WAITS_FOR = Duration.hours(12);
+
+/** The questions to a person, each asked where the recovery is to ask it. */
 export class RecoveryApprovals {
   constructor(
     private readonly scope: Construct,
@@ -73,6 +77,24 @@ export class RecoveryApprovals {
         no: '"it is kept, and can be gone back to at once. Until the answer no other recovery can begin; deployments can."',
         waitsFor: RETIREMENT_WAITS_FOR,
         assign: { leave: `{"at": $millis(), "redrives": ${REDRIVES}}` },
+      },
+      onError,
+    );
+  }
+
+  /** Before the live instance is renamed: the outage is stated, and begins with the yes. */
+  askForRename(onError: sfn.IChainable): SnsPublish {
+    return this.states.ask(
+      {
+        name: 'AskForRename',
+        about: 'rename',
+        subject: 'RENAME THE LIVE DATABASE?',
+        is: `${LIVE} & " can be " & ${RECOVERY_INSTANCE} & " again. Now?"`,
+        yes:
+          `"NO DATABASE for about " & $string($plan.outageMinutes) & " min, at once: the address " & $plan.from.host & " goes, ` +
+          `then DATABASE_URL moves to the new one" & ($count($plan.consumers) = 0 ? ", and you restart the application." : ". Restarted then: " & ${someOf('$plan.consumers.service')} & ".")`,
+        no: '"nothing is changed."',
+        waitsFor: RENAME_WAITS_FOR,
       },
       onError,
     );

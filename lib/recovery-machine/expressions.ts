@@ -21,8 +21,11 @@ export const IS_DRILL = `${MODE} = "drill"`;
 /** Whether Plan found a recovery to undo. */
 export const IS_UNDO = '$exists($recovery.undoes)';
 
+/** Whether the live instance gets its old name back, and nothing is recovered. */
+export const IS_RENAME = '$exists($recovery.rename)';
+
 /** How messages begin: with what the execution was started for where it is no recovery, also where Plan could not tell. */
-export const KIND = `(${IS_DRILL} ? "drill: " : ${MODE} = "undo" ? "undo: " : ${MODE} = "clean-up" ? "clean-up: ")`;
+export const KIND = `(${IS_DRILL} ? "drill: " : ${MODE} = "undo" ? "undo: " : ${MODE} = "clean-up" ? "clean-up: " : ${MODE} = "rename" ? "rename: ")`;
 
 export const IT_IS_OVER = 'This recovery is over: start a new one.';
 

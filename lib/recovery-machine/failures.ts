@@ -4,6 +4,7 @@ import type { Construct } from 'constructs';
 import type { EnvironmentName } from '../../lambdas/contract';
 import {
   IS_DRILL,
+  IS_RENAME,
   IS_UNDO,
   IT_IS_OVER,
   LIVE,
@@ -53,6 +54,63 @@ export class RecoveryFailures {
       },
       'CleanUp',
     );
+  }
+
+  /** Nobody said yes: no claim was taken, nothing was asked of RDS. */
+  renameNotApproved(): RedrivableEnd {
+    return this.states.tellAndStop(
+      'NotifyRenameNotApproved',
+      'RenameNotApproved',
+      {
+        subject: '"not approved, nothing changed"',
+        is: `"it was not approved. DATABASE_URL still names " & ${LIVE} & "."`,
+        then: '"Redrive to be asked again."',
+      },
+      'AskForRename',
+    );
+  }
+
+  /** A rename goes forward only: by its end RDS may have taken the old address away, and there is no way back to it. */
+  renameNotFinished(): RedrivableEnd {
+    const failed = (...states: string[]): string =>
+      `$firstError.state in [${states.map((name) => `"${name}"`).join(', ')}]`;
+    const refused = `($firstError.error in ["RenameRefused", "SecretMovedMeanwhile", "RecoveryAlreadyRunning"] and ${failed('Rename')})`;
+    return this.states.tellAndStop(
+      'NotifyRenameNotFinished',
+      'RenameNotFinished',
+      {
+        subject:
+          `${refused} ? "not renamed" : ${failed('Rename', 'Swap', 'Prove')} ? "ACT NOW: no database" : ` +
+          `${failed('ProveConsumers')} ? "ACT NOW: the application is not back" : "renamed, the end is missing"`,
+        is:
+          `${refused} ? "not renamed by this. Nothing was changed." : ` +
+          `${failed('Rename')} ? ${LIVE} & " may be renamed to " & ${RECOVERY_INSTANCE} & " already; DATABASE_URL still names the old address." : ` +
+          `${failed('Swap')} ? "no database. " & ${LIVE} & " is " & ${RECOVERY_INSTANCE} & " now, and DATABASE_URL does not name that." : ` +
+          `"renamed. DATABASE_URL names " & ${RECOVERY_INSTANCE} & (${failed('ProveConsumers')} ? "; the application is not on it." : ".")`,
+        then:
+          `(${refused} ? "Redrive once that is mended, or start again." : ` +
+          `${failed('ProveConsumers')} ? "Restart what uses DATABASE_URL, then redrive." : ` +
+          `$firstError.error = "SecretMovedMeanwhile" ? "There is no way back. Start a rename again: it goes on from what is there." : ` +
+          `"There is only forward: mend it and redrive, or start a rename again.")`,
+      },
+      'Rename',
+    );
+  }
+
+  /** From the fence on: back to the old instance. A rename has none. */
+  swapBackOrForward(swapBack: sfn.IChainable, renameNotFinished: sfn.IChainable): sfn.Choice {
+    return this.unlessRenamed('IsThereAWayBack?', swapBack, renameNotFinished);
+  }
+
+  /** After the proof: the same for the old instance that is kept. */
+  keptOrRenamed(oldInstanceKept: sfn.IChainable, renameNotFinished: sfn.IChainable): sfn.Choice {
+    return this.unlessRenamed('IsThereAnOldInstance?', oldInstanceKept, renameNotFinished);
+  }
+
+  private unlessRenamed(name: string, otherwise: sfn.IChainable, renamed: sfn.IChainable): sfn.Choice {
+    return new sfn.Choice(this.scope, name)
+      .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), renamed)
+      .otherwise(otherwise);
   }
 
   /** A person does not want the cutover, now or at all: nothing is undone, so that it can still be had. */

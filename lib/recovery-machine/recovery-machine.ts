@@ -8,6 +8,7 @@ import { allow } from '../permission';
 import { RecoveryApprovals } from './approvals';
 import {
   ERROR_MESSAGE,
+  IS_RENAME,
   IS_UNDO,
   LIVE,
   RECOVERY_INSTANCE,
@@ -67,11 +68,13 @@ export class RecoveryMachine extends Construct {
     const giveUp = failures.giveUp(discard, giveBack);
     const swapBack = failures.swapBack(discard, giveBack);
     const oldInstanceKept = failures.oldInstanceKept();
+    const renameNotFinished = failures.renameNotFinished();
+    const backOrForward = failures.swapBackOrForward(swapBack, renameNotFinished.tell);
 
     const proveConsumers = this.states.onRecoveryInstance(
       'ProveConsumers',
       'consumersProof',
-      oldInstanceKept.tell,
+      failures.keptOrRenamed(oldInstanceKept.tell, renameNotFinished.tell),
     );
     const finishSettings = this.finishSettings(oldInstanceKept.tell);
     const cutoverNotApproved = failures.cutoverNotApproved();
@@ -114,8 +117,14 @@ export class RecoveryMachine extends Construct {
         .otherwise(finishSettings),
     );
 
-    fence.next(this.swap(swapBack)).next(this.prove(swapBack)).next(this.restartConsumers(proveConsumers));
-    proveConsumers.next(finishSettings).next(drain).next(soaking);
+    const swap = this.swap(backOrForward);
+    fence.next(swap).next(this.prove(backOrForward)).next(this.restartConsumers(proveConsumers));
+    proveConsumers.next(
+      new sfn.Choice(this, 'IsItARename?', { comment: 'it has no old instance' })
+        .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), this.renamed(renameNotFinished.tell))
+        .otherwise(finishSettings),
+    );
+    finishSettings.next(drain).next(soaking);
     retire.next(this.recovered());
     const checkRestoredInstance = this.checkRestoredInstance(giveUp);
     const safetySnapshot = this.takeSafetySnapshot(checkRestoredInstance);
@@ -155,6 +164,10 @@ export class RecoveryMachine extends Construct {
           sfn.Condition.jsonata(jsonata('$recovery.mode = "clean-up"')),
           this.cleanUp(failures.cleanUpFailed()),
         )
+        .when(
+          sfn.Condition.jsonata(jsonata(IS_RENAME)),
+          this.renameUpTo(swap, approvals, failures.renameNotApproved(), renameNotFinished),
+        )
         .otherwise(restore),
     );
     this.machine = this.stateMachine(runbook);
@@ -183,6 +196,7 @@ export class RecoveryMachine extends Construct {
           warmth: 'null',
           hydration: 'null',
           waited: 'false',
+          renamed: 'null',
           wasSwapped: 'false',
           lift: 'null',
         },
@@ -214,6 +228,86 @@ export class RecoveryMachine extends Construct {
         },
       }),
     );
+  }
+
+  /** Up to the instance under its old name; from there on it is a cutover without an old instance. */
+  private renameUpTo(
+    swap: sfn.IChainable,
+    approvals: RecoveryApprovals,
+    notApproved: RedrivableEnd,
+    notFinished: RedrivableEnd,
+  ): sfn.IChainable {
+    const rename = this.states.step(
+      {
+        name: 'Rename',
+        event: { recovery: jsonata('$recovery') },
+        assign: { renamed: RESULT, instance: `${RESULT}.instance` },
+      },
+      notFinished.tell,
+    );
+    notFinished.end.next(rename);
+    rename.next(swap);
+    const begins = this.states.mention(
+      'NotifyOutage',
+      {
+        subject: '"the outage begins"',
+        is: `"no database from now on, for about " & $string($plan.outageMinutes) & " min."`,
+        then:
+          `${LIVE} & " is renamed to " & ${RECOVERY_INSTANCE} & ", for " & ${cut('$recovery.requestedBy', 40)} & ": " & ${cut('$recovery.reason', 80)} & ` +
+          `"\\nIf a migration runs, or RDS refuses, nothing changes and you are told."`,
+      },
+      rename,
+    );
+    const ask = approvals.askForRename(notApproved.tell);
+    notApproved.end.next(ask);
+    ask.next(begins);
+    return new sfn.Choice(this, 'RenameBegun?', {
+      comment: 'what RDS has begun is finished, and nobody is asked',
+    })
+      .when(sfn.Condition.jsonata(jsonata('$recovery.rename.begun')), rename)
+      .otherwise(ask);
+  }
+
+  private renamed(onError: sfn.IChainable): sfn.IChainable {
+    const succeed = sfn.Succeed.jsonata(this, 'Renamed', {
+      outputs: {
+        recovery: jsonata('$recovery'),
+        plan: jsonata('$plan'),
+        instance: jsonata('$instance'),
+        swap: jsonata('$swap'),
+        proof: jsonata('$proof.checks'),
+        consumers: jsonata('$merge([$consumers, $consumersProof])'),
+        outage: jsonata('$finished.outage'),
+        snapshot: jsonata('$finished.snapshot'),
+        approvals: jsonata('$approvals'),
+      },
+    });
+    const notify = this.states.mention(
+      'NotifyRenamed',
+      {
+        subject: '"renamed"',
+        is: `"renamed. DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", and works."`,
+        then:
+          `"It was " & ${LIVE} & ". Without a database: " & ${minutesInWords('$finished.outage.seconds / 60')} & ", from " & ${inWords('$finished.outage.from')} & ".\\n` +
+          `The stack owns it again: a deploy changes nothing."`,
+      },
+      succeed,
+    );
+    return this.states
+      .step(
+        {
+          name: 'FinishRename',
+          event: {
+            recovery: jsonata('$recovery'),
+            instance: jsonata('$instance'),
+            askedAt: jsonata('$renamed.askedAt'),
+            backAt: jsonata('$states.context.State.EnteredTime'),
+          },
+          assign: { finished: RESULT },
+        },
+        onError,
+      )
+      .next(notify);
   }
 
   private startRestore(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -425,7 +519,7 @@ export class RecoveryMachine extends Construct {
         is: `"restart the application, now: it has no database until then."`,
         then:
           `"RestartConsumers: " & ${shortError('$consumers.problem')} & "\\nDATABASE_URL names " & ${RECOVERY_INSTANCE} & ` +
-          `" and works. The recovery goes on and waits for the application."`,
+          `" and works. This goes on and waits for the application."`,
       },
       proveConsumers,
     );
@@ -437,7 +531,8 @@ export class RecoveryMachine extends Construct {
         then:
           `($count($consumers.services) = 0 ? "Restart everything that uses it, now: it has no database until then." : ` +
           `"Being restarted: " & ${someOf('$consumers.services.service')} & ". Restart what else uses it.") & ` +
-          `"\\nNobody can connect to " & ${LIVE} & " any more. What was written there since " & ${inWords(RESTORED_AS_OF)} & " is in it only."`,
+          `(${IS_RENAME} ? "\\nIt is the same database as before." : ` +
+          `"\\nNobody can connect to " & ${LIVE} & " any more. What was written there since " & ${inWords(RESTORED_AS_OF)} & " is in it only.")`,
       },
       proveConsumers,
     );

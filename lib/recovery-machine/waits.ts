@@ -35,6 +35,10 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   hydrate: unhurried('NotHydratedYet', Duration.hours(12)),
   // A session ends as soon as its server process sees that it must; one that waits for its disk does not.
   fence: steady('SessionsNotEnded', Duration.seconds(1), Duration.minutes(5)),
+  // RDS needs about ten minutes, and the application has no database meanwhile.
+  rename: growing('NotRenamedYet', Duration.hours(1)),
+  // Names of DNS come late, and what was asked for too early is remembered as missing for a while.
+  swap: growing('NewAddressNotReached', Duration.minutes(30)),
   // The first backup.
   'finish-settings': unhurried('SettingsNotMatched', Duration.hours(12)),
   // Tasks are placed, started and let through by the load balancer; somebody may have to see to it.
@@ -51,7 +55,7 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
 export const CLAIM_WAIT: { readonly functions: (typeof CLAIM_NOT_YET)['functions'] } & Wait<
   (typeof CLAIM_NOT_YET)['error']
 > = {
-  functions: ['plan', 'start-restore', 'take-back', 'clean-up'],
+  functions: ['plan', 'start-restore', 'take-back', 'clean-up', 'rename'],
   // As long as the longest function may take.
   ...steady('StoppedRecoveryAtWork', Duration.seconds(5), Duration.minutes(20)),
 };

@@ -1,6 +1,6 @@
 import { InvokeCommand } from '@aws-sdk/client-lambda';
 import { z } from 'zod';
-import type { Question } from '../../lambdas/contract';
+import { QUESTIONS, type Question } from '../../lambdas/contract';
 import type { Sandbox } from '../sandbox';
 
 /** What somebody says to a question. */
@@ -17,7 +17,7 @@ export type OnCall = (question: Question) => Answer | undefined;
 export const yes = (): Answer => ({ decision: 'approve', by: 'drill', reason: 'it is a drill' });
 
 const ASKS = 'publish.waitForTaskToken';
-const Asked = z.object({ Message: z.object({ question: z.enum(['cutover', 'retirement']) }) });
+const Asked = z.object({ Message: z.object({ question: z.enum(QUESTIONS) }) });
 
 /**
  * Answers what recoveries ask as a person does: by the function `<env>-decide`. Time stands still meanwhile; a question that

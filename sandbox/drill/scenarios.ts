@@ -16,6 +16,7 @@ import { rotatedPasswords } from './scenarios/rotated-passwords';
 import { cleanUp } from './scenarios/clean-up';
 import { drillMode } from './scenarios/drill-mode';
 import { adopt } from './scenarios/adopt';
+import { rename } from './scenarios/rename';
 import { undo } from './scenarios/undo';
 import { soak } from './scenarios/soak';
 import { verifiedAndWarm } from './scenarios/verified-and-warm';
@@ -42,4 +43,5 @@ export const SCENARIOS: readonly Scenario[] = [
   drillMode,
   firstBackup,
   adopt,
+  rename,
 ];

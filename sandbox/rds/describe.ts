@@ -20,8 +20,14 @@ import type {
 
 /** The records as RDS shows them. */
 
+/** While it is renamed its old address is gone, and the new one leads nowhere yet. */
+function describeEndpoint({ status, address }: InstanceRecord): DBInstance['Endpoint'] {
+  if (!address || status === 'renaming') return undefined;
+  return { Address: address.host, Port: address.port, HostedZoneId: 'Z0SANDBOX' };
+}
+
 export function describeInstance(rds: Rds, instance: InstanceRecord): DBInstance {
-  const { settings, address } = instance;
+  const { settings } = instance;
   const backups = rds.state.automatedBackups.get(instance.dbiResourceId);
   const progress = hydrationProgress(rds, instance);
   const region = rds.context.account.region;
@@ -32,7 +38,7 @@ export function describeInstance(rds: Rds, instance: InstanceRecord): DBInstance
     DBInstanceStatus: instance.status,
     MasterUsername: instance.masterUsername,
     DBName: instance.databaseName,
-    Endpoint: address && { Address: address.host, Port: address.port, HostedZoneId: 'Z0SANDBOX' },
+    Endpoint: describeEndpoint(instance),
     AllocatedStorage: settings.allocatedStorage,
     InstanceCreateTime: instance.createTime,
     PreferredBackupWindow: settings.preferredBackupWindow,

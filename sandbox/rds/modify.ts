@@ -216,7 +216,8 @@ function newName(rds: Rds, instance: InstanceRecord, name: string | undefined): 
     throw invalidValue('The new DB instance identifier must differ from the present one.');
   }
   if (rds.state.instances.has(id)) throw instanceAlreadyExists();
-  return id;
+  const isUnderWay = instance.changes.some((each) => each.change === 'name' && each.newIdentifier === id);
+  return isUnderWay ? undefined : id;
 }
 
 const MEMBERS = [

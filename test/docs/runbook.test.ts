@@ -389,6 +389,20 @@ describe('an operator who follows it', () => {
     expect(await operator.instances()).toEqual({ [NEW]: 'available' });
   });
 
+  test('gives the new instance its old name back', async () => {
+    const asked = operator.untilAsked();
+    await operator.does('Rename the new instance');
+    await asked.reached;
+    const approved = await operator.does('Approve the rename');
+    expect(approved).toContain('"question":"rename","decision":"approved"');
+    asked.release();
+    await operator.does('Wait for the end');
+    expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+    expect(await operator.databaseAddress()).toBe(await operator.address('production-database'));
+    await operator.sets('NEW', 'production-database');
+  });
+
   test('goes back to the final snapshot, undoes that, then by hand, and deletes what was kept', async () => {
     const { FINAL, NEW: first = '' } = await operator.variables();
     await operator.does('Go back when the old instance is deleted');

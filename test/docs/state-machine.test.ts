@@ -132,6 +132,7 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
     'its result says why there is none',
     ...['InstanceBusy', 'LiveInstanceUnclear', 'SnapshotQuotaExceeded'],
   ],
+  FinishRename: ['its result says why there is no snapshot', 'InstanceBusy', 'SnapshotQuotaExceeded'],
   RecordPosition: [
     'its result says why nothing was recorded',
     ...['DatabaseUnreachable', 'FenceFailed', 'LoginRefused', 'QueryFailed'],
@@ -144,6 +145,7 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
     'it asks whose the claim is, and leaves a fence that is not its own',
     ...['RecoveryAlreadyRunning', 'SecretMovedMeanwhile'],
   ],
+  Rename: ['that it cannot ask about migrations becomes RenameRefused', 'MigrationsNotChecked'],
   Prove: ['they become ProofFailed', 'DatabaseUnreachable', 'LoginRefused', 'QueryFailed'],
   Soak: [
     'what the databases do not say is a finding; it raises no fence',

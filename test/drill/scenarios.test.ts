@@ -136,6 +136,7 @@ const CUTOVER = [
   'RestartConsumers',
   'NotifyCutover',
   'ProveConsumers',
+  'IsItARename?',
   'FinishSettings',
   'Drain',
   'Soak?',
@@ -219,6 +220,11 @@ const WAYS: Record<string, readonly string[]> = {
   ],
   'drill-mode': [...BEGIN, ...RESTORED, 'IsItADrill?', 'EndDrill', 'Drilled'],
   'clean-up': [...FORWARD, ...CUTOVER, ...RETIREMENT],
+  rename: [
+    ...['Plan', 'PlanOnly?', 'RenameBegun?', 'AskForRename', 'NotifyOutage', 'Rename'],
+    ...['Swap', 'Prove', 'RestartConsumers', 'NotifyCutover', 'ProveConsumers', 'IsItARename?'],
+    ...['FinishRename', 'NotifyRenamed', 'Renamed'],
+  ],
 };
 
 const Permission = z.object({

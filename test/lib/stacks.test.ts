@@ -221,7 +221,7 @@ describe('the DATABASE_URL secret', () => {
     },
   );
 
-  test('can be written by five functions only: what fills it, what swaps, and the three that write the claim beside it', () => {
+  test('can be written by six functions only: what fills it, what swaps, and the four that write the claim beside it', () => {
     const writers = [...templates.values()].flatMap((template) =>
       resourcesOf(template, 'AWS::IAM::Policy')
         .filter(({ Properties }) => JSON.stringify(Properties).includes('secretsmanager:PutSecretValue'))
@@ -233,6 +233,7 @@ describe('the DATABASE_URL secret', () => {
     expect([...kinds].sort()).toEqual([
       'ApplicationDatabaseFunction',
       'CleanUp',
+      'Rename',
       'StartRestore',
       'Swap',
       'TakeBack',

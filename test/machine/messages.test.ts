@@ -22,6 +22,8 @@ interface Way {
   /** The functions that fail. */
   readonly failing: readonly string[];
   readonly answers?: Readonly<Record<string, Answer>>;
+  /** What a person answers to a question; left out: nothing. */
+  readonly approves?: boolean;
   /** The subjects of the messages, without the environment; those at the start and the cutover where they are sent. */
   readonly told: readonly string[];
 }
@@ -150,6 +152,63 @@ const WAYS: readonly [string, Way][] = [
     'clean-up fails',
     { input: { mode: 'clean-up' }, failing: ['clean-up'], told: ['clean-up: not everything was cleaned up'] },
   ],
+  [
+    'a rename goes well',
+    {
+      input: { mode: 'rename' },
+      failing: [],
+      answers: { 'restart-consumers': () => ({ services: ['web'].map(service) }) },
+      approves: true,
+      told: [
+        'RENAME THE LIVE DATABASE?',
+        ...['the outage begins', 'cutover done', 'renamed'].map((subject) => `rename: ${subject}`),
+      ],
+    },
+  ],
+  [
+    'nobody approves a rename',
+    {
+      input: { mode: 'rename' },
+      failing: [],
+      told: ['RENAME THE LIVE DATABASE?', 'rename: not approved, nothing changed'],
+    },
+  ],
+  [
+    'a rename is refused',
+    {
+      input: { mode: 'rename' },
+      failing: [],
+      answers: {
+        rename: () => {
+          throw new Thrown('RenameRefused', 'A migration runs. Hint: Wait for its end, then ask again.');
+        },
+      },
+      approves: true,
+      told: ['RENAME THE LIVE DATABASE?', 'rename: the outage begins', 'rename: not renamed'],
+    },
+  ],
+  ...(
+    [
+      ['rename', 'ACT NOW: no database'],
+      ['swap', 'ACT NOW: no database'],
+      ['prove', 'ACT NOW: no database'],
+      ['prove-consumers', 'ACT NOW: the application is not back'],
+      ['finish-rename', 'renamed, the end is missing'],
+    ] as const
+  ).map(([failing, subject]): [string, Way] => [
+    `${failing} fails in a rename`,
+    {
+      input: { mode: 'rename' },
+      failing: [failing],
+      approves: true,
+      told: [
+        'RENAME THE LIVE DATABASE?',
+        'rename: the outage begins',
+        ...(failing.startsWith('prove-') || failing.startsWith('finish') ? [`rename: ${RESTART}`] : []),
+        `rename: ${subject}`,
+      ],
+    },
+  ]),
   ['a plan is made', { input: { mode: 'plan' }, failing: [], told: [] }],
 ];
 
@@ -173,9 +232,14 @@ describe('what people are told', () => {
     await machine.stop();
   });
 
-  const play = async ({ input, failing, answers }: Omit<Way, 'told'>, more: Record<string, Answer> = {}) => {
+  const play = async (
+    { input, failing, answers, approves }: Omit<Way, 'told'>,
+    more: Record<string, Answer> = {},
+  ) => {
     const failures = Object.fromEntries(failing.map((name) => [name, fails]));
-    const run = await machine.run({ ...INPUT, ...input }, { ...answers, ...more, ...failures });
+    const run = await machine.run({ ...INPUT, ...input }, { ...answers, ...more, ...failures }, () =>
+      approves ? 'approve' : undefined,
+    );
     for (const name of await statesOf(run.executionArn)) entered.add(name);
     return run;
   };

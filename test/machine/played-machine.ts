@@ -80,6 +80,11 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   'swap-back': () => ({ wasSwapped: true }),
   'lift-fence': () => ({ lifted: true, reason: 'Its owner gave up.' }),
   'clean-up': () => ({ left: [] }),
+  rename: () => ({ instance: LIVE, askedAt: '2026-11-22T02:00:00.000Z' }),
+  'finish-rename': () => ({
+    outage: { from: '2026-11-22T02:00:00.000Z', until: '2026-11-22T02:11:20.000Z', seconds: 680 },
+    snapshot: { taken: true, snapshotId: 'production-database-safety-0123456789' },
+  }),
   discard: () => ({ discarded: 'gone', instanceId: NEW.instanceId }),
   fail: (event) => {
     const { error, cause, goesOnWith, redrives } = z
@@ -101,6 +106,8 @@ export const NEW = {
   host: 'production-database-rec-0123456789.c1.eu-central-1.rds.amazonaws.com',
   port: 5432,
 };
+/** Back: the other way round than in a recovery. */
+const RENAMED = { live: NEW, recoveryInstanceId: LIVE.instanceId };
 export const FINAL = 'production-database-final-0123456789';
 
 const ASKS = 'publish.waitForTaskToken';
@@ -144,6 +151,7 @@ function planned(event: unknown): unknown {
       recoveryInstanceId: NEW.instanceId,
       finalSnapshotId: FINAL,
       ...(input.mode === 'undo' && { undoes: { recoveryId: '9876543210', instance: NEW } }),
+      ...(input.mode === 'rename' && { ...RENAMED, rename: { begun: false } }),
     },
     plan: {
       why: 'It is the newest one that is available.',
@@ -152,6 +160,12 @@ function planned(event: unknown): unknown {
         stay: { count: 1, newest: '20251101000000_init' },
       },
       expectedMinutes: { median: 14.2, shortest: 12, longest: 31, recoveries: 3 },
+      ...(input.mode === 'rename' && {
+        from: { instanceId: NEW.instanceId, host: NEW.host },
+        to: { instanceId: LIVE.instanceId, host: LIVE.host },
+        outageMinutes: 10,
+        consumers: [{ cluster: 'shop', service: 'web' }],
+      }),
     },
   };
 }

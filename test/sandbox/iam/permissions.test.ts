@@ -204,6 +204,8 @@ const CASES: readonly Case[] = [
       'discard',
       'end-drill',
       'clean-up',
+      'rename',
+      'finish-rename',
     ] as const
   ).map(describeInstances),
   ...(
@@ -220,6 +222,7 @@ const CASES: readonly Case[] = [
       'match-settings',
       'finish-settings',
       'retire',
+      'finish-rename',
     ] as const
   ).map(describeSnapshot),
   ...(['copy-snapshots', 'bring-back-copy', 'reap-snapshots', 'restore-points'] as const).map(
@@ -293,6 +296,7 @@ const CASES: readonly Case[] = [
       'discard',
       'end-drill',
       'clean-up',
+      'rename',
     ] as const
   ).map((name) => readSecret(name, 'ReadDatabaseUrl', 'databaseUrl')),
   ...(
@@ -320,7 +324,13 @@ const CASES: readonly Case[] = [
     },
   ),
   ...(
-    ['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots', 'take-safety-snapshot'] as const
+    [
+      'pre-migration-snapshot',
+      'scheduled-snapshot',
+      'reap-snapshots',
+      'take-safety-snapshot',
+      'finish-rename',
+    ] as const
   ).flatMap((name): Case[] => [
     secretCall(name, 'SeeSecretVersions', 'DescribeSecret', {}),
     secretCall(name, 'PinSecretVersions', 'UpdateSecretVersionStage', {
@@ -342,7 +352,7 @@ const CASES: readonly Case[] = [
     input: () => ({ stateMachineArn: MACHINE }),
     needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
   },
-  ...(['plan', 'start-restore', 'take-back', 'clean-up'] as const).map((name): Case => ({
+  ...(['plan', 'start-restore', 'take-back', 'clean-up', 'rename'] as const).map((name): Case => ({
     function: name,
     service: 'states',
     operation: 'GetExecutionHistory',
@@ -361,7 +371,7 @@ const CASES: readonly Case[] = [
       },
     },
   },
-  ...(['pre-migration-snapshot', 'scheduled-snapshot', 'plan'] as const).map((name): Case => ({
+  ...(['pre-migration-snapshot', 'scheduled-snapshot', 'plan', 'rename'] as const).map((name): Case => ({
     function: name,
     service: 'lambda',
     operation: 'Invoke',
@@ -374,7 +384,13 @@ const CASES: readonly Case[] = [
     },
   })),
   ...(
-    ['pre-migration-snapshot', 'scheduled-snapshot', 'reap-snapshots', 'take-safety-snapshot'] as const
+    [
+      'pre-migration-snapshot',
+      'scheduled-snapshot',
+      'reap-snapshots',
+      'take-safety-snapshot',
+      'finish-rename',
+    ] as const
   ).flatMap((name): Case[] => [
     rdsCall(
       name,
@@ -394,6 +410,7 @@ const CASES: readonly Case[] = [
       'start-restore',
       'swap-back',
       'clean-up',
+      'rename',
     ] as const
   ).map((name): Case => ({
     function: name,
@@ -556,19 +573,49 @@ const CASES: readonly Case[] = [
       TagRecoveryInstance: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-2') },
     },
   ),
-  rdsCall(
-    'take-safety-snapshot',
-    'CreateDBSnapshot',
-    {
-      DBInstanceIdentifier: 'live',
-      DBSnapshotIdentifier: 'live-safety-1',
-      Tags: marks('safety'),
-    },
-    {
-      CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') },
-      TagSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:live-safety-1') },
-    },
+  ...(['take-safety-snapshot', 'finish-rename'] as const).map((name) =>
+    rdsCall(
+      name,
+      'CreateDBSnapshot',
+      {
+        DBInstanceIdentifier: 'live',
+        DBSnapshotIdentifier: 'live-safety-1',
+        Tags: marks('safety'),
+      },
+      {
+        CreateSnapshot: { action: 'rds:CreateDBSnapshot', resource: arn('db:live') },
+        TagSnapshot: { action: 'rds:AddTagsToResource', resource: arn('snapshot:live-safety-1') },
+      },
+    ),
   ),
+  rdsCall(
+    'rename',
+    'ModifyDBInstance',
+    { DBInstanceIdentifier: 'live-rec-0', NewDBInstanceIdentifier: 'before', ApplyImmediately: true },
+    { RenameLive: { action: 'rds:ModifyDBInstance', resource: arn('db:live-rec-0') } },
+  ),
+  rdsCall(
+    'rename',
+    'AddTagsToResource',
+    {
+      ResourceName: arn('db:live-rec-0'),
+      Tags: ['renamed-from', 'renamed-from-host', 'rename-asked-at'].map((name) => ({
+        Key: `migration-rollback:${name}`,
+        Value: 'x',
+      })),
+    },
+    { MarkRename: { action: 'rds:AddTagsToResource', resource: arn('db:live-rec-0') } },
+  ),
+  rdsCall(
+    'finish-rename',
+    'RemoveTagsFromResource',
+    { ResourceName: arn('db:live-rec-0'), TagKeys: ['migration-rollback:renamed-from'] },
+    { UnmarkRename: { action: 'rds:RemoveTagsFromResource', resource: arn('db:live-rec-0') } },
+  ),
+  secretCall('rename', 'WriteClaim', 'PutSecretValue', { SecretString: '{}', VersionStages: ['claim'] }),
+  secretCall('rename', 'MoveClaim', 'UpdateSecretVersionStage', {
+    VersionStage: 'migration-rollback-recovery',
+  }),
   rdsCall(
     'match-settings',
     'ModifyDBInstance',
@@ -816,6 +863,15 @@ const NEVER: readonly (readonly [FunctionName, string, object])[] = [
   ['clean-up', 'DeleteDBInstance', { DBInstanceIdentifier: 'old', SkipFinalSnapshot: true }],
   ['clean-up', 'DeleteDBInstance', { DBInstanceIdentifier: 'taken', SkipFinalSnapshot: true }],
   ['clean-up', 'AddTagsToResource', { ResourceName: arn('db:live'), Tags: marks('retired') }],
+  ['rename', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', NewDBInstanceIdentifier: 'x' }],
+  ['rename', 'ModifyDBInstance', { DBInstanceIdentifier: 'old', NewDBInstanceIdentifier: 'x' }],
+  ['rename', 'ModifyDBInstance', { DBInstanceIdentifier: 'live-rec-1', NewDBInstanceIdentifier: 'x' }],
+  ['rename', 'AddTagsToResource', { ResourceName: arn('db:live-rec-0'), Tags: marks('retired') }],
+  [
+    'finish-rename',
+    'RemoveTagsFromResource',
+    { ResourceName: arn('db:live-rec-0'), TagKeys: ['migration-rollback:role'] },
+  ],
   ['end-drill', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', SkipFinalSnapshot: true }],
   ['retire', 'DeleteDBInstance', { DBInstanceIdentifier: 'live', FinalDBSnapshotIdentifier: 'live-final-1' }],
   ['retire', 'ModifyDBInstance', { DBInstanceIdentifier: 'live', DeletionProtection: false }],

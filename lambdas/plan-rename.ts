@@ -1,0 +1,144 @@
+import type { DBInstance } from '@aws-sdk/client-rds';
+import type * as z from 'zod/mini';
+import { findBegunRename, type BegunRename } from './begun-rename';
+import { KEEP_DAYS, RecoveryInput, type PlanEvent, type PlanRenameResult, type Recovery } from './contract';
+import { readLogin } from './database-url';
+import { earlierExecutions } from './earlier-recoveries';
+import { InvalidInput, RenameRefused } from './errors';
+import { findLiveInstance } from './live-instance';
+import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
+import { parse } from './parse';
+import { addressOf, listInstances } from './rds';
+import { nameBefore, refuseRename, refuseWhileMigrating } from './renaming';
+import { requireClaimable } from './take-claim';
+import { currentSecret } from './secrets';
+import { outageOf, type PlanDeps } from './steps/plan';
+
+/**
+ * Decides how the live instance gets the name back that it had before any recovery, and changes nothing. A rename that was begun and
+ * did not come to its end is gone on with. Throws InvalidInput, RecoveryAlreadyRunning, StoppedRecoveryAtWork, LiveInstanceUnclear,
+ * SecretUnclear, RenameRefused.
+ */
+export async function planRename(
+  event: z.infer<typeof PlanEvent>,
+  deps: PlanDeps,
+): Promise<PlanRenameResult> {
+  const { execution } = event;
+  const input = parse(RecoveryInput, event.input, 'input of the recovery');
+  if (input.mode !== 'rename')
+    throw new InvalidInput(`Mode "${input.mode}" renames nothing.`, 'Write "rename".');
+  const id = recoveryId(execution);
+  await requireClaimable(id, deps);
+  const found = (await begun(deps)) ?? (await fresh(deps));
+  const { live, to } = found;
+  const { outageMinutes, why } = outageOf(
+    await earlierExecutions(deps.stepFunctions, execution.arn).catch(() => undefined),
+  );
+  const recovery: Recovery = {
+    id,
+    execution: { arn: execution.arn, startTime: execution.startTime },
+    environment: deps.environment,
+    mode: 'rename',
+    reason: input.reason ?? null,
+    requestedBy: input.requestedBy ?? null,
+    retire: 'keep',
+    keepDays: KEEP_DAYS,
+    verify: input.verify,
+    // It has a question of its own, which is always asked.
+    approveCutover: false,
+    approveRetirement: false,
+    soakMinutes: 0,
+    soakAlarms: [],
+    warm: null,
+    live: { ...live, state: 'there' },
+    settingsSnapshotId: null,
+    secretVersionId: found.secretVersionId,
+    restorePoint: { kind: 'time', time: execution.startTime, pendingMigrations: null },
+    recoveryInstanceId: to,
+    safetySnapshotId: safetySnapshotId(to, id),
+    // None is taken: nothing is retired.
+    finalSnapshotId: finalSnapshotId(to, id),
+    rename: { begun: found.begun },
+  };
+  const { consumers } = deps.recoveryRules;
+  const host = live.host.startsWith(`${live.instanceId}.`)
+    ? `${to}${live.host.slice(live.instanceId.length)}`
+    : null;
+  return {
+    recovery,
+    plan: {
+      summary: [
+        found.begun
+          ? `RDS was asked to rename ${live.instanceId} to ${to}, and that did not come to its end: it goes on from what is there, and nobody is asked again.`
+          : `Renamed: ${live.instanceId} to ${to}. It stays the same database, with its data, tags, snapshots and automated backups.`,
+        `Address: ${live.host} goes at once, ${host ?? 'one that RDS makes of the new name'} comes; DATABASE_URL moves to it.`,
+        `Without a database: about ${outageMinutes} minutes (${why}), and the restart of the application.`,
+        consumers.length === 0
+          ? 'Restarted: nothing, since the table of environments names no services. Restart everything that uses the database by hand.'
+          : `Restarted: ${consumers.map(({ cluster, service }) => `${cluster}/${service}`).join(', ')}.`,
+        ...(found.begun
+          ? []
+          : [
+              `A person is asked first, and answers with ${deps.environment}-decide; until then nothing is changed.`,
+            ]),
+        'It cannot be taken back by itself: if it fails on the way, a redrive goes on forward.',
+      ],
+      from: { instanceId: live.instanceId, host: live.host },
+      to: { instanceId: to, host },
+      outageMinutes,
+      consumers: [...consumers],
+    },
+  };
+}
+
+interface Found {
+  readonly live: Omit<Recovery['live'], 'state'>;
+  readonly to: string;
+  readonly secretVersionId: string;
+  readonly begun: boolean;
+}
+
+async function begun({ rds, secrets, databaseUrlSecretId }: PlanDeps): Promise<Found | undefined> {
+  const { value, versionId } = await currentSecret(secrets, databaseUrlSecretId);
+  const { host, port } = readLogin(value);
+  const rename = findBegunRename(await listInstances(rds), host);
+  if (!rename) return undefined;
+  return {
+    live: {
+      instanceId: rename.from.instanceId,
+      resourceId: rename.instance.DbiResourceId ?? '',
+      host,
+      port,
+    },
+    to: targetOf(rename),
+    secretVersionId: versionId,
+    begun: true,
+  };
+}
+
+/** Under its old name still, it gets the one that RDS was asked for. */
+function targetOf({ instance, from }: BegunRename): string {
+  const id = instance.DBInstanceIdentifier ?? '';
+  return id === from.instanceId ? (nameBefore(instance) ?? id) : id;
+}
+
+async function fresh(deps: PlanDeps): Promise<Found> {
+  const { rds, secrets, databaseUrlSecretId, environment } = deps;
+  const { instance, instances, address, secretVersionId } = await findLiveInstance(
+    rds,
+    secrets,
+    databaseUrlSecretId,
+  );
+  const to = nameBefore(instance);
+  if (to === undefined) throw nothingToRename(instance);
+  refuseRename(instance, to, instances, environment);
+  await refuseWhileMigrating(deps.checkMigrations);
+  return { live: addressOf(instance) ?? address, to, secretVersionId, begun: false };
+}
+
+function nothingToRename({ DBInstanceIdentifier: id = '' }: DBInstance): RenameRefused {
+  return new RenameRefused(
+    `Instance ${id} is live, and that is the name that it has always had.`,
+    'There is nothing to rename.',
+  );
+}

@@ -1,0 +1,110 @@
+import {
+  AddTagsToResourceCommand,
+  ModifyDBInstanceCommand,
+  type DBInstance,
+  type RDSClient,
+} from '@aws-sdk/client-rds';
+import { readRename, renameMarks, wasAsked } from '../begun-rename';
+import type { CheckMigrationsResult, EnvironmentName, Recovery, RenameResult } from '../contract';
+import { InvalidInput, LiveInstanceUnclear, NotRenamedYet, RenameRefused, isAwsError } from '../errors';
+import { addressOf, isTerminal, listInstances, unfinished } from '../rds';
+import { requirePlannedVersion, type ClaimDeps } from '../recovery-claim';
+import { nameInUse, refuseRename, refuseWhileMigrating } from '../renaming';
+import { takeClaim } from '../take-claim';
+
+export interface RenameDeps extends ClaimDeps {
+  readonly rds: RDSClient;
+  readonly environment: EnvironmentName;
+  readonly checkMigrations: (event: { migrations: null; schema: null }) => Promise<CheckMigrationsResult>;
+}
+
+/**
+ * Claims the database and has RDS give the live instance its old name back: an outage begins. The instance is known by its resource id,
+ * which stays, so that it is found again whatever it is called by then. Throws RenameRefused and SecretMovedMeanwhile before anything
+ * is changed, RecoveryAlreadyRunning, StoppedRecoveryAtWork, then NotRenamedYet until it is up under its new name.
+ */
+export async function rename({ recovery }: { recovery: Recovery }, deps: RenameDeps): Promise<RenameResult> {
+  const { live, recoveryInstanceId: to } = recovery;
+  if (!recovery.rename)
+    throw new InvalidInput(`Mode "${recovery.mode}" renames nothing.`, 'Start with mode "rename".');
+  await takeClaim(recovery, deps);
+  const instances = await listInstances(deps.rds);
+  const instance = byResourceId(instances, recovery);
+  // Between the two names RDS may show neither.
+  if (!instance) throw new NotRenamedYet(`No instance has the resource id ${live.resourceId} now.`, 'Wait.');
+  const begun = readRename(instance);
+  if (begun && wasAsked(begun)) return { instance: finished(instance, to), askedAt: begun.askedAt };
+  await ask(recovery, instance, instances, deps);
+  throw new NotRenamedYet(`RDS was asked to rename ${live.instanceId} to ${to}.`, 'Wait.');
+}
+
+function byResourceId(instances: readonly DBInstance[], { live }: Recovery): DBInstance | undefined {
+  return instances.find(({ DbiResourceId }) => DbiResourceId === live.resourceId);
+}
+
+/** Its new address, once it is up under the new name. */
+function finished(instance: DBInstance, to: string): RenameResult['instance'] {
+  const { DBInstanceIdentifier: id = '', DBInstanceStatus: status } = instance;
+  if (isTerminal(status))
+    throw new LiveInstanceUnclear(
+      `Instance ${id}, which was to become ${to}, is "${status ?? ''}", which it does not leave by itself.`,
+      'Its events in RDS say why. Bring it up, then redrive; if that cannot be done, start a recovery: a plan says how.',
+    );
+  const open = id === to ? unfinished(instance) : [`its name is still ${id}`, ...unfinished(instance)];
+  const address = addressOf(instance);
+  if (open.length > 0 || !address)
+    throw new NotRenamedYet(`Instance ${to} is not up: ${open.join('; ')}.`, 'Wait.');
+  return address;
+}
+
+async function ask(
+  recovery: Recovery,
+  instance: DBInstance,
+  instances: readonly DBInstance[],
+  deps: RenameDeps,
+): Promise<void> {
+  const { rds } = deps;
+  const { live, recoveryInstanceId: to } = recovery;
+  const address = addressOf(instance);
+  const { DBInstanceIdentifier: id = '' } = instance;
+  if (!address || id !== live.instanceId || address.host !== live.host)
+    throw new RenameRefused(
+      `Instance ${id} (${live.resourceId}) is not what the plan saw: ${live.instanceId} at ${live.host}.`,
+      'Look who changed it, then start again.',
+    );
+  refuseRename(instance, to, instances, deps.environment);
+  await requirePlannedVersion(recovery, deps);
+  await refuseWhileMigrating(deps.checkMigrations);
+  await rds.send(
+    new AddTagsToResourceCommand({
+      ResourceName: instance.DBInstanceArn,
+      Tags: renameMarks(address, deps.now()),
+    }),
+  );
+  try {
+    await rds.send(
+      new ModifyDBInstanceCommand({
+        DBInstanceIdentifier: id,
+        NewDBInstanceIdentifier: to,
+        ApplyImmediately: true,
+      }),
+    );
+  } catch (error) {
+    if (!REFUSED.some((name) => isAwsError(error, name, `${name}Fault`))) throw error;
+    // The call before this one may have got through, and its answer not.
+    const now = await listInstances(rds);
+    const renamed = byResourceId(now, recovery);
+    const begun = renamed && readRename(renamed);
+    if (!renamed || (begun && wasAsked(begun))) return;
+    const owner = now.find(({ DBInstanceIdentifier }) => DBInstanceIdentifier === to);
+    if (owner) throw nameInUse(owner, to);
+    throw new RenameRefused(
+      `RDS does not rename ${id} now: ${error instanceof Error ? error.message : ''}`,
+      'It began something else a moment ago. Nothing was changed: redrive when it is available.',
+      { cause: error },
+    );
+  }
+}
+
+/** What RDS answers where it is busy, where somebody has the name, and where the old name is gone. */
+const REFUSED = ['InvalidDBInstanceState', 'DBInstanceAlreadyExists', 'DBInstanceNotFound'];
