@@ -144,7 +144,11 @@ async function liveInstanceId(environment: string): Promise<string> {
   const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString());
   if (FunctionError !== undefined)
     throw new Error(z.object({ errorMessage: z.string() }).parse(answer).errorMessage);
-  return z.object({ liveInstanceId: z.string() }).parse(answer).liveInstanceId;
+  const { liveInstanceId: id, liveProblem } = z
+    .object({ liveInstanceId: z.string().nullable(), liveProblem: z.string().nullable() })
+    .parse(answer);
+  if (id === null || liveProblem !== null) throw new Error(liveProblem ?? 'No instance is live.');
+  return id;
 }
 
 async function instance(rds: RDSClient, id: string): Promise<DBInstance | undefined> {

@@ -3,7 +3,8 @@ import { z } from 'zod';
 /** What the function `<env>-restore-points` answers, as far as it is shown. */
 export const RestorePoints = z.object({
   environment: z.string(),
-  liveInstanceId: z.string(),
+  liveInstanceId: z.string().nullable(),
+  liveProblem: z.string().nullable().default(null),
   window: z.object({ from: z.string(), to: z.string() }).nullable(),
   points: z.array(
     z.object({
@@ -44,14 +45,14 @@ const INDENT = '    ';
  * is wider than `width`, but for an id or a name that is.
  */
 export function restorePointsTable(
-  { environment, liveInstanceId, window, points, notListed }: RestorePoints,
+  { environment, liveInstanceId, liveProblem, window, points, notListed }: RestorePoints,
   width: number,
 ): string {
   const rows = points.map((point) => [
     seconds(point.time),
     age(point.ageHours),
     point.kind,
-    point.status,
+    isShort(point.status) ? point.status : 'only elsewhere',
     point.outcome ?? '',
   ]);
   const columns = HEAD.map((head, index) =>
@@ -70,18 +71,24 @@ export function restorePointsTable(
     ...details(point).flatMap((detail) => wrap(detail, width)),
   ]);
   return [
-    ...wrap(`${environment}: live is ${liveInstanceId}.`, width, ''),
+    ...wrap(`${environment}: ${liveProblem ?? `live is ${liveInstanceId ?? 'not known'}.`}`, width, ''),
     ...intro.flatMap((text) => wrap(text, width, '')),
     ...(points.length === 0 ? ['nothing.'] : [line(HEAD), ...shown]),
     ...notListed.flatMap((text) => wrap(`Copies there may be missing: ${text}`, width, '')),
   ].join('\n');
 }
 
-function details({ id, migrations, actor, commit, sizeGiB, why, copies }: Point): string[] {
+/** What is long says where it is, and what to do about it. */
+function isShort(status: string): boolean {
+  return !status.startsWith('only in');
+}
+
+function details({ id, status, migrations, actor, commit, sizeGiB, why, copies }: Point): string[] {
   const by = [actor === null ? [] : `by ${actor}`, commit === null ? [] : `commit ${commit.slice(0, 10)}`];
   const size = sizeGiB === null ? [] : `${sizeGiB} GiB`;
   return [
     id,
+    ...(isShort(status) ? [] : [status]),
     ...(migrations.length === 0 ? [] : [`migrations: ${migrations.join(', ')}`]),
     [...by, size, `kept: ${why}`].flat().join(', '),
     ...copies.map(copyLine),

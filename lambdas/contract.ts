@@ -919,8 +919,11 @@ export const ListedRestorePoint = z.object({
 });
 export const RestorePointsResult = z.object({
   environment: z.enum(ENVIRONMENTS),
-  liveInstanceId: z.string(),
-  /** Every second between can be gone back to; null where there are no automated backups. */
+  /** The instance that the secret names, or named when it was still there; null where nobody knows which one that was. */
+  liveInstanceId: z.nullable(z.string()),
+  /** What is wrong with it: it is gone, broken for good, or not to be found. Null: nothing. */
+  liveProblem: z.nullable(z.string()),
+  /** Every second between can be gone back to; null where there are no automated backups, or where it is not known whose. */
   window: z.nullable(z.object({ from: z.string(), to: z.string() })),
   /** Newest first. */
   points: z.array(ListedRestorePoint),

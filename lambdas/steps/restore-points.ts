@@ -1,4 +1,4 @@
-import type { RDSClient } from '@aws-sdk/client-rds';
+import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type * as z from 'zod/mini';
 import type {
@@ -8,7 +8,8 @@ import type {
   RestorePointsResult,
   RetentionRules,
 } from '../contract';
-import { findLiveInstance } from '../live-instance';
+import { LiveInstanceUnclear, SecretUnclear } from '../errors';
+import { findLiveOrGone } from '../live-instance';
 import { backupWindow, readMarkers } from '../point-in-time';
 import { decide } from '../retention';
 import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
@@ -17,7 +18,10 @@ import { lookIntoVault, type Vault } from '../vault';
 
 type Point = RestorePointsResult['points'][number];
 
-/** Lists what the database can go back to: snapshots and their copies, markers of deployments and the window of the automated backups. */
+/**
+ * Lists what the database can go back to: snapshots and their copies, markers of deployments and the window of the automated backups. That
+ * the live instance is gone, or not to be found, is said, and no reason not to: then somebody needs the list most.
+ */
 export async function restorePoints(
   event: z.infer<typeof RestorePointsEvent>,
   deps: {
@@ -33,9 +37,9 @@ export async function restorePoints(
 ): Promise<RestorePointsResult> {
   const { rds, environment, rules } = deps;
   const now = deps.now();
-  const { instance, address } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
-  const snapshots = await listOwnSnapshots(rds, environment, instance);
-  const window = await backupWindow(rds, address.resourceId);
+  const { known, problem } = await liveOrWhyNot(deps);
+  const snapshots = await listOwnSnapshots(rds, environment, known?.settings);
+  const window = known && (await backupWindow(rds, known.resourceId));
   const reasons = new Map(
     decide(snapshots, rules, now).map((decision) => [
       decision.id,
@@ -77,7 +81,7 @@ export async function restorePoints(
         const status = `only in ${places.join(' and in ')}: bring it back first`;
         return pointOf(copy, { status, why: copy.why });
       }),
-    ...readMarkers(instance.TagList).map(({ time, deploymentId, migrations, outcome }): Point => {
+    ...readMarkers(known?.settings.TagList).map(({ time, deploymentId, migrations, outcome }): Point => {
       const at = new Date(time);
       return {
         kind: 'point-in-time',
@@ -99,7 +103,8 @@ export async function restorePoints(
   ];
   return {
     environment,
-    liveInstanceId: address.instanceId,
+    liveInstanceId: known?.instanceId ?? null,
+    liveProblem: problem,
     window: window ? { from: window.from.toISOString(), to: window.to.toISOString() } : null,
     points: points
       .filter(({ kind }) => event.kind === undefined || kind === event.kind)
@@ -111,6 +116,37 @@ export async function restorePoints(
       .slice(0, event.limit),
     notListed,
   };
+}
+
+/** The live instance, also where only its snapshots say which one it was. */
+async function liveOrWhyNot({
+  rds,
+  secrets,
+  databaseUrlSecretId,
+  environment,
+}: {
+  readonly rds: RDSClient;
+  readonly secrets: SecretsManagerClient;
+  readonly databaseUrlSecretId: string;
+  readonly environment: EnvironmentName;
+}): Promise<{
+  known: { instanceId: string; resourceId: string; settings: DBInstance } | undefined;
+  problem: string | null;
+}> {
+  try {
+    const { live, settings, status } = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
+    const { instanceId, resourceId, state } = live;
+    const problem = {
+      there: null,
+      dead: `Instance ${instanceId}, which DATABASE_URL names, is "${status}": RDS cannot bring it back.`,
+      gone: `Instance ${instanceId}, which DATABASE_URL names, is gone: it was deleted.`,
+    }[state];
+    return { known: { instanceId, resourceId, settings }, problem };
+  } catch (error) {
+    if (error instanceof LiveInstanceUnclear || error instanceof SecretUnclear)
+      return { known: undefined, problem: error.message };
+    throw error;
+  }
 }
 
 interface Place {

@@ -12,6 +12,7 @@ const base = {
 const result: RestorePoints = {
   environment: 'production',
   liveInstanceId: 'production-database-rec-0123456789',
+  liveProblem: null,
   window: { from: '2026-10-22T07:30:00.000Z', to: '2026-11-21T07:25:12.345Z' },
   notListed: [],
   points: [
@@ -84,4 +85,32 @@ test('where there is nothing it says so', () => {
 There are no automated backups to go back to; there is:
 nothing.`,
   );
+});
+
+test('at 80 columns nothing is wider, also with what is elsewhere and a live instance that is gone', () => {
+  const [, snapshot] = result.points;
+  if (!snapshot) throw new Error('no snapshot');
+  const lines = restorePointsTable(
+    {
+      ...result,
+      liveProblem:
+        'Instance production-database-rec-0123456789, which DATABASE_URL names, is gone: it was deleted.',
+      points: [
+        ...result.points,
+        {
+          ...snapshot,
+          status: 'only in eu-west-1 and in account 210987654321: bring it back first',
+          outcome: 'failed',
+        },
+      ],
+    },
+    80,
+  ).split('\n');
+  expect(lines.slice(0, 2)).toEqual([
+    'production: Instance production-database-rec-0123456789, which DATABASE_URL',
+    '  names, is gone: it was deleted.',
+  ]);
+  expect(lines).toContain('2026-11-18 07:30:00  3 d    pre-migration  only elsewhere  failed');
+  expect(lines).toContain('    only in eu-west-1 and in account 210987654321: bring it back first');
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(80);
 });

@@ -8,6 +8,7 @@ import { currentSecret } from '../../../lambdas/secrets';
 import { drain } from '../../../lambdas/steps/drain';
 import { fence } from '../../../lambdas/steps/fence';
 import { liftFence } from '../../../lambdas/steps/lift-fence';
+import { restorePoints } from '../../../lambdas/steps/restore-points';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { carryOut } from './carry-out';
 import { Lab, migrationTable, until } from './lab';
@@ -91,6 +92,13 @@ describe('a live instance that is broken', () => {
   });
 });
 
+/** What a person is told that there is to go back to. */
+function listed() {
+  const { rds, secrets, environment, databaseUrlSecretId, now } = lab;
+  const rules = { dailyDays: 7, weeklyDays: 90, keepNewest: 1, newestAtMostHours: 36 };
+  return restorePoints({ limit: 1000 }, { rds, secrets, environment, databaseUrlSecretId, now, rules });
+}
+
 describe('a live instance that was deleted by hand', () => {
   let recovery: Recovery;
   let time: string;
@@ -136,12 +144,31 @@ describe('a live instance that was deleted by hand', () => {
     expect(planned.plan.summary.join('\n')).toContain('its settings are taken from snapshot');
   });
 
+  test('has its restore points listed, by the snapshot that was taken of it; that it is gone is said', async () => {
+    const { liveInstanceId, liveProblem, window, points } = await listed();
+    expect(liveInstanceId).toBe('orders');
+    expect(liveProblem).toContain('orders, which DATABASE_URL names, is gone');
+    expect(Date.parse(window?.to ?? '')).toBeGreaterThanOrEqual(Date.parse(time));
+    expect(points.map(({ kind, status }) => ({ kind, status }))).toContainEqual({
+      kind: 'pre-migration',
+      status: 'available',
+    });
+  });
+
   test('is not one whose endpoint no snapshot knows', async () => {
     const { value, versionId } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
     const put = async (SecretString: string): Promise<unknown> =>
       lab.secrets.send(new PutSecretValueCommand({ SecretId: lab.databaseUrlSecretId, SecretString }));
     await put(value.replace(/@[^:/]+/, '@orders.example.com'));
     await expect(lab.plan({})).rejects.toMatchObject({ name: 'LiveInstanceUnclear' });
+    // What there is to go back to is listed all the same.
+    const { points, ...others } = await listed();
+    expect(others).toMatchObject({
+      liveInstanceId: null,
+      liveProblem: containing('orders.example.com'),
+      window: null,
+    });
+    expect(points.length).toBeGreaterThan(0);
     await put(value);
     expect((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).versionId).not.toBe(versionId);
   });
