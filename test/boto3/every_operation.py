@@ -110,6 +110,8 @@ def rds():
     call("rds", "describe_db_snapshots", DBInstanceIdentifier=one)
     call("rds", "copy_db_snapshot", SourceDBSnapshotIdentifier=f"s-{MARK}", TargetDBSnapshotIdentifier=f"c-{MARK}")
     until(lambda: snapshot_status(f"c-{MARK}") == "available")
+    call("rds", "modify_db_snapshot_attribute", DBSnapshotIdentifier=f"c-{MARK}", AttributeName="restore", ValuesToAdd=["222222222222"])
+    call("rds", "describe_db_snapshot_attributes", DBSnapshotIdentifier=f"c-{MARK}")
     call("rds", "restore_db_instance_from_db_snapshot", DBInstanceIdentifier=group, DBSnapshotIdentifier=f"c-{MARK}")
     available(group)
     until(lambda: CLIENTS["rds"].describe_db_instances(DBInstanceIdentifier=one)["DBInstances"][0].get("LatestRestorableTime"))
