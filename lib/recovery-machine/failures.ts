@@ -84,8 +84,8 @@ export class RecoveryFailures {
           `${failed('ProveConsumers')} ? "ACT NOW: the application is not back" : "renamed, the end is missing"`,
         is:
           `${refused} ? "not renamed by this. Nothing was changed." : ` +
-          `${failed('Rename')} ? ${LIVE} & " may be renamed to " & ${RECOVERY_INSTANCE} & " already; DATABASE_URL still names the old address." : ` +
-          `${failed('Swap')} ? "no database. " & ${LIVE} & " is " & ${RECOVERY_INSTANCE} & " now, and DATABASE_URL does not name that." : ` +
+          `${failed('Rename')} ? "no database. " & ${LIVE} & " may have its new name already, DATABASE_URL has not." : ` +
+          `${failed('Swap')} ? "no database. The instance is " & ${RECOVERY_INSTANCE} & " now, DATABASE_URL not." : ` +
           `"renamed. DATABASE_URL names " & ${RECOVERY_INSTANCE} & (${failed('ProveConsumers')} ? "; the application is not on it." : ".")`,
         then:
           `(${refused} ? "Redrive once that is mended, or start again." : ` +
