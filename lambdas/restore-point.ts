@@ -276,8 +276,8 @@ async function namedSnapshot(snapshotId: string, { rds, environment, live }: Que
   const { environment: marked, role, 'copy-of': original } = readMarks(snapshot.TagList);
   if (role === 'passing')
     throw refuse(
-      `Snapshot ${snapshotId} is on its way to the vault, and goes when it is there.`,
-      `It is a copy of ${original ?? 'another one'}: choose that.`,
+      `Snapshot ${snapshotId} is a copy of ${original ?? 'another one'} on its way to the vault, and goes when it is there.`,
+      'Choose the one that it is a copy of.',
     );
   if (snapshot.DbiResourceId !== live.resourceId && marked !== environment)
     throw refuse(

@@ -8,6 +8,7 @@ import { swapProofFails } from './scenarios/swap-proof-fails';
 import { liveGone } from './scenarios/live-gone';
 import { consumers } from './scenarios/consumers';
 import { copyElsewhere } from './scenarios/copy-elsewhere';
+import { copyToAccount } from './scenarios/copy-to-account';
 import { oneWriter } from './scenarios/one-writer';
 import { rejected } from './scenarios/rejected';
 import { notAsRecorded } from './scenarios/not-as-recorded';
@@ -33,6 +34,7 @@ export const SCENARIOS: readonly Scenario[] = [
   liveGone,
   consumers,
   copyElsewhere,
+  copyToAccount,
   oneWriter,
   rotatedPasswords,
   redrive,

@@ -33,6 +33,8 @@ import { HAMMERED, Writer, type Written } from './writers';
 
 export const ENVIRONMENT = 'production';
 const STACK_PREFIX = 'Production-';
+/** In another account. */
+const VAULT_STACK = 'Vault-Production';
 export const STACKS = ['Production-Database', 'Production-Rollback'];
 const SECRET_NAME = `${ENVIRONMENT}/database-url`;
 const MASTER_SECRET = `${ENVIRONMENT}/database-master`;
@@ -98,7 +100,9 @@ export class Stage {
         // PostgreSQL's initdb on the other core meanwhile.
         Promise.all([synthesise(assembly, [ENVIRONMENT], cdkApp), sandbox.postgres.prepare()]),
       );
-    const stacks = (await stacksIn(assembly)).filter((id) => id.startsWith(STACK_PREFIX));
+    const stacks = (await stacksIn(assembly)).filter(
+      (id) => id.startsWith(STACK_PREFIX) || id === VAULT_STACK,
+    );
     await timeline.step(`Deploy ${stacks.join(' and ')}`, (update) =>
       sandbox.deploy(assembly, stacks, update),
     );

@@ -50,9 +50,9 @@ class Operator {
       // Inside the sandbox's own directory, which goes however this process ends.
       const directory = join(sandbox.context.directory, 'operator');
       const assembly = join(directory, 'assembly');
-      // With copies in another Region, so that they can be brought back.
-      await synthesise(assembly, ['production'], 'sandbox/app-with-copies.ts');
-      await sandbox.deploy(assembly, ['Production-Database', 'Production-Rollback']);
+      // With copies in another account, so that they can be brought back.
+      await synthesise(assembly, ['production'], 'sandbox/app-with-vault.ts');
+      await sandbox.deploy(assembly, ['Production-Database', 'Production-Rollback', 'Vault-Production']);
       const bin = join(directory, 'bin');
       const aws = await AwsCommand.install(bin, sandbox);
       // The sandbox jumps over waiting, so the operator need not wait as long either.
@@ -259,16 +259,18 @@ describe('an operator who follows it', () => {
     );
   });
 
-  test('brings its copy back from another Region when it is gone', async () => {
+  test('brings its copy back from the vault when it is gone', async () => {
     const { rds, lambda } = operator.sandbox.clients();
     const [COPY = ''] = Object.keys(await operator.snapshots());
     await until(async () => {
       const { Payload } = await lambda.send(
-        new InvokeCommand({ FunctionName: 'production-copy-snapshots', Payload: '{}' }),
+        new InvokeCommand({ FunctionName: 'production-copy-to-vault', Payload: '{}' }),
       );
-      return Buffer.from(Payload ?? [])
+      const isThere = Buffer.from(Payload ?? [])
         .toString()
         .includes('"available":1');
+      // And nothing of it is on its way here any more.
+      return isThere && Object.keys(await operator.snapshots()).length === 1;
     });
     await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: COPY }));
     await until(async () => Object.keys(await operator.snapshots()).length === 0);

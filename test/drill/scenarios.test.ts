@@ -156,6 +156,7 @@ const WAYS: Record<string, readonly string[]> = {
   'live-gone': [...FORWARD, ...CUTOVER, ...END],
   consumers: [...FORWARD, ...CUTOVER, ...RETIREMENT],
   'copy-elsewhere': [...FORWARD, ...CUTOVER, ...END],
+  'copy-to-account': [...FORWARD, ...CUTOVER, ...END],
   'failed-verification': [...VERIFY, 'WasItTakenBack?', 'Discard', 'NotifyFailed', 'RecoveryFailed'],
   'swap-proof-fails': [
     ...FORWARD,

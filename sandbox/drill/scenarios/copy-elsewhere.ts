@@ -1,13 +1,7 @@
-import {
-  DeleteDBInstanceCommand,
-  DeleteDBSnapshotCommand,
-  ModifyDBInstanceCommand,
-  type DBInstance,
-} from '@aws-sdk/client-rds';
 import { z } from 'zod';
+import { deleteEverything } from '../delete-everything';
 import { OPERATOR, type Scenario } from '../scenario';
 import { check, recovered } from '../scenario-checks';
-import type { Stage } from '../stage';
 
 const Copied = z.object({ available: z.number(), underWay: z.array(z.string()), region: z.string() });
 const Back = z.object({ status: z.enum(['copying', 'available']), snapshotId: z.string() });
@@ -93,28 +87,3 @@ export const copyElsewhere: Scenario = {
     ];
   },
 };
-
-async function deleteEverything(stage: Stage, live: DBInstance): Promise<void> {
-  const { rds } = stage.sandbox.clients();
-  const { clock } = stage.sandbox.context;
-  const id = live.DBInstanceIdentifier ?? '';
-  await rds.send(
-    new ModifyDBInstanceCommand({
-      DBInstanceIdentifier: id,
-      DeletionProtection: false,
-      ApplyImmediately: true,
-    }),
-  );
-  while ((await stage.instance(id))?.DeletionProtection !== false) await clock.sleep(10_000);
-  await rds.send(
-    new DeleteDBInstanceCommand({
-      DBInstanceIdentifier: id,
-      SkipFinalSnapshot: true,
-      DeleteAutomatedBackups: true,
-    }),
-  );
-  for (const { DBSnapshotIdentifier } of await stage.snapshots())
-    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier }));
-  while ((await stage.instance(id)) !== undefined || (await stage.snapshots()).length > 0)
-    await clock.sleep(10_000);
-}

@@ -18,6 +18,19 @@ export const NEVER_USED: readonly Explanation[] = [
     sid: 'DeleteCopies',
     reason: 'Only when a copy is past its time, or failed: test/lambdas/steps/copies.test.ts.',
   },
+  ...['UseKeyOfVault', 'UseKey'].map((sid) => ({
+    sid,
+    actions: [
+      'kms:Decrypt',
+      'kms:Encrypt',
+      'kms:GenerateDataKey',
+      'kms:GenerateDataKeyWithoutPlaintext',
+      'kms:ReEncryptFrom',
+      'kms:ReEncryptTo',
+    ],
+    reason:
+      'RDS documents them for the key of a shared snapshot, and not which call needs which. The sandbox asks for fewer.',
+  })),
   {
     sid: 'ReadBackupWindow',
     resourceKind: 'db',
