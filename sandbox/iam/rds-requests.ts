@@ -217,26 +217,23 @@ function defaultGroups(engineVersion: string | undefined): Partial<Record<Kind, 
 
 /** The keys that RDS uses in the name of whoever copies a snapshot. */
 async function keyRequests(
-  { SourceDBSnapshotIdentifier: source = '', KmsKeyId: target }: z.infer<typeof Input>,
+  { SourceDBSnapshotIdentifier: source = '', KmsKeyId: given }: z.infer<typeof Input>,
   account: Account,
   lookup: Lookup,
 ): Promise<PermissionRequest[]> {
   const { keys } = lookup;
-  const targetArn = target === undefined ? undefined : keys.named(account, target);
-  // Of a key that no stack has deployed nobody knows whom it lets use it.
-  const targetRequests =
-    targetArn === undefined
-      ? []
-      : keyUse(RESOURCE_ACTIONS, targetArn, account, 'target', keys.policy(targetArn) ?? CLOSED);
-  const owner = accountIn(source);
-  if (owner === undefined || owner === account.accountId) return targetRequests;
-  const region = source.split(':')[3] ?? account.region;
-  const key = (await lookup.snapshot(source, region))?.KmsKeyId;
-  if (key === undefined) return targetRequests;
-  const policy = keys.policy(key) ?? CLOSED;
+  const region = (source.startsWith('arn:') ? source.split(':')[3] : undefined) ?? account.region;
+  const sourceKey = (await lookup.snapshot(source, region))?.KmsKeyId;
+  const isShared = (accountIn(source) ?? account.accountId) !== account.accountId;
+  // Without one it is that of the source, where the two are of the same account.
+  const wanted = given ?? (isShared ? undefined : sourceKey);
+  const target = wanted === undefined ? undefined : keys.named(account, wanted);
   return [
-    ...keyUse(SHARED_ACTIONS, key, { ...account, region }, 'source snapshot', policy),
-    ...targetRequests,
+    ...(sourceKey !== undefined && (isShared || accountIn(sourceKey) !== account.accountId)
+      ? keyUse(SHARED_ACTIONS, sourceKey, { ...account, region }, 'source snapshot', keys.policy(sourceKey))
+      : []),
+    // Of a key of the account that no stack has deployed nobody knows whom it lets use it.
+    ...(target === undefined ? [] : keyUse(RESOURCE_ACTIONS, target, account, 'target', keys.policy(target))),
   ];
 }
 
@@ -248,7 +245,7 @@ function keyUse(
   resource: string,
   { region, accountId }: Account,
   keyOfRds: 'source snapshot' | 'target',
-  resourcePolicy: Json,
+  resourcePolicy: Json = CLOSED,
 ): PermissionRequest[] {
   checkConditionKeys({ name: `key policy of ${resource}`, document: resourcePolicy });
   return actions.map((action) => ({
@@ -268,7 +265,7 @@ function keyUse(
 const RESOURCE_ACTIONS = ['kms:DescribeKey', 'kms:CreateGrant'];
 
 /**
- * On the key of a snapshot that another account shares. AWS's guides let the other account have these, `kms:Encrypt` and
+ * On the key of a snapshot where that, or the key, is another account's. AWS's guides let the other account have these, `kms:Encrypt` and
  * `kms:RetireGrant`; that it fails without `kms:CreateGrant`, which some of them leave out, is reported (aurora-snapshot-tool, issue 29).
  */
 const SHARED_ACTIONS = [
