@@ -40,6 +40,12 @@ export interface RecoveryMachineProps extends MachineStatesProps {
  */
 const MACHINE_TIMEOUT = Duration.days(21);
 
+/**
+ * Right before the fence settings are as they were compared at most so long ago. Nobody changes one and sees RDS apply it in less, and
+ * a recovery whose verification is quick is not slowed down.
+ */
+const COMPARED_AT_MOST = Duration.minutes(1);
+
 /** How often it is looked again who is connected, while RDS does not delete the old instance: some four hours. */
 const DRAINS = 16;
 
@@ -84,11 +90,12 @@ export class RecoveryMachine extends Construct {
     cutoverNotApproved.end.next(askForCutover);
     const fence = this.fence(swapBack);
     const matchSettings = this.matchSettings(giveUp);
-    // What was compared hours ago may differ by now: settings and passwords are matched once more.
+    // What was compared a while ago may differ by now: settings and passwords are matched once more.
     askForCutover.next(matchSettings);
+    const isLongAgo = `$waited or $millis() - $matchedAt > ${COMPARED_AT_MOST.toMilliseconds()}`;
     const approveCutover = new sfn.Choice(this, 'ApproveCutover?')
       .when(sfn.Condition.jsonata(jsonata('$recovery.approveCutover')), askForCutover)
-      .when(sfn.Condition.jsonata(jsonata('$waited')), matchSettings)
+      .when(sfn.Condition.jsonata(jsonata(isLongAgo)), matchSettings, { assign: { waited: true } })
       .otherwise(fence);
 
     const drain = this.drain(oldInstanceKept.tell);
@@ -396,7 +403,7 @@ export class RecoveryMachine extends Construct {
           instance: jsonata('$instance'),
           masterUserKnown: jsonata('$position.masterUserKnown'),
         },
-        assign: { settings: RESULT },
+        assign: { settings: RESULT, matchedAt: '$millis()' },
       },
       onError,
     );

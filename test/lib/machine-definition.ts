@@ -8,7 +8,15 @@ const State = z.object({
   Type: z.enum(['Task', 'Choice', 'Wait', 'Succeed', 'Fail']),
   Next: z.string().optional(),
   Default: z.string().optional(),
-  Choices: z.array(z.object({ Next: z.string(), Condition: z.string().optional() })).default([]),
+  Choices: z
+    .array(
+      z.object({
+        Next: z.string(),
+        Condition: z.string().optional(),
+        Assign: z.record(z.string(), z.unknown()).optional(),
+      }),
+    )
+    .default([]),
   TimeoutSeconds: z.number().optional(),
   Assign: z.record(z.string(), z.unknown()).optional(),
   Resource: z.string().optional(),

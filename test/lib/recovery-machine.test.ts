@@ -249,8 +249,12 @@ test.each([
   },
 );
 
-test('after a wait of hours settings and passwords are matched once more before anybody is locked out', () => {
-  expect(state('ApproveCutover?').Choices[1]).toEqual({ Condition: '{% $waited %}', Next: 'MatchSettings' });
+test('after a wait of more than a minute settings and passwords are matched once more before anybody is locked out', () => {
+  expect(state('ApproveCutover?').Choices[1]).toEqual({
+    Condition: '{% $waited or $millis() - $matchedAt > 60000 %}',
+    Next: 'MatchSettings',
+    Assign: { waited: true },
+  });
   expect(state('CutOverNow?')).toMatchObject({
     Choices: [{ Condition: '{% $waited %}', Next: 'Fence' }],
     Default: 'IsItAnUndo?',

@@ -38,6 +38,7 @@ function recording(answers: Readonly<Record<string, Answer>>): {
 }
 
 const drained: Answer = (_event, call) => ({ sessions: 0, at: `2026-11-22T02:00:0${call}.000Z` });
+const fenced: Answer = () => ({ fenced: ['app'], notFenced: [], checks: [], preparedTransactions: 0 });
 const retired: Answer = () => ({ retired: 'deleted', instanceId: LIVE.instanceId, finalSnapshotId: 'final' });
 const saysYes = (): 'approve' => 'approve';
 
@@ -254,4 +255,28 @@ describe('a recovery that soaks', () => {
     const seen = { seen: [{ name: 'orders-failing', state: 'OK', since: '1970-01-01T00:00:00.000Z' }] };
     expect(events).toMatchObject([seen, { problem: expect.stringContaining('Try again.') as unknown }, seen]);
   });
+});
+
+test('settings are compared once more right before the fence where that was more than a minute ago', async () => {
+  const quick = recording({ 'match-settings': () => ({ settings: [] }), fence: fenced });
+  expect(await machine.run(INPUT, quick.answers, saysYes)).toMatchObject({ status: 'SUCCEEDED' });
+  expect(quick.asked).toEqual(['match-settings', 'fence']);
+
+  const { answers, asked } = recording({
+    'match-settings': () => ({ settings: [] }),
+    // A rotation takes its time.
+    'match-credentials': (_event, call) => {
+      if (call < 12) throw new Thrown('CredentialsNotReady', 'A rotation is under way.');
+      return { applicationRole: 'app', applicationPassword: 'already current' };
+    },
+    verify: () => ({ checks: [], migrations: [], migrationsTakenAway: [], quarantine: [] }),
+    fence: fenced,
+  });
+  expect(await machine.run(INPUT, answers, saysYes)).toMatchObject({ status: 'SUCCEEDED' });
+  expect(asked.filter((name) => name !== 'match-credentials')).toEqual([
+    'match-settings',
+    'verify',
+    'match-settings',
+    'fence',
+  ]);
 });
