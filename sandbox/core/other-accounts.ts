@@ -4,10 +4,13 @@ import { NotInSandbox, type ApiCall, type Interceptor } from './api';
 /** Members of inputs that name resources; others may hold an ARN as mere text. */
 const NAMES_A_RESOURCE = /(?:Arn|Id|Identifier|Name|Role|Url|Resource|Endpoint|Actions|Targets?)$/i;
 
-/** What AWS lets an account do with resources of another one, and the sandbox does, too. */
+/** Calls whose service knows by itself what becomes of a resource of another account there, as on AWS. */
 const ACROSS_ACCOUNTS: Readonly<Record<string, readonly string[]>> = {
   'sts:AssumeRole': ['RoleArn'],
   'rds:DescribeDBSnapshots': ['DBSnapshotIdentifier'],
+  'rds:DeleteDBSnapshot': ['DBSnapshotIdentifier'],
+  'rds:ModifyDBSnapshotAttribute': ['DBSnapshotIdentifier'],
+  'rds:DescribeDBSnapshotAttributes': ['DBSnapshotIdentifier'],
   'rds:CopyDBSnapshot': ['SourceDBSnapshotIdentifier', 'KmsKeyId'],
   'rds:RestoreDBInstanceFromDBSnapshot': ['DBSnapshotIdentifier'],
 };

@@ -237,6 +237,19 @@ describe('an account', () => {
     }
   });
 
+  it('has functions that a fault plan kills', async () => {
+    sandbox.faults.follow({
+      faults: [{ fault: 'kill', at: { operation: 'sts:GetCallerIdentity', by: 'who' } }],
+    });
+    const invoke = (account: string): Promise<string | undefined> =>
+      sandbox
+        .clients(sandbox.administrator(account))
+        .lambda.send(new InvokeCommand({ FunctionName: 'who' }))
+        .then(({ Payload }) => Buffer.from(Payload ?? []).toString());
+    expect(await invoke(OTHER)).toContain('Runtime.ExitError');
+    expect(await invoke(OTHER)).toContain(OTHER);
+  });
+
   it('runs its own schedules, and counts its own invocations', async () => {
     const { clock } = sandbox.context;
     const started = clock.now();
@@ -347,9 +360,13 @@ describe('a role of another account', () => {
       Arn: `arn:aws:sts::${HOME}:assumed-role/reader/visit`,
     });
     await sandbox.context.clock.sleep(901_000);
-    await expect(visiting.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({
-      name: 'ExpiredToken',
-    });
+    const expired = { name: 'ExpiredToken' };
+    await expect(visiting.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject(expired);
+    // Keys that nobody knows are those of an administrator: these must stay known.
+    await sandbox.stop();
+    await start();
+    const again = new STSClient({ endpoint: sandbox.context.endpoint, region: REGION, credentials });
+    await expect(again.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject(expired);
   });
 
   it.each([
@@ -407,6 +424,22 @@ describe('sharing a snapshot', () => {
     expect(DBSnapshotAttributesResult?.DBSnapshotAttributes).toEqual([
       { AttributeName: 'restore', AttributeValues: [OTHER] },
     ]);
+  });
+
+  it('lets that account neither delete it nor share it further', async () => {
+    const notFound = { name: 'DBSnapshotNotFoundFault' };
+    await expect(
+      other.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: arnOf('open') })),
+    ).rejects.toMatchObject(notFound);
+    await expect(
+      other.send(
+        new ModifyDBSnapshotAttributeCommand({
+          DBSnapshotIdentifier: arnOf('open'),
+          AttributeName: 'restore',
+          ValuesToAdd: ['333333333333'],
+        }),
+      ),
+    ).rejects.toMatchObject(notFound);
   });
 
   it('ends at 20 accounts', async () => {
