@@ -85,7 +85,8 @@ async function begin(
     if (isAwsError(error, 'DBSnapshotAlreadyExistsFault', 'DBSnapshotAlreadyExists')) {
       const taken = await findSnapshot(elsewhere, id);
       // The answer of an earlier call was lost, or another call was faster.
-      if (!taken || readMarks(taken.TagList).environment === environment) return undefined;
+      const marks = readMarks(taken?.TagList);
+      if (!taken || (marks.environment === environment && marks.role === role)) return undefined;
       return 'A snapshot of that name is there and is not a copy of this system.';
     }
     if (isAwsError(error, 'DBSnapshotNotFoundFault', 'InvalidDBSnapshotStateFault', 'InvalidDBSnapshotState'))

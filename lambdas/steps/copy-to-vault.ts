@@ -122,7 +122,8 @@ async function prepare(snapshot: OwnSnapshot, deps: CopyToVaultDeps): Promise<Ob
   return asked(
     id,
     rds,
-    (marks) => marks.environment === environment && marks['copy-of'] === snapshot.id,
+    (marks) =>
+      marks.role === 'passing' && marks.environment === environment && marks['copy-of'] === snapshot.id,
     () =>
       rds.send(
         new CopyDBSnapshotCommand({
@@ -151,7 +152,7 @@ async function send({ id, arn, copyOf }: PassingCopy, deps: CopyToVaultDeps): Pr
   return asked(
     copyOf,
     vault.rds,
-    (marks) => marks.environment === environment,
+    (marks) => marks.role === role && marks.environment === environment,
     async () => {
       await rds.send(
         new ModifyDBSnapshotAttributeCommand({

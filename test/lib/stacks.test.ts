@@ -369,6 +369,21 @@ describe('the vault', () => {
   const principals = (condition: Readonly<Record<string, unknown>> | undefined): string[] =>
     [condition?.['aws:PrincipalArn']].flat().map(readable);
 
+  test('is filled every quarter of an hour, and reaped every hour from within', () => {
+    const scheduleOf = (template: Template, name: string) =>
+      resourcesOf(template, 'AWS::Scheduler::Schedule').find(({ Properties }) => Properties['Name'] === name)
+        ?.Properties;
+    const Target = { Input: '{"failOnWarning":true}' };
+    expect(scheduleOf(home, 'staging-copy-to-vault')).toMatchObject({
+      ScheduleExpression: 'cron(10/15 * * * ? *)',
+      Target,
+    });
+    expect(scheduleOf(there, 'staging-reap-vault')).toMatchObject({
+      ScheduleExpression: 'rate(1 hour)',
+      Target,
+    });
+  });
+
   test('is no stack that `cdk deploy Staging-*` means', () => {
     expect([...made.keys()].filter((name) => !name.startsWith('Staging-'))).toEqual(['Vault-Staging']);
   });

@@ -49,13 +49,13 @@ export const copyToAccount: Scenario = {
         await clock.sleep(60_000);
       }
     });
-    const { points } = Listed.parse(await stage.invoke('restore-points', { kind: 'pre-migration' }));
     await stage.invoke('reap-snapshots', {});
     await timeline.step('The vault looks after its copies', () => reapVault(stage));
     await timeline.step('Somebody deletes everything in the account of the database', () =>
       deleteEverything(stage, liveBefore.instance),
     );
     const left = await stage.snapshots();
+    const { points } = Listed.parse(await stage.invoke('restore-points', { kind: 'pre-migration' }));
     const snapshotIds = points.map(({ id }) => id);
     const attempts = await timeline.step('And tries to delete the copy in the vault', () =>
       tryToDelete(stage, snapshotIds),
@@ -87,7 +87,7 @@ export const copyToAccount: Scenario = {
       run,
       checks: [
         check(
-          'The catalogue says where the copy is',
+          'The catalogue, asked when all of it is gone, says where the copy is',
           listed.some(
             ({ id, copies }) =>
               id === snapshotId &&

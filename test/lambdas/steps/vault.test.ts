@@ -4,6 +4,7 @@ import {
   DeleteDBSnapshotCommand,
   DescribeDBSnapshotAttributesCommand,
   DescribeDBSnapshotsCommand,
+  RemoveTagsFromResourceCommand,
   type DBSnapshot,
   type RDSClient,
 } from '@aws-sdk/client-rds';
@@ -293,6 +294,61 @@ test('what stands in the way is said in the words of AWS', async () => {
       `To account ${THERE}: ${id}: KMSKeyNotAccessibleFault: The key is disabled.`,
     ) as string,
   });
+  await copied();
+  expect(await idsOf(keeper)).toContain(id);
+});
+
+test.each([
+  ['CopyDBSnapshot', 'prepared'],
+  ['ModifyDBSnapshotAttribute', 'shared'],
+  ['CopyDBSnapshot', 'begun'],
+  ['DeleteDBSnapshot', 'cleared'],
+])(
+  'whether %s has no effect or no answer when a snapshot is to be %s, it goes over once',
+  async (operation, when) => {
+    for (const how of [lost, () => Promise.reject(new ApiError('InternalFailure', 'once more', 500))]) {
+      const id = await snapshot(`${when}-${how === lost ? 'lost' : 'failed'}`, 'x');
+      if (when !== 'prepared') {
+        await copy();
+        await until(passing, ([one]) => one?.Status === 'available');
+      }
+      if (when === 'cleared') {
+        await copy();
+        await until(
+          () => snapshotsOf(keeper),
+          (copies) => copies.some((made) => made.DBSnapshotIdentifier === id && made.Status === 'available'),
+        );
+      }
+      // However often the client asks: the function ends here.
+      next(operation, how, 3);
+      await copy().catch(() => undefined);
+      await until(
+        () => copy().catch(() => undefined),
+        (result) => result !== undefined && isDone(result),
+      );
+      expect((await idsOf(keeper)).filter((one) => one === id)).toHaveLength(1);
+      expect(await passing()).toEqual([]);
+    }
+  },
+);
+
+test('a passing copy whose tags somebody took away is in the way, and that is said', async () => {
+  const id = await snapshot('untagged', 'x');
+  await copy();
+  const [one] = await until(passing, ([made]) => made?.Status === 'available');
+  await lab.rds.send(
+    new RemoveTagsFromResourceCommand({
+      ResourceName: one?.DBSnapshotArn,
+      TagKeys: ['migration-rollback:role'],
+    }),
+  );
+  expect((await copy()).notCopied).toEqual([
+    {
+      snapshotId: id,
+      why: expect.stringMatching(/-passing-.* is there and is not a copy of this system/) as string,
+    },
+  ]);
+  await remove(lab.rds, one?.DBSnapshotIdentifier ?? '');
   await copied();
   expect(await idsOf(keeper)).toContain(id);
 });
