@@ -173,6 +173,10 @@ export const RestorePoint = z.discriminatedUnion('kind', [
     time: z.string(),
     /** Migrations that were started after it, or pending then by a marker, and so must not be in it; null: not known. */
     pendingMigrations: z.nullable(z.array(z.string())),
+    /** Versions of the two secrets that the snapshots before and after it have pinned: the passwords of then may be theirs. */
+    secretVersionsAround: z.optional(
+      z.object({ databaseUrl: z.array(z.string()), master: z.array(z.string()) }),
+    ),
   }),
 ]);
 export type RestorePoint = z.infer<typeof RestorePoint>;

@@ -46,6 +46,30 @@ export async function findRestorePoint(
   request: RestoreRequest,
   question: Question,
 ): Promise<FoundRestorePoint> {
+  const found = await find(request, question);
+  const { point, time } = found;
+  if (point.kind !== 'time') return found;
+  const secretVersionsAround = pinsAround(time, await snapshotsOfDatabase(question));
+  return { ...found, point: { ...point, secretVersionsAround } };
+}
+
+/** A secret that was rotated has the version of the one side or of the other. */
+function pinsAround(
+  time: Date,
+  newestFirst: readonly DBSnapshot[],
+): { databaseUrl: string[]; master: string[] } {
+  const around = (mark: 'database-url-version' | 'master-version'): string[] => {
+    const pins = newestFirst.flatMap((snapshot) => {
+      const versionId = readMarks(snapshot.TagList)[mark];
+      return versionId === undefined ? [] : [{ versionId, at: timeOf(snapshot) }];
+    });
+    const sides = [pins.find(({ at }) => at <= time), pins.findLast(({ at }) => at > time)];
+    return [...new Set(sides.flatMap((pin) => (pin ? [pin.versionId] : [])))];
+  };
+  return { databaseUrl: around('database-url-version'), master: around('master-version') };
+}
+
+async function find(request: RestoreRequest, question: Question): Promise<FoundRestorePoint> {
   switch (request.to) {
     case 'latest-pre-migration-snapshot': {
       const [newest] = (await snapshotsOfDatabase(question)).filter(hasRole('pre-migration'));

@@ -73,39 +73,39 @@ export function readMasterCredentials(value: string): MasterCredentials {
 }
 
 /**
- * The version that is current, the one before the last rotation, and the one that was pinned when a snapshot was taken, as far as
+ * The version that is current, the one before the last rotation, and those that were pinned when snapshots were taken, as far as
  * they are there. A server that was restored, or that a rotation has not reached, has an older password.
  */
 export async function versionsOf(
   secrets: SecretsManagerClient,
   secretId: string,
-  pinned?: string,
+  pinned: readonly string[] = [],
 ): Promise<[SecretVersion, ...SecretVersion[]]> {
   const current = await currentSecret(secrets, secretId);
-  const older = [
-    await findSecretVersion(secrets, secretId, { stage: 'AWSPREVIOUS' }),
-    pinned === undefined ? undefined : await findSecretVersion(secrets, secretId, { versionId: pinned }),
-  ];
+  const older = [await findSecretVersion(secrets, secretId, { stage: 'AWSPREVIOUS' })];
+  for (const versionId of pinned) older.push(await findSecretVersion(secrets, secretId, { versionId }));
   const known = new Map([[current.versionId, current]]);
   for (const version of older) if (version) known.set(version.versionId, version);
   known.delete(current.versionId);
   return [current, ...known.values()];
 }
 
-/** The versions that hold the passwords of a restore point, where it names them. */
+/** The versions that hold the passwords of a restore point, where it is known; of a time those that may. */
 export function pinnedVersions(point: RestorePoint): {
-  readonly databaseUrl?: string | undefined;
-  readonly master?: string | undefined;
+  readonly databaseUrl: readonly string[];
+  readonly master: readonly string[];
 } {
-  return point.kind === 'snapshot' ? (point.secretVersions ?? {}) : {};
+  if (point.kind === 'time') return point.secretVersionsAround ?? { databaseUrl: [], master: [] };
+  const { databaseUrl, master } = point.secretVersions ?? {};
+  return { databaseUrl: databaseUrl ? [databaseUrl] : [], master: master ? [master] : [] };
 }
 
-/** How the master user logs in, with the current password first; `pinned` is a version that a snapshot names. */
+/** How the master user logs in, with the current password first; `pinned` are versions that snapshots name. */
 export async function masterLogins(
   secrets: SecretsManagerClient,
   secretId: string,
   where: { host: string; port: number; database: string },
-  pinned?: string,
+  pinned: readonly string[] = [],
 ): Promise<[Login, ...Login[]]> {
   const { host, port, database } = where;
   const login = ({ value }: SecretVersion): Login => {

@@ -1,13 +1,17 @@
 import { PutSecretValueCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
+import type { Recovery } from '../../../lambdas/contract';
 import { moveEndpoint, readLogin } from '../../../lambdas/database-url';
+import { backupWindow } from '../../../lambdas/point-in-time';
 import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres';
 import { scramVerifier } from '../../../lambdas/scram';
 import { currentSecret, masterLogins, readMasterCredentials } from '../../../lambdas/secrets';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
 import { matchCredentials } from '../../../lambdas/steps/match-credentials';
 import { recordPosition } from '../../../lambdas/steps/record-position';
+import { findSnapshot } from '../../../lambdas/rds';
+import { takeSafetySnapshot } from '../../../lambdas/steps/take-safety-snapshot';
 import { startRestore } from '../../../lambdas/steps/start-restore';
-import { Lab, again } from './lab';
+import { Lab, again, until } from './lab';
 
 // A real server; on a busy machine that takes its time.
 jest.setTimeout(180_000);
@@ -80,6 +84,10 @@ test.each(['masterSecretId', 'databaseUrlSecretId'] as const)(
   },
 );
 
+function databaseTimeOf({ restorePoint }: Recovery): string {
+  return restorePoint.kind === 'snapshot' ? restorePoint.databaseTime : restorePoint.time;
+}
+
 test('after two rotations of both passwords those pinned with the snapshot let this system in: RDS has nothing to set', async () => {
   await lab.snapshot('pinned');
   const master = readMasterCredentials((await currentSecret(lab.secrets, lab.masterSecretId)).value);
@@ -117,6 +125,35 @@ test('after two rotations of both passwords those pinned with the snapshot let t
   });
   expect(await recordPosition({ recovery: unnamed, instance }, lab)).toMatchObject({
     masterUserKnown: false,
+  });
+
+  // Of a time it is known from the snapshots around it, whichever of them has the password of then.
+  await until(
+    () => takeSafetySnapshot({ recovery }, lab),
+    ({ taken }) => taken,
+  );
+  await until(
+    () => findSnapshot(lab.rds, recovery.safetySnapshotId),
+    (snapshot) => snapshot?.Status === 'available',
+  );
+  const { DbiResourceId = '' } = (await lab.instance('orders')) ?? {};
+  const taken = Date.parse(databaseTimeOf(recovery)) + 1000;
+  await until(
+    () => backupWindow(lab.rds, DbiResourceId),
+    (window) => window !== undefined && window.to.getTime() > taken,
+  );
+  const restore = { to: 'time', time: new Date(taken).toISOString() };
+  const { restorePoint } = await lab.planned({ restore });
+  const pinned = recovery.restorePoint.kind === 'snapshot' ? recovery.restorePoint.secretVersions : undefined;
+  const current = async (id: string) => (await currentSecret(lab.secrets, id)).versionId;
+  expect(restorePoint).toMatchObject({
+    secretVersionsAround: {
+      databaseUrl: [pinned?.databaseUrl, await current(lab.databaseUrlSecretId)],
+      master: [pinned?.master, await current(lab.masterSecretId)],
+    },
+  });
+  expect(await recordPosition({ recovery: { ...recovery, restorePoint }, instance }, lab)).toMatchObject({
+    masterUserKnown: true,
   });
   // As it was, for the other tests.
   await store(lab.masterSecretId, JSON.stringify(master));
