@@ -310,6 +310,8 @@ export interface PlanResult {
     /** That the live instance has another name than before any recovery; null where it has not, or where the mode is not plan. */
     rename: {
       to: string;
+      /** One did not come to its end behind its swap: services may not have been restarted. It is gone on with. */
+      begun: boolean;
       /** Why not now; null: it can be. */
       notNow: string | null;
       /** Minutes without a database: measured by earlier renames, or what RDS documents. */

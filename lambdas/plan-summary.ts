@@ -69,13 +69,7 @@ export function summaryOf(
           `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
         ]
       : []),
-    ...(plan.rename === null
-      ? []
-      : plan.rename.notNow === null
-        ? [
-            `Or give ${live.instanceId} its old name ${plan.rename.to} back, so that CloudFormation is true: about ${plan.rename.outageMinutes} minutes without a database. Start the machine with ${JSON.stringify(plan.rename.inputToRename)}`,
-          ]
-        : [`${live.instanceId} cannot get its old name ${plan.rename.to} back now. ${plan.rename.notNow}`]),
+    ...(plan.rename === null || running ? [] : [renameLine(live, plan.rename)]),
     ...leftoverLines(plan.leftovers ?? []),
     ...plan.notKnown,
     ...(recovery.mode === 'plan'
@@ -100,6 +94,18 @@ export function inputToCleanUp(
   return leftovers.some(({ cleanUp }) => cleanUp !== 'leaves')
     ? { mode: 'clean-up', reason: 'why it is cleaned up', requestedBy: 'your name' }
     : null;
+}
+
+function renameLine(
+  { instanceId }: Recovery['live'],
+  { to, begun, notNow, outageMinutes, inputToRename }: NonNullable<PlanResult['plan']['rename']>,
+): string {
+  const start = `Start the machine with ${JSON.stringify(inputToRename)}`;
+  if (begun)
+    return `The rename to ${to} did not come to its end: what uses the database may not have been restarted. ${start}: it goes on, and asks nobody.`;
+  return notNow === null
+    ? `Or give ${instanceId} its old name ${to} back, so that CloudFormation is true: about ${outageMinutes} minutes without a database. ${start}`
+    : `${instanceId} cannot get its old name ${to} back now. ${notNow}`;
 }
 
 /** `Left behind since …: recovery instance x of recovery y, which ended ABORTED. …` */

@@ -1,7 +1,12 @@
 import type { RecordedStep, RecoveryRecord } from './recovery-record';
 import { withoutChecks } from './told-checks';
 
-const TITLES: Readonly<Record<string, string>> = { drill: 'Drill', undo: 'Undo', 'clean-up': 'Clean-up' };
+const TITLES: Readonly<Record<string, string>> = {
+  drill: 'Drill',
+  undo: 'Undo',
+  'clean-up': 'Clean-up',
+  rename: 'Rename',
+};
 
 /** The record as a page for people, in Markdown. Times are UTC. */
 export function pageOf(record: RecoveryRecord): string {
@@ -41,12 +46,13 @@ export function pageOf(record: RecoveryRecord): string {
   ].join('\n\n');
 }
 
-function facts({ requestedBy, reason, mode, restored, measured }: RecoveryRecord): string[][] {
+function facts({ requestedBy, reason, mode, restored, renamed, measured }: RecoveryRecord): string[][] {
   const { recoverySeconds, lossSeconds, closedSeconds } = measured;
   return [
     ['Who', requestedBy ?? 'not said'],
     ['Why', reason ?? 'not said'],
     ['Mode', mode],
+    ...(renamed ? [['Renamed', `${renamed.from} to ${renamed.to}, the same instance`]] : []),
     ...(restored
       ? [
           ['Restored', `${restored.from}, as of ${moment(restored.asOf)}`],
@@ -59,7 +65,7 @@ function facts({ requestedBy, reason, mode, restored, measured }: RecoveryRecord
               : restored.migrationsTakenAway.join(', ') || 'none',
           ],
         ]
-      : [['Restored', mode === 'clean-up' ? 'nothing' : 'nothing: no plan could be made']]),
+      : [['Restored', mode === 'clean-up' || renamed ? 'nothing' : 'nothing: no plan could be made']]),
     [
       'Time to recover (RTO)',
       recoverySeconds === null
@@ -74,8 +80,18 @@ function facts({ requestedBy, reason, mode, restored, measured }: RecoveryRecord
     ],
     [
       'Without a database',
-      closedSeconds === null ? 'not measured' : `${span(closedSeconds)}, from the fence to the proof`,
+      closedSeconds === null
+        ? 'not measured'
+        : `${span(closedSeconds)}, ${renamed ? 'from the call to RDS until the application was back' : 'from the fence to the proof'}`,
     ],
+    ...(mode === 'recover' && recoverySeconds !== null
+      ? [
+          [
+            'CloudFormation',
+            'names the old instance. The stack adopts the new one, without an outage: npm run adopt. Or that gets the old name back, with one: start the machine with {"mode":"rename"}, once the old one is deleted. Runbook, "After a recovery".',
+          ],
+        ]
+      : []),
   ];
 }
 

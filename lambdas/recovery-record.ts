@@ -79,12 +79,14 @@ export const RecoveryRecord = z.object({
       migrationsTakenAway: z.nullable(z.array(z.string())),
     }),
   ),
+  /** Of a rename; null where no plan was made of one. */
+  renamed: z.nullable(z.object({ from: z.string(), to: z.string() })),
   measured: z.object({
     /** RTO: from the start to the proven cutover. */
     recoverySeconds: z.nullable(z.number()),
     /** RPO: from the restore point to the moment when nothing could be written to the old database any more. */
     lossSeconds: z.nullable(z.number()),
-    /** From the fence to the proven cutover: the application had no database. */
+    /** The application had no database: from the fence to the proven cutover; of a rename until it was back. */
     closedSeconds: z.nullable(z.number()),
   }),
   decisions: z.array(RecordedDecision),
@@ -124,6 +126,11 @@ const Planned = z.looseObject({
   plan: z.looseObject({ why: z.string() }),
 });
 type Planned = z.infer<typeof Planned>;
+const PlannedRename = z.looseObject({
+  recovery: z.looseObject({ mode: z.literal('rename'), recoveryInstanceId: z.string() }),
+  plan: z.looseObject({ from: z.looseObject({ instanceId: z.string() }) }),
+});
+const FinishedRename = z.looseObject({ outage: z.looseObject({ seconds: z.number() }) });
 const Verified = z.looseObject({ migrationsTakenAway: z.nullable(z.array(z.string())) });
 const Checked = z.looseObject({ checks: z.array(z.unknown()) });
 /** How a person answered what the machine asked. */
@@ -163,7 +170,8 @@ export function recordOf(
   const endedAt = execution.stopDate ? iso(execution.stopDate) : null;
   const result = (state: string): unknown =>
     steps.findLast((step) => step.state === state && step.outcome === 'done')?.result;
-  const planned = Planned.safeParse(result('Plan')).data;
+  const rename = PlannedRename.safeParse(result('Plan')).data;
+  const planned = rename ? undefined : Planned.safeParse(result('Plan')).data;
   const verified = Verified.safeParse(result('Verify')).data;
   return {
     version: 1,
@@ -194,7 +202,8 @@ export function recordOf(
           migrationsTakenAway: verified?.migrationsTakenAway ?? null,
         }
       : null,
-    measured: measure(startedAt, planned, steps),
+    renamed: rename ? { from: rename.plan.from.instanceId, to: rename.recovery.recoveryInstanceId } : null,
+    measured: rename ? measureRename(steps) : measure(startedAt, planned, steps),
     decisions: decisionsOf(startedAt, input, planned, steps),
     checks: steps.flatMap((step) => checksOf(step).map((check) => ({ state: step.state, ...check }))),
     steps,
@@ -240,6 +249,13 @@ function measure(
     lossSeconds: closed === null || !planned ? null : secondsBetween(asOf(planned), closed),
     closedSeconds: proven === null || !fence ? null : secondsBetween(fence.startedAt, proven),
   };
+}
+
+/** It recovers nothing and loses nothing. */
+function measureRename(steps: readonly RecordedStep[]): RecoveryRecord['measured'] {
+  const finished = steps.findLast(({ state, outcome }) => state === 'FinishRename' && outcome === 'done');
+  const closedSeconds = FinishedRename.safeParse(finished?.result).data?.outage.seconds ?? null;
+  return { recoverySeconds: null, lossSeconds: null, closedSeconds };
 }
 
 function decisionsOf(

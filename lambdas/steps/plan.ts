@@ -14,7 +14,7 @@ import {
   type Recovery,
   type RecoveryRules,
 } from '../contract';
-import { DOCUMENTED_OUTAGE_MINUTES, INPUT_TO_RENAME } from '../begun-rename';
+import { DOCUMENTED_OUTAGE_MINUTES, INPUT_TO_RENAME, findBegunRename } from '../begun-rename';
 import { earlierExecutions, type EarlierExecutions } from '../earlier-recoveries';
 import {
   InstanceQuotaExceeded,
@@ -276,7 +276,9 @@ function renameOf(
 ): PlanResult['plan']['rename'] {
   if (live.state !== 'there') return null;
   const { outageMinutes } = outageOf(earlier);
-  const way = { outageMinutes, inputToRename: INPUT_TO_RENAME };
+  const way = { begun: false, outageMinutes, inputToRename: INPUT_TO_RENAME };
+  if (findBegunRename(instances, live.host))
+    return { to: live.instanceId, notNow: null, ...way, begun: true };
   try {
     const to = nameBefore(instance);
     if (to === undefined) return null;

@@ -4,10 +4,10 @@ import {
   type DBInstance,
   type RDSClient,
 } from '@aws-sdk/client-rds';
-import { readRename, renameMarks, wasAsked } from '../begun-rename';
+import { readRename, renameMarks, wasAsked, type BegunRename } from '../begun-rename';
 import type { CheckMigrationsResult, EnvironmentName, Recovery, RenameResult } from '../contract';
 import { InvalidInput, LiveInstanceUnclear, NotRenamedYet, RenameRefused, isAwsError } from '../errors';
-import { addressOf, isTerminal, listInstances, unfinished } from '../rds';
+import { addressOf, isTerminal, isUp, listInstances } from '../rds';
 import { requirePlannedVersion, type ClaimDeps } from '../recovery-claim';
 import { nameInUse, refuseRename, refuseWhileMigrating } from '../renaming';
 import { takeClaim } from '../take-claim';
@@ -32,10 +32,21 @@ export async function rename({ recovery }: { recovery: Recovery }, deps: RenameD
   const instance = byResourceId(instances, recovery);
   // Between the two names RDS may show neither.
   if (!instance) throw new NotRenamedYet(`No instance has the resource id ${live.resourceId} now.`, 'Wait.');
-  const begun = readRename(instance);
-  if (begun && wasAsked(begun)) return { instance: finished(instance, to), askedAt: begun.askedAt };
-  await ask(recovery, instance, instances, deps);
+  const begun = begunOf(instance);
+  if (begun) return { instance: finished(begun, recovery), askedAt: begun.askedAt };
+  try {
+    await ask(recovery, instance, instances, deps);
+  } catch (error) {
+    // A call before this one, or beside it, may have got through, and its answer not: what is refused then is our second one.
+    const now = byResourceId(await listInstances(deps.rds), recovery);
+    if (now && !begunOf(now)) throw error;
+  }
   throw new NotRenamedYet(`RDS was asked to rename ${live.instanceId} to ${to}.`, 'Wait.');
+}
+
+function begunOf(instance: DBInstance): BegunRename | undefined {
+  const rename = readRename(instance);
+  return rename && wasAsked(rename) ? rename : undefined;
 }
 
 function byResourceId(instances: readonly DBInstance[], { live }: Recovery): DBInstance | undefined {
@@ -43,17 +54,23 @@ function byResourceId(instances: readonly DBInstance[], { live }: Recovery): DBI
 }
 
 /** Its new address, once it is up under the new name. */
-function finished(instance: DBInstance, to: string): RenameResult['instance'] {
+function finished(
+  { instance, from }: BegunRename,
+  { live, recoveryInstanceId: to }: Recovery,
+): RenameResult['instance'] {
   const { DBInstanceIdentifier: id = '', DBInstanceStatus: status } = instance;
   if (isTerminal(status))
     throw new LiveInstanceUnclear(
       `Instance ${id}, which was to become ${to}, is "${status ?? ''}", which it does not leave by itself.`,
       'Its events in RDS say why. Bring it up, then redrive; if that cannot be done, start a recovery: a plan says how.',
     );
-  const open = id === to ? unfinished(instance) : [`its name is still ${id}`, ...unfinished(instance)];
   const address = addressOf(instance);
-  if (open.length > 0 || !address)
-    throw new NotRenamedYet(`Instance ${to} is not up: ${open.join('; ')}.`, 'Wait.');
+  // What else may be pending keeps the application waiting for nothing.
+  if (id !== to || !isUp(status) || !address || address.host === from.host)
+    throw new NotRenamedYet(
+      `Instance ${live.instanceId}, which becomes ${to}, is "${status ?? 'unknown'}" as ${id}, ${address ? `at ${address.host}` : 'without an address'}.`,
+      'Wait.',
+    );
   return address;
 }
 
@@ -91,12 +108,7 @@ async function ask(
     );
   } catch (error) {
     if (!REFUSED.some((name) => isAwsError(error, name, `${name}Fault`))) throw error;
-    // The call before this one may have got through, and its answer not.
-    const now = await listInstances(rds);
-    const renamed = byResourceId(now, recovery);
-    const begun = renamed && readRename(renamed);
-    if (!renamed || (begun && wasAsked(begun))) return;
-    const owner = now.find(({ DBInstanceIdentifier }) => DBInstanceIdentifier === to);
+    const owner = (await listInstances(rds)).find(({ DBInstanceIdentifier }) => DBInstanceIdentifier === to);
     if (owner) throw nameInUse(owner, to);
     throw new RenameRefused(
       `RDS does not rename ${id} now: ${error instanceof Error ? error.message : ''}`,

@@ -623,7 +623,8 @@ export class RecoveryMachine extends Construct {
           `(${IS_UNDO} ? "The migrations that the recovery took away are there again; those applied since are pending again." : ` +
           '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known: look before the next deployment." : ' +
           '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
-          `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.")`,
+          `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.") & ` +
+          `(${IS_UNDO} ? "" : "\\nFor CloudFormation: npm run adopt, or {\\"mode\\":\\"rename\\"}.")`,
       },
       untold,
       {

@@ -5,6 +5,8 @@ import {
   preMigrationSnapshotId,
   recoveryId,
   recoveryInstanceId,
+  originalName,
+  heldBaseName,
   safetySnapshotId,
 } from '../../lambdas/names';
 
@@ -77,4 +79,37 @@ test('the id of a recovery stays with its execution, and a name used again gets 
   expect(recoveryId(first)).toBe(recoveryId({ ...first, startTime: '2026-01-01T00:00:00.000Z' }));
   expect(recoveryId(first)).not.toBe(recoveryId({ ...first, startTime: '2026-06-01T00:00:00Z' }));
   expect(recoveryId(first)).toMatch(/^[0-9a-f]{10}$/);
+});
+
+describe('the name before any recovery', () => {
+  const long = `${'o'.repeat(50)}-database`;
+  const id = '0123456789';
+
+  test.each([
+    ['orders', undefined, 'orders'],
+    ['orders-rec-0123456789', undefined, 'orders'],
+    // Tags that a person wrote are held against the name.
+    ['orders-rec-0123456789', 'invoices', undefined],
+    ['orders-rec-0123456789', 'orders', 'orders'],
+    [`${'o'.repeat(46)}-rec-0123456789`, undefined, 'o'.repeat(46)],
+    // It may have been cut off, or a hyphen may have gone with what was.
+    [`${'o'.repeat(47)}-rec-0123456789`, undefined, undefined],
+    [`${'o'.repeat(48)}-rec-0123456789`, undefined, undefined],
+    [`${'o'.repeat(48)}-rec-0123456789`, `${'o'.repeat(48)}-two`, `${'o'.repeat(48)}-two`],
+  ])('of %s, with the tag %s, is %s', (instanceId, held, name) => {
+    expect(originalName(instanceId, held)).toBe(name);
+  });
+
+  test('lives on over any number of recoveries, however long it is', () => {
+    let name = long;
+    let held: string | undefined;
+    for (let recovery = 0; recovery < 3; recovery++) {
+      held = heldBaseName(name, held);
+      name = recoveryInstanceId(name, id);
+      expect(name.length).toBeLessThanOrEqual(63);
+      expect(originalName(name, held)).toBe(long);
+    }
+    // Of a short one no tag is needed.
+    expect(heldBaseName('orders', undefined)).toBeUndefined();
+  });
 });

@@ -341,6 +341,7 @@ describe('what people are told', () => {
         'production: recovered in 0 min. DATABASE_URL names production-database-rec-0123456789.',
         'Its data is that of TIME UTC. The old production-database was deleted; what was written since is in its final snapshot production-database-final-0123456789.',
         'Taken away, and pending again: 20251208120000_drop_details. Mend them before the next deployment.',
+        'For CloudFormation: npm run adopt, or {"mode":"rename"}.',
       ),
     ]);
   });

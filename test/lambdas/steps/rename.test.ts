@@ -125,6 +125,7 @@ test('once it is deleted a plan states the outage and the input', async () => {
   const { plan } = await lab.plan({});
   expect(plan.rename).toEqual({
     to: 'orders',
+    begun: false,
     notNow: null,
     outageMinutes: 10,
     inputToRename: { mode: 'rename', reason: 'why it is renamed now', requestedBy: 'your name' },
@@ -184,8 +185,29 @@ test('is refused while a migration runs, or RDS is busy, or its recovery has not
 
 test('stopped while RDS renames it, whoever looks is told, and another rename goes on, asking nobody', async () => {
   const { recovery } = await planned();
-  await expect(rename({ recovery }, planDeps())).rejects.toMatchObject({ name: 'NotRenamedYet' });
-  await expect(rename({ recovery }, planDeps())).rejects.toMatchObject({ name: 'NotRenamedYet' });
+  // RDS refuses first: nothing was changed, and a plan is as before.
+  lab.sandbox.faults.follow({
+    faults: [
+      {
+        fault: 'error',
+        at: { operation: 'rds:ModifyDBInstance' },
+        code: 'InvalidDBInstanceStateFault',
+        message: 'A backup begins.',
+      },
+    ],
+  });
+  await expect(rename({ recovery }, planDeps())).rejects.toMatchObject({
+    name: 'RenameRefused',
+    fact: expect.stringContaining('A backup begins.') as string,
+  });
+  expect((await lab.plan({})).plan.rename).toMatchObject({ notNow: null });
+  // Then its answer is lost, and two are at it at once.
+  lab.sandbox.faults.follow({
+    faults: [{ fault: 'lost answer', at: { operation: 'rds:ModifyDBInstance' } }],
+  });
+  const asked = await Promise.allSettled([1, 2].map(() => rename({ recovery }, planDeps())));
+  for (const each of asked)
+    expect(each).toMatchObject({ status: 'rejected', reason: { name: 'NotRenamedYet' } });
   await expect(planned()).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
   await stop(recovery);
   await until(
@@ -238,6 +260,9 @@ test('stopped while RDS renames it, whoever looks is told, and another rename go
 
 test('stopped after the swap its end is still missing, and is made up for', async () => {
   const before = await live();
+  const { plan } = await lab.plan({});
+  expect(plan.rename).toMatchObject({ to: 'orders', begun: true });
+  expect(plan.summary.join('\n')).toContain('The rename to orders did not come to its end');
   const { recovery } = await planned();
   expect(recovery).toMatchObject({ rename: { begun: true }, recoveryInstanceId: 'orders' });
   const done = await ask(recovery);

@@ -7,7 +7,7 @@ import {
 import { RecoveryRecord } from '../../../lambdas/recovery-record';
 import { tellChecks } from '../../../lambdas/told-checks';
 import { writeRecord, type WriteRecordDeps } from '../../../lambdas/steps/write-record';
-import { LIVE, PlayedMachine, Thrown, type Answer } from '../../machine/played-machine';
+import { LIVE, NEW, PlayedMachine, Thrown, type Answer } from '../../machine/played-machine';
 
 const INPUT = {
   mode: 'recover',
@@ -227,6 +227,43 @@ describe('write-record', () => {
     // A no to the cutover deletes nothing, and asks nobody to.
     const refused = await machine.run({ ...input, approveCutover: true }, {});
     expect(refused.cause).toContain('is kept, fenced: redrive to be asked again.');
+  });
+
+  test('a rename says from where to where and for how long; one that fails behind it is redriven, forward', async () => {
+    const failed = await machine.run(
+      { ...INPUT, mode: 'rename' },
+      {
+        swap: () => {
+          throw new Thrown('LoginRefused', 'The new address lets nobody in. Hint: Look.');
+        },
+      },
+      () => 'approve',
+    );
+    expect(failed).toMatchObject({ status: 'FAILED', error: 'LoginRefused' });
+    expect(failed.cause).toContain('There is only forward');
+    expect((await recordOf(failed.executionArn)).record).toMatchObject({
+      execution: { end: 'RenameNotFinished' },
+      measured: { closedSeconds: null },
+    });
+    expect(await machine.redrive(failed.executionArn)).toMatchObject({ status: 'SUCCEEDED' });
+    const { record, page } = await recordOf(failed.executionArn);
+    expect(record.steps.map(({ state }) => state)).toEqual([
+      ...['Plan', 'AskForRename', 'NotifyOutage', 'Rename', 'Swap'],
+      ...['NotifyRenameNotFinished', 'RenameNotFinished', 'Rename', 'Swap', 'Prove'],
+      ...['RestartConsumers', 'NotifyCutover', 'ProveConsumers', 'FinishRename', 'NotifyRenamed'],
+    ]);
+    expect(record).toMatchObject({
+      execution: { end: 'Renamed' },
+      restored: null,
+      renamed: { from: NEW.instanceId, to: LIVE.instanceId },
+      measured: { recoverySeconds: null, lossSeconds: null, closedSeconds: 680 },
+    });
+    expect(record.decisions.map(({ what }) => what)).toEqual(
+      expect.arrayContaining(['to start mode "rename"', 'rename: approved']),
+    );
+    expect(page).toMatch(/^# Rename recovery-/);
+    expect(page).toContain(`| Renamed | ${NEW.instanceId} to ${LIVE.instanceId}, the same instance |`);
+    expect(page).toContain('11 min 20 s, from the call to RDS until the application was back');
   });
 
   test('a wrong input leaves a record, without a plan', async () => {
