@@ -1,4 +1,6 @@
+import type { CompositeAlarm } from '@aws-sdk/client-cloudwatch';
 import { z } from 'zod';
+import { SoakEvent } from '../../lambdas/contract';
 import { ApiError } from '../../sandbox/core/api';
 import { LIVE, PlayedMachine, Thrown, type Answer } from './played-machine';
 
@@ -254,6 +256,47 @@ describe('a recovery that soaks', () => {
     });
     const seen = { seen: [{ name: 'orders-failing', state: 'OK', since: '1970-01-01T00:00:00.000Z' }] };
     expect(events).toMatchObject([seen, { problem: expect.stringContaining('Try again.') as unknown }, seen]);
+  });
+
+  test.each([
+    ['composite alarms alone', []],
+    ['composite alarms beside others', [{ AlarmName: 'orders-failing', StateValue: 'OK' }]],
+  ] as const)('%s are handed over as others are', async (_, MetricAlarms) => {
+    // As DescribeAlarms answers it, typed by the SDK.
+    const shop: CompositeAlarm = {
+      AlarmName: 'shop',
+      AlarmArn: 'arn:aws:cloudwatch:eu-central-1:123456789012:alarm:shop',
+      AlarmRule: 'ALARM("orders-failing") OR ALARM("checkout-slow")',
+      ActionsEnabled: true,
+      AlarmActions: [],
+      OKActions: [],
+      InsufficientDataActions: [],
+      StateValue: 'ALARM',
+      StateReason: 'arn:…:alarm:orders-failing transitioned to ALARM',
+      StateUpdatedTimestamp: new Date(1000),
+      StateTransitionedTimestamp: new Date(1000),
+    };
+    machine.describeAlarms = () => ({ MetricAlarms, CompositeAlarms: [shop] });
+    const events: unknown[] = [];
+    const { answers } = recording({
+      drain: drained,
+      retire: retired,
+      soak: (event) => {
+        // What the function takes.
+        events.push(SoakEvent.shape.alarms.parse(z.object({ alarms: z.unknown() }).parse(event).alarms));
+        return look(() => ['alarm shop is quiet: it rings.'])(event, 1);
+      },
+    });
+    const input = { ...SOAKS, soakAlarms: ['orders-failing', 'shop'] };
+    expect(await machine.run(input, answers, saysYes)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(events).toEqual([
+      {
+        seen: [
+          ...MetricAlarms.map(({ AlarmName: name, StateValue: state }) => ({ name, state })),
+          { name: 'shop', state: 'ALARM', since: '1970-01-01T00:00:01.000Z' },
+        ],
+      },
+    ]);
   });
 });
 
