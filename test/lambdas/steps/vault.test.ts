@@ -4,6 +4,7 @@ import {
   DeleteDBSnapshotCommand,
   DescribeDBSnapshotAttributesCommand,
   DescribeDBSnapshotsCommand,
+  ModifyDBSnapshotAttributeCommand,
   RemoveTagsFromResourceCommand,
   type DBSnapshot,
   type RDSClient,
@@ -421,7 +422,60 @@ test('nobody from home deletes a copy, changes its tags, or has it deleted soone
   expect((await reapThere()).deleted.map(({ snapshotId }) => snapshotId)).toContain(source);
 });
 
+test('each role may do its part and no more', async () => {
+  const id = await snapshot('part', 'x');
+  await copy();
+  const [one] = await until(passing, ([made]) => made?.Status === 'available');
+  await copied();
+  const source = `arn:aws:rds:eu-central-1:${HOME}:snapshot:${id}`;
+  const make = (role: 'passing' | 'pre-migration', TargetDBSnapshotIdentifier: string, from = source) =>
+    new CopyDBSnapshotCommand({
+      SourceDBSnapshotIdentifier: from,
+      TargetDBSnapshotIdentifier,
+      KmsKeyId: rules.kmsKeyId,
+      Tags: writeMarks({ environment: 'production', role }),
+    });
+  const share = (DBSnapshotIdentifier: string) =>
+    new ModifyDBSnapshotAttributeCommand({
+      DBSnapshotIdentifier,
+      AttributeName: 'restore',
+      ValuesToAdd: ['333333333333'],
+    });
+  await keeper.send(
+    new CopyDBSnapshotCommand({
+      SourceDBSnapshotIdentifier: id,
+      TargetDBSnapshotIdentifier: 'of-somebody-else',
+    }),
+  );
+  await until(
+    () => snapshotsOf(keeper),
+    (all) =>
+      all.some((made) => made.DBSnapshotIdentifier === 'of-somebody-else' && made.Status === 'available'),
+  );
+  const refused = [
+    // At home: what one can go back to is neither deleted nor shared, and nothing is made but passing copies of it.
+    () => copier.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: id })),
+    () => copier.send(share(id)),
+    () => copier.send(make('pre-migration', 'x-passing-1')),
+    () => copier.send(make('passing', 'x')),
+    () => bringer.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: id })),
+    () => bringer.send(make('passing', 'x-passing-1')),
+    // In the vault: nothing of somebody else's, nothing without the tags.
+    () => inVault.send(make('passing', 'x', one?.DBSnapshotArn)),
+    () => inVault.send(share('of-somebody-else')),
+    () => listing.send(share(id)),
+    () => listing.send(make('pre-migration', 'x', one?.DBSnapshotArn)),
+  ];
+  for (const [index, ask] of refused.entries())
+    expect([index, await ask().catch((error: unknown) => error)]).toEqual([
+      index,
+      expect.objectContaining({ name: 'AccessDenied' }),
+    ]);
+  await remove(keeper, 'of-somebody-else');
+});
+
 test('the vault tells people itself when nothing arrives any more', async () => {
+  await clock.advance(2 * DAY);
   await expect(reapThere(true)).rejects.toMatchObject({
     name: 'RetentionWarning',
     message: expect.stringMatching(/^In the vault, account 222222222222: The newest good snapshot/) as string,
