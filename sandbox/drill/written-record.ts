@@ -27,7 +27,9 @@ export async function recordIsWritten(stage: Stage, run: RecoveryRun): Promise<C
 function truth(record: RecoveryRecord, page: string, run: RecoveryRun): [ok: boolean, detail: string] {
   const { execution, measured, steps, requestedBy, reason } = record;
   const proved = run.states.filter(({ name }) => name === 'Prove').at(-1);
-  const isProven = proved !== undefined && !run.states.some(({ name }) => name === 'SwapBack');
+  // A rename recovers nothing: its record has the outage instead.
+  const isRename = run.states.some(({ name }) => name === 'Rename');
+  const isProven = proved !== undefined && !isRename && !run.states.some(({ name }) => name === 'SwapBack');
   const seconds = isProven
     ? (proved.enteredAt.getTime() + proved.milliseconds - run.startedAt.getTime()) / 1000
     : null;
@@ -40,6 +42,9 @@ function truth(record: RecoveryRecord, page: string, run: RecoveryRun): [ok: boo
     measured.recoverySeconds === seconds ||
       Math.abs((measured.recoverySeconds ?? 0) - (seconds ?? 0)) < 0.2 ||
       'the time to recover',
+    isRename ===
+      (measured.closedSeconds !== null && record.renamed !== null && measured.recoverySeconds === null) ||
+      'the outage',
     // A verification that failed says of each check how it went.
     run.error !== 'VerificationFailed' ||
       (record.checks.length > 10 && record.checks.some(({ ok, severity }) => !ok && severity === 'error')) ||
