@@ -188,7 +188,8 @@ const WAYS: Record<string, readonly string[]> = {
   'one-writer': [...FORWARD, ...CUTOVER, ...END],
   redrive: [
     ...[...FORWARD, ...CUTOVER, ...APPROVED, 'Retire', 'NotifyOldInstanceKept', 'OldInstanceKept'],
-    ...['GoOnWith?', ...END],
+    // Neither the look nor the yes of before counts.
+    ...['GoOnWith?', 'Retire', 'DrainAgain?', 'Drain', 'Soak?', 'ApproveRetirement?', ...RETIREMENT],
   ],
   rejected: [
     ...[
