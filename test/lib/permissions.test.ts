@@ -59,8 +59,12 @@ test('instances are changed and deleted only if they carry the tags of this syst
       /^rds:(Modify|Delete|Reboot)/.test(action) && resources.some((resource) => resource.includes(':db:')),
   );
   expect(changes.length).toBeGreaterThan(3);
-  for (const { Condition } of changes) {
-    expect(['recovery-instance', 'taken-back', 'retired']).toContain(
+  // What is live is renamed, and neither deleted nor restarted.
+  expect(changes.filter(({ sid }) => sid === 'RenameLive').map(({ action }) => action)).toEqual([
+    'rds:ModifyDBInstance',
+  ]);
+  for (const { sid, Condition } of changes) {
+    expect(sid === 'RenameLive' ? ['live'] : ['recovery-instance', 'taken-back', 'retired']).toContain(
       Condition['StringEquals']?.['aws:ResourceTag/migration-rollback:role'],
     );
     expect(Condition['StringEquals']?.['aws:ResourceTag/migration-rollback:environment']).toBe('production');
