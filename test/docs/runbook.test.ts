@@ -400,6 +400,8 @@ describe('an operator who follows it', () => {
     asked.release();
     await operator.does('Wait for the end');
     expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
+    // The backup of the day may be under way: nothing here waits for it.
+    await until(async () => (await operator.instances())['production-database'] === 'available');
     expect(await operator.instances()).toEqual({ 'production-database': 'available' });
     expect(await operator.databaseAddress()).toBe(await operator.address('production-database'));
     await operator.sets('NEW', 'production-database');
