@@ -30,8 +30,6 @@ export const NEVER_USED: readonly Explanation[] = [
     ],
     reason:
       'RDS documents them for the key of a shared snapshot, and not which call needs which. The sandbox asks for fewer.',
-    // Where there is no vault nobody has them.
-    sometimes: true as const,
   })),
   {
     sid: 'ReadBackupWindow',
