@@ -9,8 +9,23 @@ import * as z from 'zod/mini';
 
 /** A string of 1 to `length` characters, blanks around it not counted. */
 const text = (length: number) => z.string().check(z.trim(), z.minLength(1), z.maxLength(length));
+/** A URL with a password in it, somewhere in a text. A port is none. */
+export const URL_WITH_PASSWORD = /[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:(?!\d{1,5}(?:[/?#\s]|$))\S+@/i;
+/** What a person says: it is kept in histories, tags and records, and sent to people. */
+const saying = (length: number) =>
+  text(length).check(
+    z.refine(
+      (value) => !URL_WITH_PASSWORD.test(value),
+      'a text without a password (change that one: it was sent)',
+    ),
+  );
 /** Of a snapshot in this account and Region, not the ARN of one elsewhere. Automated ones are named `rds:…`. */
-const snapshotName = text(255).check(z.regex(/^(?:rds:)?[A-Za-z][A-Za-z0-9-]*$/));
+const snapshotName = text(255).check(
+  z.regex(
+    /^(?:rds:)?[A-Za-z][A-Za-z0-9-]*$/,
+    'the name of a snapshot in this account and Region: letters, digits and hyphens, no ARN',
+  ),
+);
 
 export const ENVIRONMENTS = ['production', 'staging', 'development'] as const;
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
@@ -65,16 +80,62 @@ export const RestoreRequest = z.discriminatedUnion('to', [
 ]);
 export type RestoreRequest = z.infer<typeof RestoreRequest>;
 
+/** The built-in checks of Verify that compare what was read, in order. */
+export const COMPARING_CHECKS = [
+  'no failed migration',
+  'migrations as recorded',
+  'pending migrations are absent',
+  'migrations of their time',
+  'schema as recorded',
+  'no invalid index',
+  'sequences ahead of their columns',
+  'rows as recorded',
+  'rows as in the live database',
+  'unlogged tables',
+] as const;
+const ACCEPTABLE_CHECKS = [...COMPARING_CHECKS, 'amcheck'];
+
 /** How the operator wants the restored database looked at and made ready (`verify` and `warm` of the input). */
 export const VerifyRequest = z.strictObject({
   /** Reads every B-tree index in full, where the extension amcheck is there. */
   amcheck: z._default(z.boolean(), false),
-  /** Names of checks whose failure is only reported. */
-  accept: z._default(z.array(text(200)).check(z.maxLength(50)), []),
+  /** Names of checks whose failure is only reported. Which the team's own are only Verify knows: they are named as files. */
+  accept: z._default(
+    z
+      .array(
+        text(200).check(
+          z.refine(
+            (name) => ACCEPTABLE_CHECKS.includes(name) || /^[a-z0-9][a-z0-9_-]*\.sql$/.test(name),
+            `one of ${ACCEPTABLE_CHECKS.map((name) => `"${name}"`).join(', ')}, or the file name of one of the team's own checks, as "orders-have-lines.sql"`,
+          ),
+        ),
+      )
+      .check(z.maxLength(50)),
+    [],
+  ),
 });
+/** The same of a recovery that was planned: another version of this system may have planned it. */
+const PlannedVerify = z.object({ amcheck: z.boolean(), accept: z.array(z.string()) });
 
 /** What the machine is started for. */
 export const MODES = ['plan', 'recover', 'drill', 'undo', 'clean-up', 'rename'] as const;
+const MODES_WITH_NAME: readonly string[] = ['recover', 'undo', 'clean-up', 'rename'];
+const OF_NO_OLD_INSTANCE = [
+  'retire',
+  'keepDays',
+  'approveCutover',
+  'approveRetirement',
+  'soakMinutes',
+  'soakAlarms',
+  'warm',
+];
+/** Fields that change nothing in a mode: who writes one expects something else. */
+const MEANINGLESS: Readonly<Record<string, readonly string[]>> = {
+  drill: OF_NO_OLD_INSTANCE,
+  undo: ['restore', 'verify', 'warm'],
+  'clean-up': ['restore', 'verify', ...OF_NO_OLD_INSTANCE],
+  rename: ['restore', 'verify', ...OF_NO_OLD_INSTANCE],
+};
 export const WarmRequest = z
   .strictObject({
     /** Tables, each with its indexes, or single indexes: `name` or `schema.name`. */
@@ -89,18 +150,17 @@ export const WarmRequest = z
       context.issues.push({
         code: 'custom',
         path: ['tables'],
-        message: 'names at least one table, or "storagePercent" is there',
+        message: 'at least one table, or "storagePercent" beside it',
         input: context.value.tables,
       });
   });
 
-/** What the operator types into the console; `{}` plans and changes nothing. */
-export const RecoveryInput = z
+const WellFormedInput = z
   .strictObject({
     mode: z._default(z.enum(MODES), 'plan'),
     restore: z._default(RestoreRequest, { to: 'latest-pre-migration-snapshot' }),
-    reason: z.optional(text(1000)),
-    requestedBy: z.optional(text(200)),
+    reason: z.optional(saying(1000)),
+    requestedBy: z.optional(saying(200)),
     /** Left out: `delete`; of an undo `keep`. */
     retire: z.optional(z.enum(['delete', 'keep'])),
     /** For how many days an old instance that is kept is wanted; then people are reminded of it, and nothing else happens. */
@@ -122,20 +182,36 @@ export const RecoveryInput = z
       context.issues.push({
         code: 'custom',
         path: ['keepDays'],
-        message: 'goes with "retire": "keep" only',
+        message: 'something only with "retire": "keep"',
         input: context.value.keepDays,
       });
-    if (mode !== 'recover' && mode !== 'undo' && mode !== 'rename') return;
+    if (!MODES_WITH_NAME.includes(mode)) return;
     for (const field of ['reason', 'requestedBy'] as const) {
       if (context.value[field] === undefined)
         context.issues.push({
           code: 'custom',
           path: [field],
-          message: `is needed to ${mode}`,
+          message: `a text: it is needed to ${mode}`,
           input: undefined,
         });
     }
   });
+
+/** What the operator types into the console; `{}` plans and changes nothing. */
+export const RecoveryInput = z.pipe(
+  z.unknown().check((context) => {
+    const given = z.safeParse(z.looseObject({ mode: z.optional(z.string()) }), context.value).data ?? {};
+    const { mode = 'plan' } = given;
+    for (const field of Object.keys(given).filter((name) => MEANINGLESS[mode]?.includes(name)))
+      context.issues.push({
+        code: 'custom',
+        path: [field],
+        message: `no such field in mode "${mode}"`,
+        input: context.value,
+      });
+  }),
+  WellFormedInput,
+);
 export type RecoveryInput = z.infer<typeof RecoveryInput>;
 
 /** For how many days an old instance is kept where nobody says: two weekends. */
@@ -204,7 +280,7 @@ export const Recovery = z.object({
   requestedBy: z.nullable(z.string()),
   retire: z.enum(['delete', 'keep']),
   keepDays: z._default(z.int(), KEEP_DAYS),
-  verify: z._default(VerifyRequest, { amcheck: false, accept: [] }),
+  verify: z._default(PlannedVerify, { amcheck: false, accept: [] }),
   approveCutover: z.boolean(),
   approveRetirement: z.boolean(),
   warm: z._default(z.nullable(WarmRequest), null),
@@ -693,8 +769,8 @@ export const DecideEvent = z.strictObject({
   execution: z.optional(text(300)),
   question: z.enum(QUESTIONS),
   decision: z.enum(['approve', 'reject']),
-  by: text(200),
-  reason: text(1000),
+  by: saying(200),
+  reason: saying(1000),
 });
 export interface DecideResult {
   /** Name of the execution. */
@@ -707,7 +783,9 @@ export interface DecideResult {
 const Migration = z.strictObject({
   name: text(255),
   /** SHA-256 of migration.sql in hex. */
-  checksum: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
+  checksum: z.optional(
+    z.string().check(z.regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits, as sha256sum prints them')),
+  ),
 });
 
 /** What CI sends before every migration, and, with `outcome`, after it. */
@@ -941,8 +1019,8 @@ export type RestorePointsResult = z.infer<typeof RestorePointsResult>;
 /** A person lets a migration that a recovery took away pass the gate unchanged. */
 export const LiftQuarantineEvent = z.strictObject({
   migration: text(255),
-  requestedBy: text(200),
-  reason: text(1000),
+  requestedBy: saying(200),
+  reason: saying(1000),
 });
 export interface LiftQuarantineResult {
   migration: string;

@@ -29,7 +29,7 @@ export function checked(answer: unknown): CheckMigrationsResult {
   if (!fence) return CheckMigrationsResult.parse(answer);
   throw new MigrationsNotChecked(
     `Recovery ${fence.fencedBy} has fenced the database: nobody but this system can connect to it.`,
-    'If that recovery does not run any more, start the recovery machine with {"mode":"clean-up"}.',
+    'If that recovery does not run any more, start the recovery machine with {"mode":"clean-up","reason":"…","requestedBy":"…"}.',
     {},
     fence.fencedBy,
   );

@@ -1,4 +1,5 @@
 import type * as z from 'zod/mini';
+import { URL_WITH_PASSWORD } from './contract';
 import { InvalidInput } from './errors';
 
 interface Issue {
@@ -21,7 +22,7 @@ export function parse<Schema extends z.ZodMiniType>(
   throw new InvalidInput(`The ${what} cannot be used. ${lines.join(' ')}`, 'Correct the fields named here.');
 }
 
-/** zod's issues in plain words; zod/mini has no messages of its own. */
+/** zod's issues in plain words; zod/mini has no messages of its own. Those of the contract say what is allowed. */
 export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unknown): Issue[] {
   return issues.flatMap((issue): Issue[] => {
     const field = pathOf(issue.path);
@@ -47,12 +48,13 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unkno
         return [{ field, got, allowed: `at most ${String(issue.maximum)}${unit(issue.origin)}` }];
       case 'invalid_format':
         return [
-          { field, got, allowed: FORMATS[issue.format] ?? `the format ${issue.pattern ?? issue.format}` },
+          // A regex is nothing for people: whoever writes one down says it in words, too.
+          { field, got, allowed: FORMATS[issue.format] ?? issue.message },
         ];
       case 'invalid_type':
         return [{ field, got, allowed: article(issue.expected) }];
       default:
-        return [{ field, got, allowed: `a value: it ${issue.message || 'is not valid'}` }];
+        return [{ field, got, allowed: issue.message }];
     }
   });
 }
@@ -91,5 +93,6 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   const text = JSON.stringify(value);
+  if (URL_WITH_PASSWORD.test(text)) return 'a URL with a password in it';
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }

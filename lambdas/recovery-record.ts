@@ -1,5 +1,6 @@
 import type { DescribeExecutionOutput, HistoryEvent } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
+import { URL_WITH_PASSWORD } from './contract';
 import { readChecks, withoutChecks } from './told-checks';
 
 const RecordedDecision = z.object({
@@ -189,8 +190,8 @@ export function recordOf(
       cause: execution.cause === undefined ? null : messageOf(execution.cause),
     },
     mode: input.mode ?? 'plan',
-    requestedBy: input.requestedBy ?? null,
-    reason: input.reason ?? null,
+    requestedBy: said(input.requestedBy),
+    reason: said(input.reason),
     restored: planned
       ? {
           recoveryId: planned.recovery.id,
@@ -208,6 +209,12 @@ export function recordOf(
     checks: steps.flatMap((step) => checksOf(step).map((check) => ({ state: step.state, ...check }))),
     steps,
   };
+}
+
+/** Plan refuses a text with a password in it, but the execution has it. */
+function said(text: string | null | undefined): string | null {
+  if (text === undefined || text === null) return null;
+  return URL_WITH_PASSWORD.test(text) ? 'not shown: there is a password in it' : text;
 }
 
 /** Of a step that failed they are in what it failed with. */

@@ -1,4 +1,9 @@
-import type { RecordedState, RestorePoint, VerificationCheck } from './contract';
+import {
+  type COMPARING_CHECKS,
+  type RecordedState,
+  type RestorePoint,
+  type VerificationCheck,
+} from './contract';
 import type { DatabaseFacts, Fact } from './database-facts';
 import { appliedRows, recorded, type MigrationTable } from './migrations';
 import { COUNTED_EXACTLY, type RowCounts } from './row-counts';
@@ -35,7 +40,7 @@ interface Finding {
 }
 
 const CHECKS: readonly {
-  readonly name: string;
+  readonly name: (typeof COMPARING_CHECKS)[number];
   readonly severity: Severity;
   readonly judge: (evidence: Evidence) => Finding;
 }[] = [

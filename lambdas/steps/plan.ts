@@ -408,7 +408,7 @@ function refuseWithoutRoom(
   if (instances.used >= instances.quota)
     throw new InstanceQuotaExceeded(
       `${instances.used} of ${instances.quota} instances are used, and a recovery makes one.`,
-      'Delete an instance that nobody needs ({"mode":"clean-up"} deletes what stopped recoveries left), or ask AWS for a higher quota.',
+      'Delete an instance that nobody needs (mode "clean-up" deletes what stopped recoveries left), or ask AWS for a higher quota.',
     );
   if (storage.used + gib > storage.quota)
     throw new InstanceQuotaExceeded(

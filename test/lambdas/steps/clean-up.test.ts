@@ -79,7 +79,7 @@ const stop = ({ execution }: Recovery): Promise<unknown> =>
   lab.stepFunctions.send(new StopExecutionCommand({ executionArn: execution.arn }));
 
 async function planned(): Promise<PlanCleanUpResult> {
-  return planCleanUp({ execution: await started('end'), input: { mode: 'clean-up' } }, lab);
+  return planCleanUp({ execution: await started('end'), input: { ...INPUT, mode: 'clean-up' } }, lab);
 }
 /** What a plan says is left. */
 async function leftovers(): Promise<Leftover[]> {

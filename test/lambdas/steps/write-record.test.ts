@@ -268,7 +268,7 @@ describe('write-record', () => {
 
   test('a wrong input leaves a record, without a plan', async () => {
     const { executionArn } = await machine.run(
-      { mode: 'recover', bogus: 1 },
+      { mode: 'recover', bogus: 1, reason: 'postgresql://app:s3cret@db/app is slow' },
       {
         plan: () => {
           throw new Thrown('InvalidInput', 'The input cannot be used.');
@@ -279,9 +279,11 @@ describe('write-record', () => {
     expect(record).toMatchObject({
       restored: null,
       requestedBy: null,
+      reason: 'not shown: there is a password in it',
       execution: { end: 'PlanFailed', error: 'InvalidInput' },
     });
     expect(page).toContain('nothing: no plan could be made');
+    expect(`${JSON.stringify(record)} ${page}`).not.toContain('s3cret');
   });
 
   test('redriven, it is written again under the same name, and what was there stays as a version', async () => {
