@@ -190,8 +190,8 @@ export function recordOf(
       cause: execution.cause === undefined ? null : messageOf(execution.cause),
     },
     mode: input.mode ?? 'plan',
-    requestedBy: said(input.requestedBy),
-    reason: said(input.reason),
+    requestedBy: input.requestedBy ?? null,
+    reason: input.reason ?? null,
     restored: planned
       ? {
           recoveryId: planned.recovery.id,
@@ -228,7 +228,8 @@ function checksOf({ outcome, problems, result }: RecordedStep): z.infer<typeof C
 
 /** Whatever was typed in: a recovery with a wrong input leaves a record, too. */
 function readInput(input: string | undefined): z.infer<typeof Input> {
-  return Input.safeParse(parsed(input ?? '{}')).data ?? {};
+  const read = Input.safeParse(parsed(input ?? '{}')).data ?? {};
+  return { ...read, requestedBy: said(read.requestedBy), reason: said(read.reason) };
 }
 
 function restorePointOf({ recovery: { restorePoint, recoveryInstanceId, undoes } }: Planned): string {
