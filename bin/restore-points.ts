@@ -32,6 +32,7 @@ const program = new Command('npm run restore-points --')
       'scheduled',
       'safety',
       'final',
+      'by-hand',
       'point-in-time',
     ]),
   )

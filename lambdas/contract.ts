@@ -344,7 +344,7 @@ export interface PlanResult {
     /** Why this restore point. */
     why: string;
     restorePointAgeMinutes: number;
-    /** Minutes of writes that the recovery gives up, if it were done now. */
+    /** Minutes of writes that the recovery gives up, if it were done now; of a live instance that is gone up to its end, where that is known. */
     lossWindowMinutes: number;
     /** What else would do. */
     alternatives: { restore: RestoreRequest; time: string; why: string }[];
@@ -962,9 +962,11 @@ export function readVaultRules(json: string): VaultRules {
   return VaultRules.parse(JSON.parse(json));
 }
 
+/** `by-hand`: a snapshot of the live instance that this system did not take. */
+const LISTED_KINDS = ['pre-migration', 'scheduled', 'safety', 'final', 'by-hand', 'point-in-time'] as const;
 /** What a person asks the catalogue; everything narrows. */
 export const RestorePointsEvent = z.strictObject({
-  kind: z.optional(z.enum(['pre-migration', 'scheduled', 'safety', 'final', 'point-in-time'])),
+  kind: z.optional(z.enum(LISTED_KINDS)),
   /** Points that were made with this migration pending. */
   migration: z.optional(text(255)),
   /** Points of this moment or later. */
@@ -973,7 +975,7 @@ export const RestorePointsEvent = z.strictObject({
   limit: z._default(z.int().check(z.minimum(1), z.maximum(5000)), 1000),
 });
 export const ListedRestorePoint = z.object({
-  kind: z.enum(['pre-migration', 'scheduled', 'safety', 'final', 'point-in-time']),
+  kind: z.enum(LISTED_KINDS),
   /** Id of the snapshot; of a point in time the id of the deployment. */
   id: z.string(),
   /** The last transaction in it, ISO 8601. */

@@ -18,18 +18,30 @@ export interface LiveInstance {
   readonly secretVersionId: string;
 }
 
-/** The instance that the DATABASE_URL secret names now. Throws LiveInstanceUnclear or SecretUnclear. */
+/**
+ * The instance that the DATABASE_URL secret names now. Throws LiveInstanceUnclear or SecretUnclear.
+ *
+ * @param environment where it is given, an instance that is gone is named, by the snapshots of it
+ */
 export async function findLiveInstance(
   rds: RDSClient,
   secrets: SecretsManagerClient,
   secretId: string,
+  environment?: EnvironmentName,
 ): Promise<LiveInstance> {
   const secret = await currentSecret(secrets, secretId);
   const { host, port } = readLogin(secret.value);
   const instances = await listInstances(rds);
   const instance = byEndpoint(instances, host, port);
   const address = instance && addressOf(instance);
-  if (!instance || !address) throw noInstance(host, port, instances);
+  if (!instance || !address) {
+    const known =
+      environment && !findBegunRename(instances, host)
+        ? await snapshotAt(rds, environment, host, port)
+        : undefined;
+    if (known) throw gone(known, host, port);
+    throw noInstance(host, port, instances);
+  }
   return { instance, instances, address, secretVersionId: secret.versionId };
 }
 
@@ -76,12 +88,7 @@ export async function findLiveOrGone(
   }
 
   if (findBegunRename(instances, host)) throw noInstance(host, port, instances);
-  const snapshot = newest(
-    (await listSnapshots(rds, { SnapshotType: 'manual' })).filter(
-      ({ TagList }) =>
-        readMarks(TagList).environment === environment && isAt(readSettings(TagList), host, port),
-    ),
-  );
+  const snapshot = await snapshotAt(rds, environment, host, port);
   const {
     DBSnapshotIdentifier: id,
     DBInstanceIdentifier: instanceId,
@@ -105,6 +112,21 @@ export async function findLiveOrGone(
     settings: withTags(snapshot),
     settingsSnapshotId: id,
   };
+}
+
+/** The newest of this environment that was taken of an instance with exactly this endpoint. */
+async function snapshotAt(
+  rds: RDSClient,
+  environment: EnvironmentName,
+  host: string,
+  port: number,
+): Promise<DBSnapshot | undefined> {
+  return newest(
+    (await listSnapshots(rds, { SnapshotType: 'manual' })).filter(
+      ({ TagList }) =>
+        readMarks(TagList).environment === environment && isAt(readSettings(TagList), host, port),
+    ),
+  );
 }
 
 /** The settings that the recovery instance is to have: those of the live instance, or, where it is gone, as stored last. */
@@ -156,5 +178,16 @@ function noInstance(host: string, port: number, instances: readonly DBInstance[]
   return new LiveInstanceUnclear(
     `The secret names ${host}:${port}, which is the endpoint of no RDS instance in this Region, and of none that a snapshot knows.`,
     'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',
+  );
+}
+
+function gone(
+  { DBInstanceIdentifier: id = '' }: DBSnapshot,
+  host: string,
+  port: number,
+): LiveInstanceUnclear {
+  return new LiveInstanceUnclear(
+    `The secret names ${host}:${port}, the address of instance ${id}, and no instance is there: ${id} was deleted, or has another name now.`,
+    'Start the recovery machine with {}: it says what there is to go back to, and the input that does it.',
   );
 }

@@ -128,6 +128,7 @@ async function fresh(deps: PlanDeps): Promise<Found> {
     rds,
     secrets,
     databaseUrlSecretId,
+    environment,
   );
   const to = nameBefore(instance);
   if (to === undefined) throw nothingToRename(instance);

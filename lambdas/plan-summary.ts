@@ -6,7 +6,7 @@ import type { RunningRecovery } from './recovery-claim';
 /** A plan in words: one short line each, the most important first. */
 export function summaryOf(
   recovery: Recovery,
-  { time, why }: FoundRestorePoint,
+  { time, why, end }: FoundRestorePoint,
   instance: DBInstance,
   plan: Omit<PlanResult['plan'], 'summary'>,
   running: RunningRecovery | undefined,
@@ -22,7 +22,7 @@ export function summaryOf(
     `Live: ${live.instanceId} (${plan.live.status}), ${live.host}:${live.port}.`,
     `Back to: ${restorePoint.kind === 'snapshot' ? `snapshot ${restorePoint.snapshotId}` : 'a second in the automated backups'}, as of ${time.toISOString()}.`,
     ...why,
-    `Lost: what was written since, now ${plan.lossWindowMinutes} minutes.`,
+    lossLine(live, plan.lossWindowMinutes, end),
     ...plan.alternatives.map(
       ({ restore, time: other, why: because }) =>
         `Or: ${JSON.stringify(restore)}, as of ${other}. ${because}`,
@@ -76,6 +76,14 @@ export function summaryOf(
       ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
       : []),
   ];
+}
+
+/** Of what is gone the loss does not grow. */
+function lossLine({ instanceId, state }: Recovery['live'], minutes: number, end: Date | undefined): string {
+  if (state !== 'gone') return `Lost: what was written since, now ${minutes} minutes.`;
+  return end
+    ? `Lost: what was written since, ${minutes} minutes up to ${end.toISOString()}, the last that is known of ${instanceId}.`
+    : `Lost: what was written since, ${minutes} minutes at most: when ${instanceId} went is not known.`;
 }
 
 /** What was left and, where there is something to clean up, the exact input that does it. */

@@ -46,7 +46,7 @@ export async function findSnapshot(rds: RDSClient, snapshotId: string): Promise<
 /** Every snapshot that the filter lets through. */
 export async function listSnapshots(
   rds: RDSClient,
-  filter: Pick<DescribeDBSnapshotsMessage, 'SnapshotType' | 'DBInstanceIdentifier'>,
+  filter: Pick<DescribeDBSnapshotsMessage, 'SnapshotType' | 'DBInstanceIdentifier' | 'DbiResourceId'>,
 ): Promise<DBSnapshot[]> {
   const found: DBSnapshot[] = [];
   let marker: string | undefined;

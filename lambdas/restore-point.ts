@@ -2,11 +2,12 @@ import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
 import type {
   CheckMigrationsResult,
   EnvironmentName,
-  InstanceAddress,
+  Recovery,
   RestorePoint,
   RestoreRequest,
 } from './contract';
 import { RestorePointNotFound } from './errors';
+import { endOf, newerPoints, type OfLiveInstance } from './newer-points';
 import { backupWindow, readMarkers } from './point-in-time';
 import { findSnapshot, listSnapshots } from './rds';
 import { readRecordedState } from './recorded-state';
@@ -21,11 +22,15 @@ export interface FoundRestorePoint {
   /** One sentence each. */
   readonly why: readonly string[];
   /** What else would do, and why it was not chosen. */
-  readonly alternatives: readonly {
-    readonly restore: RestoreRequest;
-    readonly time: Date;
-    readonly why: string;
-  }[];
+  readonly alternatives: readonly Alternative[];
+  /** Of a live instance that is gone: up to when it is known to have been written to. */
+  readonly end?: Date | undefined;
+}
+
+export interface Alternative {
+  readonly restore: RestoreRequest;
+  readonly time: Date;
+  readonly why: string;
 }
 
 /** The migrations that the live database has, in the order in which they were started, or why they are not known. */
@@ -35,7 +40,7 @@ export type History =
 export interface Question {
   readonly rds: RDSClient;
   readonly environment: EnvironmentName;
-  readonly live: InstanceAddress;
+  readonly live: Recovery['live'];
   /** Undefined where the live instance is gone. */
   readonly instance: DBInstance | undefined;
   readonly history: History;
@@ -46,11 +51,37 @@ export async function findRestorePoint(
   request: RestoreRequest,
   question: Question,
 ): Promise<FoundRestorePoint> {
-  const found = await find(request, question);
+  const found = await withNewer(request, await find(request, question), question);
   const { point, time } = found;
   if (point.kind !== 'time') return found;
   const secretVersionsAround = pinsAround(time, await snapshotsOfDatabase(question));
   return { ...found, point: { ...point, secretVersionsAround } };
+}
+
+/** Before a migration nothing newer helps; otherwise it does where nobody can write any more, or where the latest was wanted. */
+async function withNewer(
+  request: RestoreRequest,
+  found: FoundRestorePoint,
+  question: Question,
+): Promise<FoundRestorePoint> {
+  const { rds, live } = question;
+  if (live.state !== 'there') {
+    const there = { ...(await ofLiveInstance(question)), window: await backupWindow(rds, live.resourceId) };
+    const end = live.state === 'gone' ? endOf(there) : undefined;
+    const newer = request.to === 'before-migration' ? [] : newerPoints(found.time, there, end);
+    return { ...found, end, alternatives: [...found.alternatives, ...newer] };
+  }
+  if (request.to !== 'latest-snapshot') return found;
+  const newer = newerPoints(found.time, await ofLiveInstance(question), undefined);
+  return { ...found, alternatives: [...found.alternatives, ...newer] };
+}
+
+async function ofLiveInstance(question: Question): Promise<OfLiveInstance> {
+  const { live } = question;
+  const snapshots = (await snapshotsOfDatabase(question))
+    .filter(({ DbiResourceId }) => DbiResourceId === live.resourceId)
+    .map((snapshot) => ({ snapshot, time: timeOf(snapshot) }));
+  return { live, snapshots, window: undefined };
 }
 
 /** A secret that was rotated has the version of the one side or of the other. */
@@ -88,12 +119,12 @@ async function find(request: RestoreRequest, question: Question): Promise<FoundR
       const [newest] = (await snapshotsOfDatabase(question)).filter(hasRole('pre-migration', 'scheduled'));
       if (!newest)
         throw new RestorePointNotFound(
-          `There is no available snapshot of ${question.environment} that this system took.`,
+          `There is no available snapshot of ${question.environment} that the schedule or the pipeline took.`,
           'Restore to a time instead: {"to":"time","time":"…"}, or to a snapshot by name.',
         );
       return {
         ...ofSnapshot(newest),
-        why: ['It is the newest available snapshot, whatever it was taken for.'],
+        why: ['It is the newest available snapshot that was taken by the schedule or before a migration.'],
         alternatives: [],
       };
     }

@@ -164,6 +164,8 @@ async function planFor(
   };
   // The execution's start, not the function's clock: asked again, the plan says the same.
   const minutes = minutesBetween(found.time, execution.startTime);
+  // Nobody writes to what is gone.
+  const lossWindowMinutes = found.end ? minutesBetween(found.time, found.end.toISOString()) : minutes;
   if (doubt) notKnown.push(`It cannot be carried out yet. ${doubt.fact} ${doubt.hint}`);
   if (
     await orNotKnown('Whether the secret is being rotated', notKnown, () =>
@@ -185,7 +187,7 @@ async function planFor(
     live: { instanceId: live.instanceId, status },
     why: found.why.join(' '),
     restorePointAgeMinutes: minutes,
-    lossWindowMinutes: minutes,
+    lossWindowMinutes,
     alternatives: found.alternatives.map(({ restore, time, why }) => ({
       restore,
       time: time.toISOString(),

@@ -56,7 +56,7 @@ export async function preMigrationSnapshot(
   try {
     const request = parse(PreMigrationSnapshotEvent, event, 'request');
     const secretId = required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID');
-    const live = await findLiveInstance(deps.rds, deps.secrets, secretId);
+    const live = await findLiveInstance(deps.rds, deps.secrets, secretId, deps.environment);
     if (request.outcome !== undefined) return await recordOutcome(request, request.outcome, live, deps);
     return await restorePoint(request, live, deps);
   } catch (error) {

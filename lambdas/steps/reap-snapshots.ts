@@ -56,7 +56,12 @@ export async function reapSnapshots(
 ): Promise<ReapSnapshotsResult> {
   const { rds, rules, environment, copies, vault } = deps;
   const now = deps.now();
-  const { instance, instances } = await findLiveInstance(rds, deps.secrets, deps.databaseUrlSecretId);
+  const { instance, instances } = await findLiveInstance(
+    rds,
+    deps.secrets,
+    deps.databaseUrlSecretId,
+    environment,
+  );
   const { own: here, passing } = await listAllSnapshots(rds, environment, instance);
   const there = copies && (await listOwnSnapshots(copies.elsewhere, environment, undefined));
   const recovery = await findRunningRecovery(deps);

@@ -1,4 +1,4 @@
-import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
+import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type * as z from 'zod/mini';
 import type {
@@ -11,9 +11,10 @@ import type {
 import { LiveInstanceUnclear, SecretUnclear } from '../errors';
 import { findLiveOrGone } from '../live-instance';
 import { backupWindow, readMarkers } from '../point-in-time';
+import { listSnapshots } from '../rds';
 import { decide } from '../retention';
 import { listOwnSnapshots, type OwnSnapshot } from '../snapshot-catalogue';
-import { heldName } from '../tags';
+import { heldName, readMarks } from '../tags';
 import { lookIntoVault, type Vault } from '../vault';
 
 type Point = RestorePointsResult['points'][number];
@@ -70,6 +71,7 @@ export async function restorePoints(
     ...more,
   });
   const here = new Set(snapshots.map(({ id }) => id));
+  const byHand = known ? await snapshotsByHand(rds, known.resourceId, here) : [];
   const points: Point[] = [
     ...snapshots.map((snapshot) =>
       pointOf(snapshot, { status: snapshot.status, why: reasons.get(snapshot.id) ?? '' }),
@@ -81,6 +83,26 @@ export async function restorePoints(
         const status = `only in ${places.join(' and in ')}: bring it back first`;
         return pointOf(copy, { status, why: copy.why });
       }),
+    ...byHand.map((snapshot): Point => {
+      const { DBSnapshotIdentifier: id = '', SnapshotDatabaseTime, SnapshotCreateTime } = snapshot;
+      const at = SnapshotDatabaseTime ?? SnapshotCreateTime ?? new Date(0);
+      return {
+        kind: 'by-hand',
+        id,
+        time: at.toISOString(),
+        ageHours: ageHours(at),
+        status: snapshot.Status ?? 'unknown',
+        migrations: [],
+        outcome: null,
+        commit: null,
+        actor: null,
+        sizeGiB: snapshot.AllocatedStorage ?? null,
+        expiresAt: null,
+        why: 'made by hand, this system does not delete it',
+        copies: [],
+        restore: { to: 'snapshot', snapshotId: id },
+      };
+    }),
     ...readMarkers(known?.settings.TagList).map(({ time, deploymentId, migrations, outcome }): Point => {
       const at = new Date(time);
       return {
@@ -116,6 +138,18 @@ export async function restorePoints(
       .slice(0, event.limit),
     notListed,
   };
+}
+
+/** Of exactly the live instance: whether another one is of the same database nobody can know. */
+async function snapshotsByHand(
+  rds: RDSClient,
+  resourceId: string,
+  own: ReadonlySet<string>,
+): Promise<DBSnapshot[]> {
+  return (await listSnapshots(rds, { SnapshotType: 'manual', DbiResourceId: resourceId })).filter(
+    ({ DBSnapshotIdentifier: id = '', TagList, Engine }) =>
+      !own.has(id) && Engine === 'postgres' && readMarks(TagList).role !== 'passing',
+  );
 }
 
 /** The live instance, also where only its snapshots say which one it was. */

@@ -29,7 +29,12 @@ export async function scheduledSnapshot(
   deps: ScheduledSnapshotDeps,
 ): Promise<ScheduledSnapshotResult> {
   const day = dayOf(new Date(scheduledTime), timeZone);
-  const { instance, address } = await findLiveInstance(deps.rds, deps.secrets, deps.databaseUrlSecretId);
+  const { instance, address } = await findLiveInstance(
+    deps.rds,
+    deps.secrets,
+    deps.databaseUrlSecretId,
+    deps.environment,
+  );
   const snapshotId = scheduledSnapshotId(address, day);
   const existing = await findSnapshot(deps.rds, snapshotId);
   if (existing) return answer(existing, snapshotId, deps);

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Recovery } from '../../../lambdas/contract';
 import { MigrationsNotChecked } from '../../../lambdas/errors';
 import { backupWindow } from '../../../lambdas/point-in-time';
+import { planRename } from '../../../lambdas/plan-rename';
 import { currentSecret } from '../../../lambdas/secrets';
 import { drain } from '../../../lambdas/steps/drain';
 import { fence } from '../../../lambdas/steps/fence';
@@ -119,7 +120,7 @@ describe('a live instance that was deleted by hand', () => {
     await lab.rds.send(
       new DeleteDBInstanceCommand({
         DBInstanceIdentifier: 'orders',
-        SkipFinalSnapshot: true,
+        FinalDBSnapshotIdentifier: 'orders-by-hand',
         DeleteAutomatedBackups: false,
       }),
     );
@@ -144,6 +145,44 @@ describe('a live instance that was deleted by hand', () => {
     expect(planned.plan.summary.join('\n')).toContain('its settings are taken from snapshot');
   });
 
+  test('has better restore points named than the one that {} goes back to, each with its loss', async () => {
+    const { recovery: chosen, plan } = await lab.plan({});
+    expect(chosen.restorePoint).toMatchObject({ kind: 'snapshot', snapshotId: containing('pre-migration') });
+    expect(plan.alternatives.map(({ restore }) => restore)).toEqual(
+      expect.arrayContaining([
+        { to: 'snapshot', snapshotId: 'orders-by-hand' },
+        { to: 'time', time: containing('T') },
+      ]),
+    );
+    const times = plan.alternatives.map((one) => Date.parse(one.time));
+    expect(Math.min(...times)).toBeGreaterThanOrEqual(Date.parse(time) - 1000);
+    const summary = plan.summary.join('\n');
+    expect(summary).toMatch(
+      /Or: .*"orders-by-hand"}, as of .*\(made by hand\): it loses .* minutes less, .* altogether/,
+    );
+    // Nobody writes to what is gone: the loss does not grow.
+    const end = new Date(Math.max(...times)).toISOString().slice(0, 19);
+    expect(summary).toContain(`minutes up to ${end}`);
+    expect(summary).toContain('the last that is known of orders.');
+    const later = await lab.plan({}, 'later', undefined, { now: () => new Date(Date.now() + 9e6) });
+    expect(later.plan.lossWindowMinutes).toBe(plan.lossWindowMinutes);
+    // Of the best one there is none that is better.
+    const { plan: best } = await lab.plan({ restore: plan.alternatives[0]?.restore });
+    expect(best.alternatives).toEqual([]);
+  });
+
+  test('is said to be gone by the gate and by a rename, too', async () => {
+    expect(await lab.snapshot('run-2', '3_more')).toMatchObject({
+      status: 'refused',
+      error: 'LiveInstanceUnclear',
+      reason: containing('orders was deleted, or has another name now'),
+      hint: containing('Start the recovery machine with {}'),
+    });
+    await expect(
+      planRename({ execution: await lab.execution('rename'), input: { ...input, mode: 'rename' } }, lab),
+    ).rejects.toMatchObject({ name: 'LiveInstanceUnclear', message: containing('orders was deleted') });
+  });
+
   test('has its restore points listed, by the snapshot that was taken of it; that it is gone is said', async () => {
     const { liveInstanceId, liveProblem, window, points } = await listed();
     expect(liveInstanceId).toBe('orders');
@@ -152,6 +191,12 @@ describe('a live instance that was deleted by hand', () => {
     expect(points.map(({ kind, status }) => ({ kind, status }))).toContainEqual({
       kind: 'pre-migration',
       status: 'available',
+    });
+    expect(points[0]).toMatchObject({
+      kind: 'by-hand',
+      id: 'orders-by-hand',
+      status: 'available',
+      restore: { to: 'snapshot', snapshotId: 'orders-by-hand' },
     });
   });
 
