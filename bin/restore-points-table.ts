@@ -47,6 +47,7 @@ const INDENT = '    ';
 export function restorePointsTable(
   { environment, liveInstanceId, liveProblem, window, points, notListed }: RestorePoints,
   width: number,
+  { migration, kind, since }: Partial<Record<'migration' | 'kind' | 'since', string | undefined>> = {},
 ): string {
   const rows = points.map((point) => [
     seconds(point.time),
@@ -63,9 +64,20 @@ export function restorePointsTable(
       .map((cell, index) => cell.padEnd(columns[index] ?? 0))
       .join('  ')
       .trimEnd();
+  const none = points.length === 0;
   const intro = window
-    ? [`Every second from ${seconds(window.from)} to ${seconds(window.to)} UTC can be gone back to, and:`]
-    : ['There are no automated backups to go back to; there is:'];
+    ? [
+        `Every second from ${seconds(window.from)} to ${seconds(window.to)} UTC can be gone back to${none ? '.' : ', and:'}`,
+      ]
+    : [`There are no automated backups to go back to${none ? '.' : '; there is:'}`];
+  const asked = [
+    ...(kind === undefined ? [] : [`of kind ${kind}`]),
+    ...(since === undefined ? [] : [`since ${since}`]),
+    ...(migration === undefined
+      ? []
+      : [`made with migration "${migration}" pending (look for typing errors)`]),
+  ];
+  const nothing = `There is no other restore point${asked.length === 0 ? '' : ` ${asked.join(', ')}`}.`;
   const shown = points.flatMap((point, index) => [
     line(rows[index] ?? []),
     ...details(point).flatMap((detail) => wrap(detail, width)),
@@ -73,7 +85,7 @@ export function restorePointsTable(
   return [
     ...wrap(`${environment}: ${liveProblem ?? `live is ${liveInstanceId ?? 'not known'}.`}`, width, ''),
     ...intro.flatMap((text) => wrap(text, width, '')),
-    ...(points.length === 0 ? ['nothing.'] : [line(HEAD), ...shown]),
+    ...(none ? wrap(nothing, width, '') : [line(HEAD), ...shown]),
     ...notListed.flatMap((text) => wrap(`Copies there may be missing: ${text}`, width, '')),
   ].join('\n');
 }

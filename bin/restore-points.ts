@@ -1,5 +1,5 @@
-import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { Command, Option } from 'commander';
+import { InvokeCommand, LambdaClient, ResourceNotFoundException } from '@aws-sdk/client-lambda';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { restorePointsTable, RestorePoints } from './restore-points-table';
 
@@ -12,7 +12,7 @@ const Options = z.object({
   kind: z.string().optional(),
   migration: z.string().optional(),
   since: z.string().optional(),
-  limit: z.coerce.number().int().optional(),
+  limit: z.number().optional(),
 });
 
 /** Wider lines are hard to read. */
@@ -38,7 +38,10 @@ const program = new Command('npm run restore-points --')
   )
   .option('--migration <name>', 'only those made with this migration pending')
   .option('--since <time>', 'only those of this moment or later, as 2026-11-21T10:00:00Z')
-  .option('--limit <number>', 'only the newest so many');
+  .option('--limit <number>', 'only the newest so many', (text) => {
+    if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+    throw new InvalidArgumentError('Allowed is a whole number from 1 to 5000.');
+  });
 
 async function ask({ env, json: _, ...filter }: z.infer<typeof Options>): Promise<RestorePoints> {
   const client = new LambdaClient({});
@@ -60,11 +63,15 @@ async function main(): Promise<void> {
   if (options.json) console.log(JSON.stringify(result, null, 2));
   else {
     const { isTTY, columns } = process.stdout;
-    console.log(restorePointsTable(result, isTTY ? Math.min(columns, WIDEST) : WIDEST));
+    console.log(restorePointsTable(result, isTTY ? Math.min(columns, WIDEST) : WIDEST, options));
   }
 }
 
 main().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : String(error));
+  if (error instanceof ResourceNotFoundException)
+    console.error(
+      'Hint: --env is production or staging, as in lib/environments.ts. Is <Env>-Rollback deployed in the account and Region of the shell?',
+    );
   process.exitCode = 1;
 });

@@ -139,7 +139,7 @@ async function fresh(deps: PlanDeps): Promise<Found> {
 
 function nothingToRename({ DBInstanceIdentifier: id = '' }: DBInstance): RenameRefused {
   return new RenameRefused(
-    `Instance ${id} is live, and that is the name that it has always had.`,
+    `Instance ${id} is live, and has the name that it had before any recovery.`,
     'There is nothing to rename.',
   );
 }

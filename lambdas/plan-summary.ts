@@ -49,7 +49,11 @@ export function summaryOf(
       : []),
     ...(expectedMinutes
       ? [
-          `It takes about ${expectedMinutes.median} minutes: ${expectedMinutes.recoveries} earlier took ${expectedMinutes.shortest} to ${expectedMinutes.longest}, retirement included.`,
+          `It takes about ${expectedMinutes.median} minutes, ${
+            expectedMinutes.recoveries === 1
+              ? 'as the one earlier recovery did'
+              : `as the ${expectedMinutes.recoveries} earlier recoveries say: ${expectedMinutes.shortest} to ${expectedMinutes.longest}`
+          }, retirement included.`,
         ]
       : plan.notKnown.some((line) => line.startsWith('How long'))
         ? []

@@ -15,7 +15,7 @@ export function pageOf(record: RecoveryRecord): string {
   return [
     `# ${TITLES[mode] ?? 'Recovery'} ${inline(execution.name)} of ${environment}`,
     `**${execution.end ?? status}** (${status}). ${moment(startedAt)} to ${endedAt === null ? 'now' : moment(endedAt)} UTC` +
-      `${execution.seconds === null ? '' : `, ${span(execution.seconds)}`}${execution.redrives > 0 ? `, redriven ${execution.redrives} times` : ''}.`,
+      `${execution.seconds === null ? '' : `, ${span(execution.seconds)}`}${execution.redrives > 0 ? `, redriven ${execution.redrives === 1 ? 'once' : `${execution.redrives} times`}` : ''}.`,
     ...(execution.error === null
       ? []
       : [`Error: \`${execution.error}\``, quote(withoutChecks(execution.cause ?? 'no cause was given'))]),

@@ -52,7 +52,7 @@ export async function decide(event: z.output<typeof DecideEvent>, deps: DecideDe
   const recorded = now.decision;
   if (recorded.decision !== decision)
     throw new DecidedOtherwise(
-      `${recorded.by ?? 'Somebody'} ${recorded.decision} the ${question} of recovery ${execution} at ${recorded.at}: ${recorded.reason ?? ''}`,
+      `${recorded.by ?? 'Somebody'} ${recorded.decision} the ${question} of recovery ${execution} at ${recorded.at}: ${sentence(recorded.reason ?? 'no reason was given')}`,
       'The first answer counts. See how the execution goes on: docs/runbook.md.',
     );
   return { execution, recorded, isNew };
@@ -130,4 +130,9 @@ function arnOf(execution: string, { machineArn }: DecideDeps): string {
 
 function nameOf(arn: string): string {
   return arn.split(':').at(-1) ?? arn;
+}
+
+/** A person's words, with an end: a hint follows. */
+function sentence(words: string): string {
+  return /[.!?…]$/.test(words) ? words : `${words}.`;
 }

@@ -12,8 +12,10 @@ class FirstError extends RollbackError {
     super(
       cause,
       goesOnWith === 'Plan'
-        ? 'If the input is at fault, start a new execution. Else mend that and redrive this one: it plans again, with the same input.'
-        : `Once that is mended, redrive this execution: it goes on with ${goesOnWith}.`,
+        ? 'If the input is at fault, start a new execution. If there is something else to mend, mend it and redrive this one: it plans again, with the same input.'
+        : goesOnWith.startsWith('AskFor')
+          ? `Redrive this execution to be asked again: it goes on with ${goesOnWith}.`
+          : `Once that is mended, redrive this execution: it goes on with ${goesOnWith}.`,
     );
   }
 }

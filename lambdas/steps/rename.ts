@@ -84,6 +84,11 @@ async function ask(
   const { live, recoveryInstanceId: to } = recovery;
   const address = addressOf(instance);
   const { DBInstanceIdentifier: id = '' } = instance;
+  if (id === to)
+    throw new RenameRefused(
+      `Instance ${live.instanceId} was renamed to ${to} already, by another execution.`,
+      'There is nothing to rename. Its record says who asked for that.',
+    );
   if (!address || id !== live.instanceId || address.host !== live.host)
     throw new RenameRefused(
       `Instance ${id} (${live.resourceId}) is not what the plan saw: ${live.instanceId} at ${live.host}.`,

@@ -35,9 +35,9 @@ export class RecoveryFailures {
       'NotifyPlanFailed',
       'PlanFailed',
       {
-        subject: '"no recovery was started"',
-        is: '"no recovery was started. Nothing was made and nothing was changed."',
-        then: '"Start again once that is mended."',
+        subject: '"nothing was started"',
+        is: '"nothing was started. Nothing was made and nothing was changed."',
+        then: '"Where there is something to mend: mend it, then start again."',
       },
       'Plan',
     );

@@ -82,8 +82,11 @@ test('at 60 columns the details are broken between words, the id is whole', () =
 test('where there is nothing it says so', () => {
   expect(restorePointsTable({ ...result, window: null, points: [] }, 80)).toBe(
     `production: live is production-database-rec-0123456789.
-There are no automated backups to go back to; there is:
-nothing.`,
+There are no automated backups to go back to.
+There is no other restore point.`,
+  );
+  expect(restorePointsTable({ ...result, points: [] }, 120, { migration: 'nope' })).toContain(
+    'can be gone back to.\nThere is no other restore point made with migration "nope" pending',
   );
 });
 

@@ -47,7 +47,7 @@ const WAYS: readonly [string, Way][] = [
       told: [STARTED, 'cutover done', 'recovered'],
     },
   ],
-  ['plan fails', { failing: ['plan'], told: ['no recovery was started'] }],
+  ['plan fails', { failing: ['plan'], told: ['nothing was started'] }],
   ['start-restore fails', { failing: ['start-restore'], told: [FAILED] }],
   [
     'take-safety-snapshot fails',

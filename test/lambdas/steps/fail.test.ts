@@ -22,6 +22,14 @@ test('lets an execution go on that has been redriven since the error, and fails 
 
 test('a plan that failed of its input is not redriven: the input would be the same', async () => {
   await expect(fail({ ...event, goesOnWith: 'Plan', redrives: { then: 0, now: 0 } })).rejects.toMatchObject({
-    message: `${event.cause} Hint: If the input is at fault, start a new execution. Else mend that and redrive this one: it plans again, with the same input.`,
+    message: `${event.cause} Hint: If the input is at fault, start a new execution. If there is something else to mend, mend it and redrive this one: it plans again, with the same input.`,
+  });
+});
+
+test('what nobody approved has nothing to mend', async () => {
+  await expect(
+    fail({ ...event, goesOnWith: 'AskForCutover', redrives: { then: 0, now: 0 } }),
+  ).rejects.toMatchObject({
+    message: `${event.cause} Hint: Redrive this execution to be asked again: it goes on with AskForCutover.`,
   });
 });

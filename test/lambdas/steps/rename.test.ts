@@ -97,7 +97,7 @@ let renamedFrom: string;
 test('an instance that no recovery made is not renamed, and a plan does not offer it', async () => {
   expect(await refused()).toMatchObject({
     name: 'RenameRefused',
-    fact: expect.stringContaining('always had') as string,
+    fact: expect.stringContaining('the name that it had before any recovery') as string,
   });
   expect((await lab.plan({})).plan.rename).toBeNull();
 });
