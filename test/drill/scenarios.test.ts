@@ -165,6 +165,7 @@ const WAYS: Record<string, readonly string[]> = {
     'Fence',
     'Swap',
     'Prove',
+    'IsThereAWayBack?',
     'SwapBack',
     'LiftFence',
     'WasItSwapped?',
