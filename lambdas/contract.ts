@@ -291,7 +291,7 @@ export const Recovery = z.object({
     /** `gone`: it was deleted. `dead`: RDS says that it cannot bring it back. Nobody can write to either. */
     state: z.enum(['there', 'dead', 'gone']),
   }),
-  /** The snapshot with the settings of a live instance that is gone. */
+  /** The snapshot with the settings of a live instance that is gone, or was not finished and replaced one that is gone. */
   settingsSnapshotId: z.nullable(z.string()),
   /** The version of the DATABASE_URL secret that named it: the swap is refused if another is current by then. */
   secretVersionId: z.string(),
@@ -317,7 +317,7 @@ export const PlanEvent = z.object({
 });
 /** What a recovery left that does not run any more. */
 export interface Leftover {
-  what: 'recovery instance' | 'instance taken back' | 'fence';
+  what: 'recovery instance' | 'instance taken back' | 'instance that was live' | 'fence';
   instanceId: string;
   recoveryId: string;
   /** Name of its execution, and how it ended; null: Step Functions does not know it (any more). */
@@ -366,6 +366,11 @@ export interface PlanResult {
     costPerDay: { amount: number; currency: string; priceOf: string } | null;
     /** Old instances of earlier recoveries that were to be kept until a day which is over, each with what to do. */
     keptTooLong: string[];
+    /**
+     * That the live instance serves and its own recovery was stopped before it had all its settings: they are taken from what it
+     * replaced, or a snapshot of that; null: not known. Null as a whole where it is finished.
+     */
+    unfinished: { recoveryId: string; settingsFrom: string | null } | null;
     /** What could not be found out, and why. */
     notKnown: string[];
     /** What recoveries left that do not run any more; null where that is not known, or where the mode is not plan. */

@@ -8,6 +8,7 @@ import {
 import type { EnvironmentName, Leftover, Recovery } from './contract';
 import { machineOf } from './earlier-recoveries';
 import { recoveryId } from './names';
+import { isForgotten, replacedBefore } from './replaced-instances';
 import { readMarks, type Marks } from './tags';
 
 export interface LeftoverDeps {
@@ -50,8 +51,14 @@ export async function findLeftovers(
       ? [{ instance, marks, recoveryId: id }]
       : [];
   });
+  const liveInstance = instances.find(({ DbiResourceId }) => DbiResourceId === live.resourceId);
+  const before = liveInstance ? replacedBefore(liveInstance, instances) : [];
+  const forgotten = before.filter(
+    ({ instance }) => isForgotten(instance) && !found.some((each) => each.instance === instance),
+  );
   const ids = new Set([
     ...found.map((each) => each.recoveryId),
+    ...forgotten.map(({ replacedBy }) => replacedBy.recoveryId),
     ...(fencedBy === undefined ? [] : [fencedBy]),
   ]);
   if (ids.size === 0) return [];
@@ -74,11 +81,32 @@ export async function findLeftovers(
       what: each.marks.role === 'taken-back' ? 'instance taken back' : 'recovery instance',
       instanceId: each.instance.DBInstanceIdentifier ?? '',
       ...ownerOf(each.recoveryId, execution, each.instance),
-      ...(await fateOf(each, execution, live, deps)),
+      ...(before.some(({ instance }) => instance === each.instance) && each.marks.role === 'recovery-instance'
+        ? WAS_LIVE
+        : await fateOf(each, execution, live, deps)),
+    });
+  }
+  for (const { instance, replacedBy } of forgotten) {
+    const { recoveryId: id, instance: replacement } = replacedBy;
+    const execution = executions.get(id);
+    if (!isOver(id)) continue;
+    const swapped = execution && (await enteredAt('Swap', execution, deps));
+    leftovers.push({
+      what: 'instance that was live',
+      instanceId: instance.DBInstanceIdentifier ?? '',
+      ...ownerOf(id, execution, replacement),
+      cleanUp: 'leaves',
+      why: `It was live before that recovery, which did not retire it. It is fenced, and alone has what was written until ${swapped?.toISOString() ?? 'the swap'}. An undo goes back to it; a redrive retires it, and so does the next recovery that is done.`,
     });
   }
   return leftovers;
 }
+
+/** Whatever its history says: the secret may have been moved by hand. */
+const WAS_LIVE = {
+  cleanUp: 'leaves',
+  why: 'It was live until another recovery replaced it, and alone has what was written then. The next recovery that is done retires it.',
+} as const;
 
 /** A redrive that has begun and not got further runs as well. */
 const RUNS = new Set(['RUNNING', 'PENDING_REDRIVE']);
@@ -116,7 +144,7 @@ async function fateOf(
       cleanUp: 'leaves',
       why: 'Step Functions does not know its execution (any more), so nobody knows whether it was ever live. Look at it, then delete it by hand.',
     };
-  if (await hasEntered('Swap', execution, deps))
+  if (await enteredAt('Swap', execution, deps))
     return {
       cleanUp: 'leaves',
       why: 'Its recovery came to the swap, so it may have been live and written to. Redrive it; or look at the instance, then delete it by hand.',
@@ -146,11 +174,12 @@ async function executionsOf(
   return found;
 }
 
-async function hasEntered(
+/** When the execution first entered the state; undefined: it never did. */
+async function enteredAt(
   state: string,
   { executionArn }: ExecutionListItem,
   { stepFunctions }: LeftoverDeps,
-): Promise<boolean> {
+): Promise<Date | undefined> {
   let nextToken: string | undefined;
   do {
     const page = await stepFunctions.send(
@@ -160,9 +189,11 @@ async function hasEntered(
         nextToken,
       }),
     );
-    if ((page.events ?? []).some(({ stateEnteredEventDetails: entered }) => entered?.name === state))
-      return true;
+    const entry = (page.events ?? []).find(
+      ({ stateEnteredEventDetails: entered }) => entered?.name === state,
+    );
+    if (entry) return entry.timestamp ?? new Date(0);
     nextToken = page.nextToken;
   } while (nextToken);
-  return false;
+  return undefined;
 }

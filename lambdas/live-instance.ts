@@ -5,6 +5,7 @@ import type { EnvironmentName, InstanceAddress, Recovery } from './contract';
 import { readLogin } from './database-url';
 import { LiveInstanceUnclear } from './errors';
 import { addressOf, findInstance, findSnapshot, isDead, listInstances, listSnapshots } from './rds';
+import { isUnfinished, replacedBefore } from './replaced-instances';
 import { currentSecret } from './secrets';
 import { readSettings } from './stored-settings';
 import { readMarks } from './tags';
@@ -55,7 +56,17 @@ export interface LiveOrGone {
   readonly status: string;
   /** The instance; of one that is gone its settings as they were stored last. */
   readonly settings: DBInstance;
+  /** Where the settings are stored that a recovery instance is to have; null: an instance that is there has them. */
   readonly settingsSnapshotId: string | null;
+  /** That the live instance was not finished by its own recovery, so that its settings are not to be had. */
+  readonly unfinished: Unfinished | undefined;
+}
+
+/** The live instance serves, and its own recovery was stopped before it had all its settings. */
+export interface Unfinished {
+  readonly recoveryId: string;
+  /** Settings that its recovery was to give it; undefined: nobody knows them any more. */
+  readonly settings: DBInstance | undefined;
 }
 
 /**
@@ -77,13 +88,17 @@ export async function findLiveOrGone(
   if (instance && address) {
     const status = instance.DBInstanceStatus ?? 'unknown';
     const state = isDead(status) ? 'dead' : 'there';
+    const reference = await referenceOf(rds, instance, instances);
     return {
       live: { ...address, state },
       instances,
       secretVersionId,
       status,
       settings: instance,
-      settingsSnapshotId: null,
+      settingsSnapshotId: reference?.snapshotId ?? null,
+      unfinished: isUnfinished(instance)
+        ? { recoveryId: readMarks(instance.TagList)['recovery-id'] ?? '', settings: reference?.settings }
+        : undefined,
     };
   }
 
@@ -111,6 +126,7 @@ export async function findLiveOrGone(
     status: 'gone',
     settings: withTags(snapshot),
     settingsSnapshotId: id,
+    unfinished: undefined,
   };
 }
 
@@ -129,19 +145,64 @@ async function snapshotAt(
   );
 }
 
-/** The settings that the recovery instance is to have: those of the live instance, or, where it is gone, as stored last. */
+interface Reference {
+  readonly settings: DBInstance;
+  readonly snapshotId: string | null;
+}
+
+/**
+ * Whose settings count: those of the instance, unless its own recovery has not finished it. Then those of what it replaced, which
+ * was to be its model, as they are or, where that one is gone, as they were stored last. Undefined where nobody knows them.
+ */
+async function referenceOf(
+  rds: RDSClient,
+  instance: DBInstance,
+  instances: readonly DBInstance[],
+): Promise<Reference | undefined> {
+  if (!isUnfinished(instance)) return { settings: instance, snapshotId: null };
+  const replaced = replacedBefore(instance, instances).map((each) => each.instance);
+  const finished = replaced.find((each) => !isUnfinished(each));
+  if (finished) return { settings: finished, snapshotId: null };
+  const resourceId = readMarks((replaced.at(-1) ?? instance).TagList).replaces;
+  if (resourceId === undefined) return undefined;
+  const snapshot = newest(
+    (await listSnapshots(rds, { SnapshotType: 'manual' })).filter(
+      ({ DbiResourceId, TagList }) => DbiResourceId === resourceId && readSettings(TagList) !== undefined,
+    ),
+  );
+  const [settings, id] = [readSettings(snapshot?.TagList), snapshot?.DBSnapshotIdentifier];
+  return settings && id !== undefined ? { settings, snapshotId: id } : undefined;
+}
+
+/** What a person reads, and does, where nobody knows the settings that an unfinished live instance was to get. */
+export function settingsLost(instanceId: string, recoveryId: string): LiveInstanceUnclear {
+  return new LiveInstanceUnclear(
+    `Instance ${instanceId} is live, and recovery ${recoveryId}, which made it, was stopped before it had all its settings. What it replaced is gone, and no snapshot has the settings of that.`,
+    `Redrive recovery ${recoveryId} first. If it cannot be redriven: set deletion protection, storage autoscaling and what else is missing by hand, then give the instance the tag migration-rollback:role with the value live.`,
+  );
+}
+
+/**
+ * The settings that the recovery instance is to have: those of the live instance; where it is gone, as stored last; where it was not
+ * finished, of what it replaced. The tags are those of the live instance all the same. Throws LiveInstanceUnclear.
+ */
 export async function settingsOf(rds: RDSClient, recovery: Recovery): Promise<DBInstance> {
   const { live, settingsSnapshotId } = recovery;
-  if (settingsSnapshotId !== null) {
-    const snapshot = await findSnapshot(rds, settingsSnapshotId);
+  if (live.state === 'gone') {
+    const snapshot = settingsSnapshotId === null ? undefined : await findSnapshot(rds, settingsSnapshotId);
     if (snapshot && readSettings(snapshot.TagList)) return withTags(snapshot);
     throw new LiveInstanceUnclear(
-      `Instance ${live.instanceId} is gone, and so is snapshot ${settingsSnapshotId} with its settings.`,
+      `Instance ${live.instanceId} is gone, and so is snapshot ${settingsSnapshotId ?? ''} with its settings.`,
       'Start a new recovery.',
     );
   }
   const instance = await findInstance(rds, live.instanceId);
-  if (instance && instance.DbiResourceId === live.resourceId) return instance;
+  if (instance && instance.DbiResourceId === live.resourceId) {
+    if (!isUnfinished(instance)) return instance;
+    const reference = await referenceOf(rds, instance, await listInstances(rds));
+    if (reference) return { ...reference.settings, TagList: instance.TagList };
+    throw settingsLost(live.instanceId, readMarks(instance.TagList)['recovery-id'] ?? '');
+  }
   throw new LiveInstanceUnclear(
     `Instance ${live.instanceId} (${live.resourceId}), live when the recovery was planned, is not there any more.`,
     'Before the cutover: start a new recovery, which goes without it. After it: set what the new instance lacks by hand.',

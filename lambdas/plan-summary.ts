@@ -41,6 +41,12 @@ export function summaryOf(
           `${live.instanceId} is gone: its settings are taken from snapshot ${recovery.settingsSnapshotId ?? ''}.`,
         ]
       : []),
+    // While its recovery runs it is not finished yet, and that is all.
+    ...(plan.unfinished?.settingsFrom && !running
+      ? [
+          `Recovery ${plan.unfinished.recoveryId} has not finished ${live.instanceId}: settings are taken from ${plan.unfinished.settingsFrom}. A redrive of it finishes it.`,
+        ]
+      : []),
     ...afterwards(recovery),
     ...(quotas
       ? [

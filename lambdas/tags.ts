@@ -54,6 +54,8 @@ const TEXTS = [
   'outcome-at',
   /** On a snapshot: never to be deleted, and why. People set it. */
   'hold',
+  /** On an instance that a recovery made or took back: resource id of the one that was live then (replaced-instances.ts). */
+  'replaces',
   /** On an instance: id of the recovery whose cutover to it was proven (proven-cutover.ts). */
   'cutover-proven',
   /** On a retired instance that is kept: the day, ISO 8601, until which it is wanted. People may change it. */

@@ -5,6 +5,7 @@ import { readLogin } from './database-url';
 import { NothingToUndo } from './errors';
 import type { LiveOrGone } from './live-instance';
 import { addressOf, isUp, listSnapshots } from './rds';
+import { isForgotten, isUnfinished } from './replaced-instances';
 import { findSecretVersion } from './secrets';
 import { BEFORE_SWAP_LABEL, swapVersionId } from './swap-version';
 import { readMarks } from './tags';
@@ -84,13 +85,21 @@ function isRetiredBy(recoveryId: string, { TagList }: DBInstance, { environment 
   );
 }
 
-/** The recovery ended between swap and retirement: only the pinned version of the secret says what was live before. */
+/**
+ * The recovery ended between swap and retirement: its mark on the live instance says what was live before, or the pinned version of
+ * the secret. Throws NothingToUndo where that is of a stopped recovery itself: no undo goes back over two.
+ */
 async function notYetRetired(
   others: readonly DBInstance[],
   { live, settings }: LiveOrGone,
-  { secrets, databaseUrlSecretId }: UndoableDeps,
+  deps: UndoableDeps,
 ): Promise<DBInstance | undefined> {
-  if (live.state === 'gone' || readMarks(settings.TagList).role === 'live') return undefined;
+  const { secrets, databaseUrlSecretId } = deps;
+  const { role, replaces } = readMarks(settings.TagList);
+  if (live.state === 'gone' || role === 'live') return undefined;
+  const replaced = others.find(({ DbiResourceId }) => DbiResourceId === replaces);
+  if (replaced && isUnfinished(replaced)) throw twoStopped(replaced, deps);
+  if (replaces !== undefined) return replaced && isForgotten(replaced) ? replaced : undefined;
   const before = await findSecretVersion(secrets, databaseUrlSecretId, { stage: BEFORE_SWAP_LABEL });
   if (!before) return undefined;
   const { host, port } = readLogin(before.value);
@@ -99,6 +108,16 @@ async function notYetRetired(
       Endpoint?.Address?.toLowerCase() === host.toLowerCase() &&
       Endpoint.Port === port &&
       readMarks(TagList).role !== 'recovery-instance',
+  );
+}
+
+function twoStopped(
+  { DBInstanceIdentifier: id = '', TagList }: DBInstance,
+  { environment }: UndoableDeps,
+): NothingToUndo {
+  return new NothingToUndo(
+    `Instance ${id}, which was live before, is of recovery ${readMarks(TagList)['recovery-id'] ?? ''}, which was stopped, too.`,
+    `To go back to it recover to a snapshot of it: aws rds create-db-snapshot --db-instance-identifier ${id} --db-snapshot-identifier NAME --tags Key=migration-rollback:environment,Value=${environment}, then {"mode":"recover","restore":{"to":"snapshot","snapshotId":"NAME"}} (docs/runbook.md).`,
   );
 }
 

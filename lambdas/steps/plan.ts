@@ -30,7 +30,7 @@ import { pricePerDay } from '../instance-price';
 import { asInBackup, modifiedAfterRestore } from '../instance-settings';
 import { keptTooLong } from '../kept-instances';
 import { findLeftovers } from '../leftovers';
-import { findLiveOrGone, type LiveOrGone } from '../live-instance';
+import { findLiveOrGone, settingsLost, type LiveOrGone } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
 import { inputToCleanUp, leftoverLines, summaryOf } from '../plan-summary';
@@ -128,7 +128,8 @@ async function planFor(
   deps: PlanDeps,
 ): Promise<PlanResult> {
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
-  const { live, settings: instance, status } = database;
+  const { live, settings: instance, status, unfinished } = database;
+  const wanted = unfinished?.settings ?? instance;
   const retire = input.retire ?? 'delete';
   const doubt = doubtOf(database, history);
   if (doubt !== undefined && input.mode === 'recover') throw new LiveInstanceUnclear(doubt.fact, doubt.hint);
@@ -182,7 +183,7 @@ async function planFor(
   );
   if ('unknown' in history)
     notKnown.push(`Which migrations the live database has is not known: ${history.unknown}`);
-  const price = pricePerDay(instance, deps.instancePrice);
+  const price = pricePerDay(wanted, deps.instancePrice);
   const result: Omit<PlanResult['plan'], 'summary'> = {
     live: { instanceId: live.instanceId, status },
     why: found.why.join(' '),
@@ -202,9 +203,9 @@ async function planFor(
       ? { instances: quotas.instances, snapshots: quotas.snapshots, storageGiB: quotas.storage }
       : null,
     expectedMinutes: earlier ? expected(earlier.recoveries) : null,
-    modifiedAfterwards: modifiedAfterRestore(instance, found.point.kind),
+    modifiedAfterwards: modifiedAfterRestore(wanted, found.point.kind),
     asInBackup: found.snapshot
-      ? asInBackup(instance, {
+      ? asInBackup(wanted, {
           EngineVersion: found.snapshot.EngineVersion,
           StorageEncrypted: found.snapshot.Encrypted,
           KmsKeyId: found.snapshot.KmsKeyId,
@@ -220,6 +221,9 @@ async function planFor(
           },
     keptTooLong: keptTooLong(database.instances, environment, deps.now()),
     leftovers: leftovers ?? null,
+    unfinished: unfinished
+      ? { recoveryId: unfinished.recoveryId, settingsFrom: settingsFrom(database) }
+      : null,
     inputToCleanUp: inputToCleanUp(leftovers ?? []),
     undo:
       input.mode === 'plan'
@@ -245,7 +249,7 @@ async function planFor(
   };
   return {
     recovery,
-    plan: { summary: summaryOf(recovery, found, instance, result, running), ...result },
+    plan: { summary: summaryOf(recovery, found, wanted, result, running), ...result },
   };
 }
 
@@ -353,12 +357,21 @@ function refuseWhatPasses({ live, status }: LiveOrGone): void {
  * Why a recovery could not fence the old instance. One that does not answer may come back, and be written to: its storage is made
  * bigger, its parameters are mended, its key is enabled, it is started. Better said now than after the restore.
  */
-function doubtOf({ live, status }: LiveOrGone, history: History): { fact: string; hint: string } | undefined {
+function doubtOf(
+  { live, status, unfinished }: LiveOrGone,
+  history: History,
+): { fact: string; hint: string } | undefined {
+  if (unfinished && !unfinished.settings) return settingsLost(live.instanceId, unfinished.recoveryId);
   if (live.state !== 'there' || isUp(status) || !('unknown' in history)) return undefined;
   return {
     fact: `Instance ${live.instanceId} is "${status}" and cannot be asked: nobody can say that it does not come back and is written to.`,
     hint: 'Bring it up (storage, parameter group, key, start), so that it can be fenced, or delete it by hand, its automated backups kept.',
   };
+}
+
+/** The instance, or the snapshot, that has the settings which an unfinished live instance lacks. */
+function settingsFrom({ settingsSnapshotId, unfinished }: LiveOrGone): string | null {
+  return settingsSnapshotId ?? unfinished?.settings?.DBInstanceIdentifier ?? null;
 }
 
 /** RDS takes one only of an instance that is there. */

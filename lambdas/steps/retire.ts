@@ -18,7 +18,8 @@ import {
   isAwsError,
   isDeletionForLater,
 } from '../errors';
-import { addressOf, findInstance, findSnapshot, isTerminal, isUp } from '../rds';
+import { addressOf, findInstance, findSnapshot, isTerminal, isUp, listInstances } from '../rds';
+import { isForgotten, replacedBefore } from '../replaced-instances';
 import { currentSecret } from '../secrets';
 import { readMarks, writeMarks, type Marks } from '../tags';
 
@@ -47,7 +48,8 @@ export async function retire(
 ): Promise<RetireResult> {
   const { rds } = deps;
   const { instanceId, resourceId } = recovery.live;
-  await mark(rds, await replacementOf(recovery, deps), 'live', recovery);
+  const replacement = await replacementOf(recovery, deps);
+  await mark(rds, replacement, 'live', recovery);
 
   if (recovery.live.state === 'gone') return { retired: 'gone', instanceId };
   const old = await findInstance(rds, instanceId);
@@ -61,6 +63,7 @@ export async function retire(
       `An undo (${readMarks(old.TagList)['recovery-id'] ?? ''}) takes instance ${instanceId} back.`,
       'See how that one ends; the instance is left alone.',
     );
+  if (old) await keepForgotten(old, replacement, recovery, deps);
   if (recovery.retire === 'keep') {
     if (!old)
       throw new RetirementRefused(
@@ -123,11 +126,36 @@ async function replacementOf(recovery: Recovery, deps: RetireDeps): Promise<DBIn
   return replacement;
 }
 
+/**
+ * What the old instance had replaced itself, where its recovery was stopped before it retired that: it alone has what was written
+ * until then. It is kept, whatever becomes of the old instance, and people are told of it when its day is over.
+ */
+async function keepForgotten(
+  old: DBInstance,
+  replacement: DBInstance,
+  { environment, keepDays }: Recovery,
+  { rds, now }: RetireDeps,
+): Promise<void> {
+  for (const { instance, replacedBy } of replacedBefore(old, await listInstances(rds)))
+    // What an undo took back is live now.
+    if (instance.DbiResourceId !== replacement.DbiResourceId && isForgotten(instance))
+      await tag(rds, instance.DBInstanceArn, {
+        role: 'retired',
+        environment,
+        'recovery-id': replacedBy.recoveryId,
+        'keep-until': keptUntil(now(), keepDays),
+      });
+}
+
+function keptUntil(now: Date, keepDays: number): string {
+  return new Date(now.getTime() + keepDays * 86_400_000).toISOString();
+}
+
 /** Asked again, the day that was written first, or that somebody has changed it to since. */
 async function keep(old: DBInstance, recovery: Recovery, { rds, now }: RetireDeps): Promise<string | null> {
   const marks = readMarks(old.TagList);
   if (marks.role === 'retired' && marks['recovery-id'] === recovery.id) return marks['keep-until'] ?? null;
-  const keepUntil = new Date(now().getTime() + recovery.keepDays * 86_400_000).toISOString();
+  const keepUntil = keptUntil(now(), recovery.keepDays);
   await mark(rds, old, 'retired', recovery, { 'keep-until': keepUntil });
   return keepUntil;
 }

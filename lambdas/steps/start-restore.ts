@@ -45,6 +45,7 @@ export async function startRestore(
       role: 'recovery-instance',
       environment: recovery.environment,
       'recovery-id': recovery.id,
+      ...(recovery.mode === 'recover' && { replaces: recovery.live.resourceId }),
       ...(base !== undefined && { 'base-name': base }),
     }),
     ...(recovery.mode === 'recover' ? await quarantine(rds, recovery, live) : []),

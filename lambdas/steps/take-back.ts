@@ -35,6 +35,7 @@ export async function takeBack(
           environment,
           'recovery-id': recovery.id,
           undoes: undoes.recoveryId,
+          replaces: recovery.live.resourceId,
         }),
       }),
     );

@@ -240,8 +240,15 @@ test('stopped after its swap: what is live is never touched, and the undo is off
       cleanUp: 'leaves',
       why: expect.stringMatching(/live.*Redrive it, or undo it/) as string,
     },
+    {
+      what: 'instance that was live',
+      instanceId: 'orders',
+      recoveryId: recovery.id,
+      cleanUp: 'leaves',
+      why: expect.stringMatching(/alone has what was written until \d{4}-.*Z\./) as string,
+    },
   ]);
-  expect((await cleanedUp()).left).toHaveLength(1);
+  expect((await cleanedUp()).left).toHaveLength(2);
   expect(await lab.sql('select 1 as one')).toEqual([{ one: 1 }]);
   expect(await ids()).toEqual(['orders', recovery.recoveryInstanceId]);
 
@@ -266,5 +273,7 @@ test('stopped after its swap: what is live is never touched, and the undo is off
   expect(
     await carryOut(lab, (await planUndo({ execution: await started('end'), input: INPUT }, lab)).recovery),
   ).toMatchObject({ state: 'Recovered' });
+  // It has its own settings still, not those of the one that was never finished.
+  expect(await lab.instance('orders')).toMatchObject({ DeletionProtection: true });
   expect(await leftovers()).toEqual([]);
 });
