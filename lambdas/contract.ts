@@ -614,8 +614,7 @@ export interface ProveResult {
   checks: Check[];
 }
 
-export const RestartConsumersEvent = z.object({
-  recovery: Recovery,
+export const RestartConsumersEvent = z.extend(OnRecoveryInstance, {
   /** The secret version that Swap made current, and when, ISO 8601. */
   versionId: z.string(),
   swappedAt: z.string(),
@@ -648,7 +647,7 @@ export interface SwapBackResult {
 }
 
 /** Throws StillConnected while anybody but this system has a session on the old instance; the machine asks again. */
-export const DrainEvent = RecoveryEvent;
+export const DrainEvent = OnRecoveryInstance;
 export interface DrainResult {
   sessions: 0;
   /** When that was seen, ISO 8601. */

@@ -10,6 +10,7 @@ export const handler = defineHandler({
   step: drain,
   deps: (settings) => ({
     secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
     masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
     now: () => new Date(),
   }),

@@ -111,6 +111,11 @@ export class RecoveryAlreadyRunning extends RollbackError {
   override readonly name = 'RecoveryAlreadyRunning';
 }
 
+/** Another recovery, undo, clean-up or rename has claimed the database while this one did not run: this one is given up. */
+export class RecoveryOvertaken extends RollbackError {
+  override readonly name = 'RecoveryOvertaken';
+}
+
 /** No instance is, or more than one could be, the one that the secret names; or it is not in a state to recover from. */
 export class LiveInstanceUnclear extends RollbackError {
   override readonly name = 'LiveInstanceUnclear';

@@ -1,7 +1,7 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
 import type { Leftover, PlanResult, Recovery } from './contract';
 import type { FoundRestorePoint } from './restore-point';
-import type { RunningRecovery } from './recovery-claim';
+import type { RunningRecovery } from './claim';
 
 /** A plan in words: one short line each, the most important first. */
 export function summaryOf(

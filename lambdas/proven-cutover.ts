@@ -6,7 +6,8 @@ import {
 } from '@aws-sdk/client-rds';
 import { RecoveryAlreadyRunning } from './errors';
 import { correctQuarantine, quarantineKeys, readQuarantine, writeQuarantine } from './quarantine';
-import { findRunningRecovery, type ClaimDeps, type RunningRecovery } from './recovery-claim';
+import type { RunningRecovery } from './claim';
+import { findRunningRecovery, type ClaimDeps } from './recovery-claim';
 import { readMarks, writeMarks, type Migration } from './tags';
 
 /**

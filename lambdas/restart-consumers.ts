@@ -1,4 +1,4 @@
-import { ecsClient, eventBridgeClient } from './clients';
+import { ecsClient, eventBridgeClient, secretsManagerClient } from './clients';
 import { RestartConsumersEvent, readRecoveryRules } from './contract';
 import { defineHandler } from './handler';
 import { required } from './secrets';
@@ -9,6 +9,8 @@ export const handler = defineHandler({
   event: RestartConsumersEvent,
   step: restartConsumers,
   deps: (settings) => ({
+    secrets: secretsManagerClient(),
+    databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
     ecs: ecsClient(),
     events: eventBridgeClient(),
     consumers: readRecoveryRules(required(settings.RECOVERY_RULES, 'RECOVERY_RULES')).consumers,

@@ -4,15 +4,8 @@ import { GetExecutionHistoryCommand, type HistoryEvent } from '@aws-sdk/client-s
 import * as z from 'zod/mini';
 import type { FunctionName, Recovery } from './contract';
 import { AwsUnavailable, StoppedRecoveryAtWork, isAwsError } from './errors';
-import {
-  CLAIM_LABEL,
-  alreadyRuns,
-  executionOf,
-  findClaim,
-  runningRecovery,
-  type Claim,
-  type ClaimDeps,
-} from './recovery-claim';
+import { CLAIM_LABEL, findClaim, runningRecovery, type Claim } from './claim';
+import { alreadyRuns, executionOf, type ClaimDeps } from './recovery-claim';
 
 /** A version needs a label to be written with; this one moves on with every claim. */
 const WRITTEN_LABEL = 'migration-rollback-claim-written';

@@ -250,6 +250,7 @@ export function functionPermissions(
     ],
     prove: [readUrl],
     'finish-settings': [
+      readUrl,
       describeInstances,
       describeSnapshots,
       changeInstance('FinishInstance', 'recovery-instance', RECOVERY_INSTANCE_NAMES, [
@@ -297,6 +298,7 @@ export function functionPermissions(
       },
     ],
     'restart-consumers': [
+      readUrl,
       ...(consumers.length === 0
         ? []
         : [
@@ -333,7 +335,7 @@ export function functionPermissions(
       },
       seeRecoveries,
     ],
-    drain: [readMaster],
+    drain: [readUrl, readMaster],
     soak: [readUrl, readMaster],
     retire: [
       readUrl,
@@ -401,6 +403,7 @@ export function functionPermissions(
       changeInstance('RenameLive', 'live', '*', ['rds:ModifyDBInstance']),
     ],
     'finish-rename': [
+      readUrl,
       describeInstances,
       ...safetySnapshot,
       {

@@ -1,17 +1,19 @@
-import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { DrainResult, Recovery } from '../contract';
+import type { SecretDeps } from '../claim';
+import type { DrainResult, InstanceAddress, Recovery } from '../contract';
 import { StillConnected } from '../errors';
+import { refuseIfOvertaken } from '../overtaken';
 import { describeSessions, onOldServer, sessionsOfOthers } from '../old-server';
 
 /**
  * Looks who is connected to the old instance, this system and RDS itself left out. Throws StillConnected while anybody is,
- * OldInstanceUnreachable when it cannot be asked: nobody is assumed gone.
+ * OldInstanceUnreachable when it cannot be asked: nobody is assumed gone, RecoveryOvertaken.
  */
 export async function drain(
-  { recovery }: { recovery: Recovery },
-  deps: { secrets: SecretsManagerClient; masterSecretId: string; now: () => Date },
+  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
+  deps: SecretDeps & { masterSecretId: string; now: () => Date },
 ): Promise<DrainResult> {
   const { live } = recovery;
+  await refuseIfOvertaken(recovery, [instance], deps);
   // Before it is looked at: it is never taken for later than it was.
   const at = deps.now().toISOString();
   // Fence has seen that nothing takes connections there.

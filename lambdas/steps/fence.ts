@@ -11,14 +11,14 @@ import {
 import { readLogin } from '../database-url';
 import { FenceFailed, QueryFailed, SecretMovedMeanwhile, SessionsNotEnded } from '../errors';
 import { answers, canLogIn, firstAccepted, withConnection, type Login } from '../postgres';
-import { requireClaim } from '../recovery-claim';
+import { requireClaim } from '../overtaken';
 import { currentSecret, masterLogins } from '../secrets';
 import { tellChecks } from '../told-checks';
 
 /**
  * Closes the old database to everybody but this system, whatever role they use, and ends the sessions that exist. What was
  * committed before is in it; nothing is committed after. Proven by trying.
- * Throws SessionsNotEnded until nobody is connected any more, FenceFailed, SecretMovedMeanwhile, RecoveryAlreadyRunning.
+ * Throws SessionsNotEnded until nobody is connected any more, FenceFailed, SecretMovedMeanwhile, RecoveryOvertaken.
  */
 export async function fence(
   { recovery }: { recovery: Recovery },

@@ -3,6 +3,7 @@ import type * as z from 'zod/mini';
 import { RENAME_MARKS, readRename } from '../begun-rename';
 import type { FinishRenameEvent, FinishRenameResult } from '../contract';
 import { LiveInstanceUnclear } from '../errors';
+import { refuseIfOvertaken } from '../overtaken';
 import { findInstance } from '../rds';
 import { tagKeys } from '../tags';
 import { takeSafetySnapshot, type TakeSafetySnapshotDeps } from './take-safety-snapshot';
@@ -10,7 +11,7 @@ import { takeSafetySnapshot, type TakeSafetySnapshotDeps } from './take-safety-s
 /**
  * The end of a rename, once the application is back. Asks for a snapshot first: a recovery without the live instance finds its settings
  * by the address in the newest one, and the address may be one that another instance had before. Then it takes the marks of the rename
- * off. Throws LiveInstanceUnclear.
+ * off. Throws LiveInstanceUnclear, RecoveryOvertaken.
  */
 export async function finishRename(
   {
@@ -21,6 +22,7 @@ export async function finishRename(
   }: z.infer<typeof FinishRenameEvent>,
   deps: TakeSafetySnapshotDeps,
 ): Promise<FinishRenameResult> {
+  await refuseIfOvertaken(recovery, [{ host, port }], deps);
   const live = { instanceId, resourceId, host, port, state: 'there' } as const;
   const snapshot = await takeSafetySnapshot({ recovery: { ...recovery, live } }, deps);
   const instance = await findInstance(deps.rds, instanceId);

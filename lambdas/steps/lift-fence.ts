@@ -11,7 +11,7 @@ import {
 import { readLogin } from '../database-url';
 import { toRollbackError } from '../errors';
 import { firstAccepted } from '../postgres';
-import { requireClaim } from '../recovery-claim';
+import { requireClaim } from '../overtaken';
 import { currentSecret, masterLogins } from '../secrets';
 
 interface LiftFenceDeps {

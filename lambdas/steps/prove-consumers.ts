@@ -4,18 +4,20 @@ import type { Consumer, InstanceAddress, ProveConsumersResult, Recovery } from '
 import { readLogin } from '../database-url';
 import { ConsumersNotConnected } from '../errors';
 import { APPLICATION_NAME, withConnection } from '../postgres';
+import { refuseIfOvertaken } from '../overtaken';
 import { currentSecret } from '../secrets';
 
 const Sessions = z.object({ sessions: z.int() });
 
 /**
  * Looks whether the application has come to the new instance: sessions of its role that are not this system's. Where the
- * table names no consumer nobody is expected. Throws ConsumersNotConnected while there is none.
+ * table names no consumer nobody is expected. Throws ConsumersNotConnected while there is none, RecoveryOvertaken.
  */
 export async function proveConsumers(
-  { instance }: { recovery: Recovery; instance: InstanceAddress },
+  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
   deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string; consumers: readonly Consumer[] },
 ): Promise<ProveConsumersResult> {
+  await refuseIfOvertaken(recovery, [instance], deps);
   if (deps.consumers.length === 0) return { expected: false };
   const { value } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   const login = { ...readLogin(value), host: instance.host, port: instance.port };

@@ -6,6 +6,7 @@ import { readLogin } from '../database-url';
 import { DatabaseUnreachable, ProofFailed, RollbackError } from '../errors';
 import { readMigrationTables, type MigrationTable } from '../migrations';
 import { withConnection, type Connection, type Login } from '../postgres';
+import { refuseIfOvertaken } from '../overtaken';
 import { currentSecret } from '../secrets';
 import { tellChecks } from '../told-checks';
 import { noFailedMigration, pendingAreAbsent } from '../verification';
@@ -16,11 +17,12 @@ interface Swapped {
   readonly versionId: string;
 }
 
-/** Logs in with exactly what the secret says now and proves that it leads to the restored database. Throws ProofFailed. */
+/** Logs in with exactly what the secret says now and proves that it leads to the restored database. Throws ProofFailed, RecoveryOvertaken. */
 export async function prove(
   swapped: Swapped,
   deps: { secrets: SecretsManagerClient; databaseUrlSecretId: string },
 ): Promise<ProveResult> {
+  await refuseIfOvertaken(swapped.recovery, [swapped.instance], deps);
   const secret = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   const checks = await proofs(swapped, secret).catch((error: unknown) => {
     // The application meets the same: no waiting here, the old instance serves at once again.

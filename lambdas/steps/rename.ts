@@ -7,6 +7,7 @@ import {
 import { readRename, renameMarks, wasAsked, type BegunRename } from '../begun-rename';
 import type { CheckMigrationsResult, EnvironmentName, Recovery, RenameResult } from '../contract';
 import { InvalidInput, LiveInstanceUnclear, NotRenamedYet, RenameRefused, isAwsError } from '../errors';
+import { refuseIfOvertaken } from '../overtaken';
 import { addressOf, isTerminal, isUp, listInstances } from '../rds';
 import { requirePlannedVersion, type ClaimDeps } from '../recovery-claim';
 import { nameInUse, refuseRename, refuseWhileMigrating } from '../renaming';
@@ -21,12 +22,16 @@ export interface RenameDeps extends ClaimDeps {
 /**
  * Claims the database and has RDS give the live instance its old name back: an outage begins. The instance is known by its resource id,
  * which stays, so that it is found again whatever it is called by then. Throws RenameRefused and SecretMovedMeanwhile before anything
- * is changed, RecoveryAlreadyRunning, StoppedRecoveryAtWork, then NotRenamedYet until it is up under its new name.
+ * is changed, RecoveryAlreadyRunning, RecoveryOvertaken, StoppedRecoveryAtWork, then NotRenamedYet until it is up under its new name.
  */
 export async function rename({ recovery }: { recovery: Recovery }, deps: RenameDeps): Promise<RenameResult> {
   const { live, recoveryInstanceId: to } = recovery;
   if (!recovery.rename)
     throw new InvalidInput(`Mode "${recovery.mode}" renames nothing.`, 'Start with mode "rename".');
+  // The secret names this database by an address that it had, or has: else another execution brought another one back since the plan.
+  const known = byResourceId(await listInstances(deps.rds), recovery);
+  const address = known && addressOf(known);
+  await refuseIfOvertaken(recovery, address ? [live, address] : [live], deps);
   await takeClaim(recovery, deps);
   const instances = await listInstances(deps.rds);
   const instance = byResourceId(instances, recovery);

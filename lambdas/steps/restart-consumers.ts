@@ -2,13 +2,15 @@ import { DescribeServicesCommand, UpdateServiceCommand, type ECSClient } from '@
 import { PutEventsCommand, type EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type * as z from 'zod/mini';
 import type { Consumer, RestartConsumersEvent, RestartConsumersResult } from '../contract';
+import type { SecretDeps } from '../claim';
 import { AwsUnavailable, ConsumersNotRestarted, toRollbackError } from '../errors';
+import { refuseIfOvertaken } from '../overtaken';
 
 /** Of the event by which others than ECS services learn of a cutover. */
 export const EVENT_SOURCE = 'migration-rollback';
 export const EVENT_TYPE = 'Database cutover';
 
-export interface RestartConsumersDeps {
+export interface RestartConsumersDeps extends SecretDeps {
   readonly ecs: ECSClient;
   readonly events: EventBridgeClient;
   readonly consumers: readonly Consumer[];
@@ -16,12 +18,14 @@ export interface RestartConsumersDeps {
 
 /**
  * Has every consumer read DATABASE_URL anew: a new deployment of each ECS service, and an event for all others. A service
- * that was deployed after the swap is left as it is. Throws ConsumersNotRestarted, naming them, once all have been tried.
+ * that was deployed after the swap is left as it is. Throws ConsumersNotRestarted, naming them, once all have been tried,
+ * RecoveryOvertaken.
  */
 export async function restartConsumers(
-  { recovery, versionId, swappedAt }: z.output<typeof RestartConsumersEvent>,
-  { ecs, events, consumers }: RestartConsumersDeps,
+  { recovery, instance, versionId, swappedAt }: z.output<typeof RestartConsumersEvent>,
+  { ecs, events, consumers, ...secret }: RestartConsumersDeps,
 ): Promise<RestartConsumersResult> {
+  await refuseIfOvertaken(recovery, [instance], secret);
   const services: RestartConsumersResult['services'] = [];
   const problems: string[] = [];
   for (const consumer of consumers) {

@@ -18,6 +18,7 @@ import {
   isAwsError,
   isDeletionForLater,
 } from '../errors';
+import { refuseIfOvertaken } from '../overtaken';
 import { addressOf, findInstance, findSnapshot, isTerminal, isUp, listInstances } from '../rds';
 import { isForgotten, replacedBefore } from '../replaced-instances';
 import { currentSecret } from '../secrets';
@@ -40,7 +41,7 @@ const DRAINED_AT_MOST_MS = 15 * 60_000;
 /**
  * Marks the recovery instance live, so that nothing takes it for one that may be discarded; marks the old instance retired
  * and, when asked to, deletes it with a final snapshot, its automated backups kept. Every proof is made anew at every call.
- * Throws RetirementNotFinished until done, DrainOutdated, RetirementRefused, SnapshotQuotaExceeded.
+ * Throws RetirementNotFinished until done, DrainOutdated, RetirementRefused, RecoveryOvertaken, SnapshotQuotaExceeded.
  */
 export async function retire(
   { recovery, drainedAt }: z.infer<typeof RetireEvent>,
@@ -96,9 +97,10 @@ export async function retire(
 
 /** The instance that the secret names: this recovery's own, up, and not the old one. */
 async function replacementOf(recovery: Recovery, deps: RetireDeps): Promise<DBInstance> {
-  const { host, port } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
   const replacement = await findInstance(deps.rds, recovery.recoveryInstanceId);
   const address = replacement && addressOf(replacement);
+  await refuseIfOvertaken(recovery, address ? [address] : [], deps);
+  const { host, port } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
   const refuse = (fact: string): RetirementRefused =>
     new RetirementRefused(
       fact,

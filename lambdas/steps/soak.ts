@@ -12,6 +12,7 @@ import {
 } from '../errors';
 import { describeSessions, onOldServer, sessionsOfOthers } from '../old-server';
 import { APPLICATION_NAME, canLogIn, withConnection, type Login } from '../postgres';
+import { refuseIfOvertaken } from '../overtaken';
 import { currentSecret, masterLogins } from '../secrets';
 
 export interface SoakDeps {
@@ -47,10 +48,12 @@ interface Finding {
 
 /**
  * One look at the two databases while the recovery soaks: what is wrong, compared with the looks before. The machine calls again until it
- * is enough: until the time is over with nothing found, or something counts as a problem. It changes nothing and decides nothing.
+ * is enough: until the time is over with nothing found, or something counts as a problem. It changes nothing and decides nothing. Throws
+ * RecoveryOvertaken.
  */
 export async function soak(event: z.output<typeof SoakEvent>, deps: SoakDeps): Promise<SoakResult> {
   const { recovery, instance, alarms, sessionsExpected } = event;
+  await refuseIfOvertaken(recovery, [instance], deps);
   const now = deps.now();
   const since = event.soak?.since ?? now.toISOString();
   const until = event.soak?.until ?? new Date(now.getTime() + recovery.soakMinutes * 60_000).toISOString();

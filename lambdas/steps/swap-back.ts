@@ -1,14 +1,15 @@
 import type { Recovery, SwapBackResult } from '../contract';
 import { readLogin } from '../database-url';
 import { SecretMovedMeanwhile } from '../errors';
+import { refuseUnderOtherClaim } from '../overtaken';
 import { refuseWhileAnotherRuns, type ClaimDeps } from '../recovery-claim';
 import { currentSecret, findSecretVersion } from '../secrets';
 import { BEFORE_SWAP_LABEL, moveCurrent, swapVersionId } from '../swap-version';
 
 /**
  * Undoes a swap as far as it went. Says that it was swapped whenever that cannot be ruled out: the recovery instance is
- * then kept. Throws SecretMovedMeanwhile when the secret names neither what the swap wrote nor the old instance, and
- * RecoveryAlreadyRunning when another recovery is bringing back what this one swapped in.
+ * then kept. When the secret names neither what the swap wrote nor the old instance it throws RecoveryOvertaken where another recovery
+ * took over, else SecretMovedMeanwhile; and RecoveryAlreadyRunning when another recovery is bringing back what this one swapped in.
  */
 export async function swapBack(
   { recovery }: { recovery: Recovery },
@@ -32,11 +33,13 @@ export async function swapBack(
   if (current.versionId === before) return { wasSwapped: wasCurrent };
 
   const { host, port } = readLogin(current.value);
-  if (host.toLowerCase() !== recovery.live.host.toLowerCase() || port !== recovery.live.port)
+  if (host.toLowerCase() !== recovery.live.host.toLowerCase() || port !== recovery.live.port) {
+    await refuseUnderOtherClaim(recovery, deps);
     throw new SecretMovedMeanwhile(
       `Version ${current.versionId} of the secret is current, which this recovery did not write; it names ${host}:${port}.`,
       `Decide which database is right. The old one is ${recovery.live.host}:${recovery.live.port}, its version of the secret is ${before}.`,
     );
+  }
   // Somebody else's version names the old instance. The pin comes before the swap: without it there was none.
   const pinned = await findSecretVersion(secrets, secretId, { stage: BEFORE_SWAP_LABEL });
   return { wasSwapped: wasCurrent || pinned?.versionId === before };

@@ -13,15 +13,15 @@ import {
   SecretUnclear,
   isAwsError,
 } from '../errors';
+import { refuseUnderOtherClaim, requireClaim } from '../overtaken';
 import { firstAccepted, withConnection } from '../postgres';
-import { requireClaim } from '../recovery-claim';
 import { currentSecret, findSecretVersion, masterLogins } from '../secrets';
 import { BEFORE_SWAP_LABEL, STAGED_LABEL, moveCurrent, swapVersionId } from '../swap-version';
 
 /**
  * Makes the secret name the recovery instance. The new version is staged and logged in with before it becomes current;
  * AWSCURRENT moves only from the version that the plan saw, and only while this recovery has the claim. Throws
- * SecretMovedMeanwhile, RecoveryAlreadyRunning, SecretUnclear, LoginRefused; of a rename NewAddressNotReached until the new address leads
+ * SecretMovedMeanwhile, RecoveryOvertaken, SecretUnclear, LoginRefused; of a rename NewAddressNotReached until the new address leads
  * to the database.
  */
 export async function swap(
@@ -36,13 +36,15 @@ export async function swap(
   // An earlier execution came as far, or a person wrote it.
   if (recovery.rename && names(current.value, instance))
     return { versionId: current.versionId, previousVersionId };
-  if (current.versionId !== previousVersionId)
+  if (current.versionId !== previousVersionId) {
+    await refuseUnderOtherClaim(recovery, deps);
     throw new SecretMovedMeanwhile(
       `The plan was made for version ${previousVersionId} of the secret; ${current.versionId} is current now.`,
       recovery.rename
         ? 'Somebody changed the secret meanwhile (a rotation?). Start the rename again: it goes on from what is there, and asks nobody.'
         : 'Somebody changed the secret while the recovery ran (a rotation?). Start a new recovery.',
     );
+  }
 
   const moved = moveEndpoint(current.value, recovery.live, instance);
   await stage(secrets, secretId, versionId, moved);

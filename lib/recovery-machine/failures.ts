@@ -9,12 +9,18 @@ import {
   IT_IS_OVER,
   LIVE,
   RECOVERY_INSTANCE,
+  REDRIVES,
   RESULT,
   UNDO_ERROR,
   cut,
   jsonata,
 } from './expressions';
-import type { MachineStates, RedrivableEnd } from './states';
+import { OVERTAKEN, type MachineStates, type RedrivableEnd } from './states';
+
+/** What it names is known only where nobody but this execution could have moved it. */
+const DATABASE_URL_STAYS =
+  `($firstError.error in ["${OVERTAKEN}", "RecoveryAlreadyRunning", "SecretMovedMeanwhile"] or ${REDRIVES} > 0 ? ` +
+  `"This did not change DATABASE_URL." : "DATABASE_URL still names " & ${LIVE} & ".")`;
 
 export interface RecoveryFailuresProps {
   readonly environment: EnvironmentName;
@@ -29,6 +35,15 @@ export class RecoveryFailures {
     private readonly states: MachineStates,
     private readonly props: RecoveryFailuresProps,
   ) {}
+
+  /** Whatever it was about to do or undo: what is live is for the other execution to say, and nothing is undone. */
+  overtaken(): sfn.IChainable {
+    return this.states.tellAndFail('NotifyOvertaken', 'Overtaken', {
+      subject: '"given up, nothing to do"',
+      is: '"given up: another execution has taken over. This one changes nothing any more."',
+      then: '"Do nothing about this one. The other one says what is live; a plan, started with {}, what this one may have left."',
+    });
+  }
 
   planFailed(): RedrivableEnd {
     return this.states.tellAndStop(
@@ -98,19 +113,22 @@ export class RecoveryFailures {
   }
 
   /** From the fence on: back to the old instance. A rename has none. */
-  swapBackOrForward(swapBack: sfn.IChainable, renameNotFinished: sfn.IChainable): sfn.Choice {
-    return this.unlessRenamed('IsThereAWayBack?', swapBack, renameNotFinished);
+  swapBackOrForward(
+    swapBack: sfn.IChainable,
+    renameNotFinished: sfn.IChainable,
+    overtaken: sfn.IChainable,
+  ): sfn.Choice {
+    return new sfn.Choice(this.scope, 'IsThereAWayBack?')
+      .when(sfn.Condition.jsonata(jsonata(`${IS_RENAME} and $firstError.error = "${OVERTAKEN}"`)), overtaken)
+      .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), renameNotFinished)
+      .otherwise(swapBack);
   }
 
   /** After the proof: the same for the old instance that is kept. */
   keptOrRenamed(oldInstanceKept: sfn.IChainable, renameNotFinished: sfn.IChainable): sfn.Choice {
-    return this.unlessRenamed('IsThereAnOldInstance?', oldInstanceKept, renameNotFinished);
-  }
-
-  private unlessRenamed(name: string, otherwise: sfn.IChainable, renamed: sfn.IChainable): sfn.Choice {
-    return new sfn.Choice(this.scope, name)
-      .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), renamed)
-      .otherwise(otherwise);
+    return new sfn.Choice(this.scope, 'IsThereAnOldInstance?')
+      .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), renameNotFinished)
+      .otherwise(oldInstanceKept);
   }
 
   /** A person does not want the cutover, now or at all: nothing is undone, so that it can still be had. */
@@ -133,7 +151,7 @@ export class RecoveryFailures {
   discard(): sfn.TaskStateBase {
     const failed = this.states.tellAndFail('NotifyFailed', 'RecoveryFailed', {
       subject: '"recovery failed, nothing changed"',
-      is: `"recovery failed, and was undone. DATABASE_URL still names " & ${LIVE} & "."`,
+      is: `"recovery failed, and was undone. " & ${DATABASE_URL_STAYS}`,
       then:
         `"What was made is gone again. " & (${IS_DRILL} ? "Nothing is broken, but a recovery would fail like this: ` +
         `mend it, start another drill." : "${IT_IS_OVER}")`,
@@ -144,7 +162,7 @@ export class RecoveryFailures {
       'DiscardFailed',
       {
         subject: '"recovery failed, an instance is left"',
-        is: `"recovery failed. DATABASE_URL still names " & ${LIVE} & "."`,
+        is: `"recovery failed. " & ${DATABASE_URL_STAYS}`,
         then: `${RECOVERY_INSTANCE} & " may still be there: redrive, or delete it by hand."`,
         more: '"Deleting it failed with " & $undoError',
       },
@@ -160,7 +178,7 @@ export class RecoveryFailures {
   giveBack(): sfn.TaskStateBase {
     const failed = this.states.tellAndFail('NotifyNotUndone', 'NotUndone', {
       subject: '"the recovery was not undone"',
-      is: `"not undone. DATABASE_URL names " & ${LIVE} & ", as before."`,
+      is: `"not undone. " & ${DATABASE_URL_STAYS}`,
       then:
         `${RECOVERY_INSTANCE} & " is retired again, and kept." & ` +
         `($wasSwapped ? " DATABASE_URL named it for a while: restart what read it meanwhile, look in it for writes.") & ` +
@@ -172,7 +190,7 @@ export class RecoveryFailures {
       'GiveBackFailed',
       {
         subject: '"not undone, an instance is left"',
-        is: `"not undone. DATABASE_URL names " & ${LIVE} & ", as before."`,
+        is: `"not undone. " & ${DATABASE_URL_STAYS}`,
         then: `${RECOVERY_INSTANCE} & " is kept, but could not be marked retired again: redrive."`,
         more: '"Marking it failed with " & $undoError',
       },
@@ -192,11 +210,16 @@ export class RecoveryFailures {
   }
 
   /** From the fence on: back to the old instance, if the swap got that far, which then is opened again. */
-  swapBack(discard: sfn.TaskStateBase, giveBack: sfn.TaskStateBase): sfn.TaskStateBase {
+  swapBack(
+    discard: sfn.TaskStateBase,
+    giveBack: sfn.TaskStateBase,
+    overtaken: sfn.IChainable,
+  ): sfn.TaskStateBase {
     const back = this.states.step({
       name: 'SwapBack',
       event: { recovery: jsonata('$recovery') },
       assign: { wasSwapped: `${RESULT}.wasSwapped` },
+      overtaken,
     });
     const failed = this.swapBackFailed();
     back.addCatch(failed.tell, { assign: UNDO_ERROR });
@@ -248,6 +271,8 @@ export class RecoveryFailures {
 
   private swapBackFailed(): RedrivableEnd {
     const { databaseUrlSecret } = this.props;
+    const movedBySomebody = '$contains($undoError, /^SecretMovedMeanwhile:/)';
+    const anotherRuns = '$contains($undoError, /^RecoveryAlreadyRunning:/)';
     return this.states.tellAndStop(
       'NotifySwapBackFailed',
       'SwapBackFailed',
@@ -255,14 +280,16 @@ export class RecoveryFailures {
         subject: '"ACT NOW: swapping back failed"',
         is: `"recovery failed, and so did swapping back to " & ${LIVE} & "."`,
         then:
+          `(${movedBySomebody} ? "DATABASE_URL names neither what this swapped in nor the old instance, which is closed: decide which database is right." : ` +
+          `${anotherRuns} ? "Leave DATABASE_URL to the execution that runs. Once it has ended, redrive." : ` +
           `"DATABASE_URL may name either instance; the old one is closed. Redrive now, or go back by hand, with the commands in the ` +
-          `cause of the execution."`,
+          `cause of the execution.")`,
         more:
-          `"Swapping back failed with " & $undoError & "\\nTo go back to " & ${LIVE} & " by hand, ask for the current version: ` +
+          `"Swapping back failed with " & $undoError & (${movedBySomebody} or ${anotherRuns} ? "" : "\\nTo go back to " & ${LIVE} & " by hand, ask for the current version: ` +
           `aws secretsmanager get-secret-value --secret-id ${databaseUrlSecret.secretArn} --query VersionId --output text ; if it is not " & ` +
           `$recovery.secretVersionId & ", run: aws secretsmanager update-secret-version-stage ` +
           `--secret-id ${databaseUrlSecret.secretArn} --version-stage AWSCURRENT --move-to-version-id " & ` +
-          '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then lift the fence, as docs/runbook.md says, and restart what uses the database."',
+          '$recovery.secretVersionId & " --remove-from-version-id <the current version> ; then lift the fence, as docs/runbook.md says, and restart what uses the database.")',
       },
       'SwapBack',
     );
@@ -277,15 +304,17 @@ export class RecoveryFailures {
         subject:
           '$firstError.state = "ProveConsumers" ? "ACT NOW: the application is not back" : "recovered, but the old instance is kept"',
         is:
+          `$firstError.error = "RetirementRefused" ? "cut over to " & ${RECOVERY_INSTANCE} & "; " & ${LIVE} & " stays." : ` +
           `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", which works" & ` +
           '($firstError.state = "ProveConsumers" ? "; the application is not on it." : ".")',
         then:
+          `($firstError.error = "RetirementRefused" ? "Look what DATABASE_URL names before you delete anything. Redrive once that is mended." : ` +
           `"The cutover stands; " & ${LIVE} & " is kept. " & ` +
           '($firstError.state = "ProveConsumers" ? "Restart what uses DATABASE_URL, then redrive." : ' +
           '$firstError.state = "FinishSettings" ? "Set by hand what the new one lacks, deletion protection above all, then redrive." : ' +
           '$firstError.state = "Drain" ? "Restart or end what still uses it, then redrive." : ' +
           '$firstError.state = "AskForRetirement" ? "Redrive to be asked again, or keep it." : ' +
-          '"Redrive once that is mended, or delete it by hand, with a final snapshot.")',
+          '"Redrive once that is mended, or delete it by hand, with a final snapshot."))',
       },
       jsonata('$firstError.state'),
       { drains: 0 },

@@ -58,6 +58,7 @@ const DRAINS = 16;
 export class RecoveryMachine extends Construct {
   readonly machine: sfn.StateMachine;
   private readonly states: MachineStates;
+  private readonly overtaken: sfn.IChainable;
 
   constructor(
     scope: Construct,
@@ -72,15 +73,17 @@ export class RecoveryMachine extends Construct {
     const discard = failures.discard();
     const giveBack = failures.giveBack();
     const giveUp = failures.giveUp(discard, giveBack);
-    const swapBack = failures.swapBack(discard, giveBack);
+    this.overtaken = failures.overtaken();
+    const swapBack = failures.swapBack(discard, giveBack, this.overtaken);
     const oldInstanceKept = failures.oldInstanceKept();
     const renameNotFinished = failures.renameNotFinished();
-    const backOrForward = failures.swapBackOrForward(swapBack, renameNotFinished.tell);
+    const backOrForward = failures.swapBackOrForward(swapBack, renameNotFinished.tell, this.overtaken);
 
     const proveConsumers = this.states.onRecoveryInstance(
       'ProveConsumers',
       'consumersProof',
       failures.keptOrRenamed(oldInstanceKept.tell, renameNotFinished.tell),
+      this.overtaken,
     );
     const finishSettings = this.finishSettings(oldInstanceKept.tell);
     const cutoverNotApproved = failures.cutoverNotApproved();
@@ -111,6 +114,7 @@ export class RecoveryMachine extends Construct {
       done: drain,
       otherwise: approveRetirement,
       onError: oldInstanceKept.tell,
+      overtaken: this.overtaken,
     });
     const failedIn = (state: string): sfn.Condition =>
       sfn.Condition.jsonata(jsonata(`$firstError.state = "${state}"`));
@@ -249,6 +253,7 @@ export class RecoveryMachine extends Construct {
         name: 'Rename',
         event: { recovery: jsonata('$recovery') },
         assign: { renamed: RESULT, instance: `${RESULT}.instance` },
+        overtaken: this.overtaken,
       },
       notFinished.tell,
     );
@@ -311,6 +316,7 @@ export class RecoveryMachine extends Construct {
             backAt: jsonata('$states.context.State.EnteredTime'),
           },
           assign: { finished: RESULT },
+          overtaken: this.overtaken,
         },
         onError,
       )
@@ -512,6 +518,7 @@ export class RecoveryMachine extends Construct {
           versionId: jsonata('$swap.versionId'),
         },
         assign: { proof: RESULT },
+        overtaken: this.overtaken,
       },
       onError,
     );
@@ -547,10 +554,12 @@ export class RecoveryMachine extends Construct {
       name: 'RestartConsumers',
       event: {
         recovery: jsonata('$recovery'),
+        instance: jsonata('$instance'),
         versionId: jsonata('$swap.versionId'),
         swappedAt: jsonata('$swappedAt'),
       },
       assign: { consumers: RESULT },
+      overtaken: this.overtaken,
     });
     restart.addCatch(tell, {
       assign: { consumers: { problem: jsonata(`$states.errorOutput.Error & ": " & ${ERROR_MESSAGE}`) } },
@@ -569,6 +578,7 @@ export class RecoveryMachine extends Construct {
           quarantine: jsonata('$exists($verification.quarantine) ? $verification.quarantine : null'),
         },
         assign: { settings: RESULT },
+        overtaken: this.overtaken,
       },
       onError,
     );
@@ -578,8 +588,9 @@ export class RecoveryMachine extends Construct {
     return this.states.step(
       {
         name: 'Drain',
-        event: { recovery: jsonata('$recovery') },
+        event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
         assign: { drained: `{"at": ${RESULT}.at, "redrives": ${REDRIVES}}` },
+        overtaken: this.overtaken,
       },
       onError,
     );
@@ -599,6 +610,7 @@ export class RecoveryMachine extends Construct {
           drainedAt: jsonata(`$drained.redrives = ${REDRIVES} ? $drained.at : null`),
         },
         assign: { retirement: RESULT },
+        overtaken: this.overtaken,
         unless: { error: 'DrainOutdated', then: again, assign: { drains: jsonata('$drains + 1') } },
       },
       onError,

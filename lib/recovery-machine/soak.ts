@@ -14,6 +14,7 @@ export interface SoakWays {
   /** No soak was asked for, or it is over. */
   readonly otherwise: sfn.IChainable;
   readonly onError: sfn.IChainable;
+  readonly overtaken: sfn.IChainable;
 }
 
 /** JSONata: the time is over, or something was found. */
@@ -35,6 +36,7 @@ export function soak(scope: Construct, states: MachineStates, ways: SoakWays): s
         soak: jsonata('$soak'),
       },
       assign: { soak: RESULT },
+      overtaken: ways.overtaken,
     },
     ways.onError,
   );

@@ -28,6 +28,9 @@ import {
   type Wait,
 } from './waits';
 
+/** The error of a step whose execution has lost the database to another one. */
+export const OVERTAKEN = 'RecoveryOvertaken';
+
 /** The error of a question to which the answer is no. */
 const NOT_APPROVED = 'NotApproved';
 
@@ -84,6 +87,8 @@ export interface Step {
   readonly event: Record<string, unknown>;
   /** The variables that keep the result. */
   readonly assign?: Record<string, string>;
+  /** Where it goes on when another execution has taken over. */
+  readonly overtaken?: sfn.IChainable;
   /** An error that is no failure: where it goes on then. */
   readonly unless?: {
     readonly error: string;
@@ -100,10 +105,16 @@ export class MachineStates {
   ) {}
 
   /** A step that is about the recovery and its new instance; `variable` keeps the result. */
-  onRecoveryInstance(name: string, variable: string, onError: sfn.IChainable): sfn.TaskStateBase {
+  onRecoveryInstance(
+    name: string,
+    variable: string,
+    onError: sfn.IChainable,
+    overtaken?: sfn.IChainable,
+  ): sfn.TaskStateBase {
     return this.step(
       {
         name,
+        ...(overtaken && { overtaken }),
         event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
         assign: { [variable]: RESULT },
       },
@@ -112,7 +123,7 @@ export class MachineStates {
   }
 
   /** A call of the function of the same name. A failure, if a way for it is given, is kept as the first error. */
-  step({ name, event, assign, unless }: Step, onError?: sfn.IChainable): sfn.TaskStateBase {
+  step({ name, event, assign, overtaken, unless }: Step, onError?: sfn.IChainable): sfn.TaskStateBase {
     const stepName = this.stepName(name);
     const lambdaFunction = this.props.functions[stepName];
     const state = tasks.LambdaInvoke.jsonata(this.scope, name, {
@@ -137,6 +148,7 @@ export class MachineStates {
     };
     if (unless)
       state.addCatch(unless.then, { errors: [unless.error], assign: { ...failure, ...unless.assign } });
+    if (overtaken) state.addCatch(overtaken, { errors: [OVERTAKEN], assign: failure });
     if (onError) state.addCatch(onError, { assign: failure });
     return state;
   }

@@ -143,7 +143,7 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
   ],
   LiftFence: [
     'it asks whose the claim is, and leaves a fence that is not its own',
-    ...['RecoveryAlreadyRunning', 'SecretMovedMeanwhile'],
+    'RecoveryOvertaken',
   ],
   Rename: ['that it cannot ask about migrations becomes RenameRefused', 'MigrationsNotChecked'],
   Prove: ['they become ProofFailed', 'DatabaseUnreachable', 'LoginRefused', 'QueryFailed'],

@@ -1,4 +1,4 @@
-import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
+import { PutSecretValueCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import {
   CreateStateMachineCommand,
   DescribeExecutionCommand,
@@ -8,12 +8,20 @@ import type { Recovery } from '../../lambdas/contract';
 import { readLogin } from '../../lambdas/database-url';
 import { findLiveInstance } from '../../lambdas/live-instance';
 import { canLogIn } from '../../lambdas/postgres';
-import { CLAIM_LABEL, findRunningRecovery, requireClaim } from '../../lambdas/recovery-claim';
+import { CLAIM_LABEL } from '../../lambdas/claim';
+import { requireClaim } from '../../lambdas/overtaken';
+import { findRunningRecovery } from '../../lambdas/recovery-claim';
 import { currentSecret, findSecretVersion } from '../../lambdas/secrets';
 import { fence } from '../../lambdas/steps/fence';
+import { finishSettings } from '../../lambdas/steps/finish-settings';
+import { drain } from '../../lambdas/steps/drain';
+import { prove } from '../../lambdas/steps/prove';
+import { proveConsumers } from '../../lambdas/steps/prove-consumers';
+import { retire } from '../../lambdas/steps/retire';
 import { startRestore } from '../../lambdas/steps/start-restore';
 import { swap } from '../../lambdas/steps/swap';
 import { swapBack } from '../../lambdas/steps/swap-back';
+import { swapVersionId } from '../../lambdas/swap-version';
 import { takeClaim } from '../../lambdas/take-claim';
 import { carryOut } from './steps/carry-out';
 import { Lab, migrationTable, until as eventually } from './steps/lab';
@@ -272,7 +280,7 @@ test('redriven before the fence, after another one took over: given up, and the 
       await takeClaim(second, lab);
     },
   });
-  expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryAlreadyRunning' });
+  expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryOvertaken' });
   expect(await lab.instance(first.recoveryInstanceId)).toBeUndefined();
   expect(await canLogIn(readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value))).toBe(
     true,
@@ -299,7 +307,7 @@ test('redriven between fence and swap: its own fence is lifted, the secret stays
       await takeClaim(second, lab);
     },
   });
-  expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryAlreadyRunning' });
+  expect(ending).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryOvertaken' });
   expect(await currentSecret(lab.secrets, lab.databaseUrlSecretId)).toMatchObject({
     versionId: before.versionId,
   });
@@ -319,7 +327,7 @@ test('what one has swapped in is not swapped back while another one brings it ba
       expect(second.live.instanceId).toBe(first.recoveryInstanceId);
       await takeClaim(second, lab);
       refused = await swapBack({ recovery: first }, lab).catch((error: unknown) => error);
-      await expect(fence({ recovery: first }, lab)).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
+      await expect(fence({ recovery: first }, lab)).rejects.toMatchObject({ name: 'RecoveryOvertaken' });
       await stop(second);
     },
   });
@@ -330,6 +338,57 @@ test('what one has swapped in is not swapped back while another one brings it ba
   expect(live.address.instanceId).toBe(first.recoveryInstanceId);
 });
 
+test.each(['swap', 'finish-settings', 'retire'] as const)(
+  'stopped in %s and redriven after another one has recovered: given up, and nothing is changed',
+  async (at) => {
+    await takeOffClaim();
+    const first = await running('ada@example.com');
+    let second: Recovery | undefined;
+    const ending = await carryOut(lab, first, {
+      before: async (step) => {
+        if (step !== at) return;
+        if (at === 'swap') {
+          // It came as far as to prepare the new version.
+          const ClientRequestToken = swapVersionId(first.id);
+          const { value: SecretString } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+          await lab.secrets.send(
+            new PutSecretValueCommand({
+              SecretId: lab.databaseUrlSecretId,
+              ClientRequestToken,
+              SecretString,
+              VersionStages: ['migration-rollback-staged'],
+            }),
+          );
+        }
+        await stop(first);
+        second = await running('bob@example.com');
+        expect(await carryOut(lab, second)).toMatchObject({ state: 'Recovered' });
+        await stop(second);
+      },
+    });
+    expect(ending).toMatchObject({ state: 'Overtaken', error: 'RecoveryOvertaken' });
+    const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+    expect(live.address.instanceId).toBe(second?.recoveryInstanceId);
+    expect(await canLogIn(readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value))).toBe(
+      true,
+    );
+    const instance = { ...live.address, host: 'gone.example.com' };
+    const overtaken = { name: 'RecoveryOvertaken', message: containing('bob@example.com') };
+    const refused: (() => Promise<unknown>)[] = [
+      () => prove({ recovery: first, instance, versionId: 'v' }, lab),
+      () =>
+        proveConsumers(
+          { recovery: first, instance },
+          { secrets: lab.secrets, databaseUrlSecretId: lab.databaseUrlSecretId, consumers: [] },
+        ),
+      () => drain({ recovery: first, instance }, lab),
+      () => finishSettings({ recovery: first, instance, quarantine: null }, lab),
+      () => retire({ recovery: first, drainedAt: null }, lab),
+    ];
+    for (const call of refused) await expect(call()).rejects.toMatchObject(overtaken);
+  },
+);
+
 test('a swap without the claim moves nothing', async () => {
   const first = await running('ada@example.com');
   await startRestore({ recovery: first }, lab);
@@ -338,7 +397,7 @@ test('a swap without the claim moves nothing', async () => {
   const second = await running('bob@example.com');
   await takeClaim(second, lab);
   await expect(swap({ recovery: first, instance: live.address }, lab)).rejects.toMatchObject({
-    name: 'RecoveryAlreadyRunning',
+    name: 'RecoveryOvertaken',
   });
   expect(await currentSecret(lab.secrets, lab.databaseUrlSecretId)).toMatchObject({
     versionId: live.secretVersionId,

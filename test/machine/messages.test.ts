@@ -28,6 +28,16 @@ interface Way {
   readonly told: readonly string[];
 }
 
+const throws =
+  (name: string, message: string): Answer =>
+  () => {
+    throw new Thrown(name, message);
+  };
+const OVERTAKEN = throws(
+  'RecoveryOvertaken',
+  'Execution recovery-12, which bob started, has taken over. Hint: See it.',
+);
+
 const STARTED = 'recovery started';
 const FAILED = 'recovery failed, nothing changed';
 const RESTART = 'ACT NOW: restart the application';
@@ -75,6 +85,75 @@ const WAYS: readonly [string, Way][] = [
     { failing: ['swap'], answers: { 'swap-back': () => ({ wasSwapped: false }) }, told: [STARTED, FAILED] },
   ],
   ['swap-back fails', { failing: ['prove', 'swap-back'], told: [STARTED, 'ACT NOW: swapping back failed'] }],
+  [
+    'swap-back finds that somebody moved the secret',
+    {
+      failing: ['prove'],
+      answers: { 'swap-back': throws('SecretMovedMeanwhile', 'Version v3 is current, it names other:5432.') },
+      told: [STARTED, 'ACT NOW: swapping back failed'],
+    },
+  ],
+  [
+    'swap-back finds another one at work',
+    {
+      failing: ['prove'],
+      answers: { 'swap-back': throws('RecoveryAlreadyRunning', 'Recovery other has claimed this database.') },
+      told: [STARTED, 'ACT NOW: swapping back failed'],
+    },
+  ],
+  [
+    'swap is overtaken',
+    {
+      failing: [],
+      answers: { swap: OVERTAKEN, 'swap-back': OVERTAKEN },
+      told: [STARTED, 'given up, nothing to do'],
+    },
+  ],
+  [
+    'fence is overtaken, and the secret is as it was',
+    {
+      failing: [],
+      answers: { fence: OVERTAKEN, 'swap-back': () => ({ wasSwapped: false }) },
+      told: [STARTED, FAILED],
+    },
+  ],
+  ...['prove', 'restart-consumers', 'prove-consumers', 'finish-settings', 'drain', 'retire'].map(
+    (name): [string, Way] => [
+      `${name} is overtaken`,
+      {
+        failing: [],
+        answers: { [name]: OVERTAKEN },
+        told: [
+          STARTED,
+          ...(name === 'prove' || name === 'restart-consumers' ? [] : [RESTART]),
+          'given up, nothing to do',
+        ],
+      },
+    ],
+  ),
+  ...['rename', 'swap', 'prove', 'prove-consumers', 'finish-rename'].map((name): [string, Way] => [
+    `${name} is overtaken in a rename`,
+    {
+      input: { mode: 'rename' },
+      failing: [],
+      answers: { [name]: OVERTAKEN },
+      approves: true,
+      told: [
+        'RENAME THE LIVE DATABASE?',
+        'rename: the outage begins',
+        ...(name === 'prove-consumers' || name === 'finish-rename' ? [`rename: ${RESTART}`] : []),
+        'rename: given up, nothing to do',
+      ],
+    },
+  ]),
+  [
+    'retirement is refused',
+    {
+      failing: [],
+      answers: { retire: throws('RetirementRefused', 'The secret names other:5432.') },
+      told: [STARTED, RESTART, KEPT],
+    },
+  ],
   [
     'lift-fence fails',
     { failing: ['prove', 'lift-fence'], told: [STARTED, 'ACT NOW: nobody can use the database'] },
@@ -212,6 +291,10 @@ const WAYS: readonly [string, Way][] = [
   ['a plan is made', { input: { mode: 'plan' }, failing: [], told: [] }],
 ];
 
+/** What only whoever has the claim can know. */
+const UNTRUE =
+  /DATABASE_URL (still )?names p|may name either|update-secret-version-stage|which works|The cutover stands|delete it by hand/;
+
 const lines = (...text: readonly string[]): string => text.join('\n');
 const service = (name: string) => ({ cluster: 'apps', service: name, deploymentId: 'ecs-svc/1' });
 /** The same with names as long as RDS lets them be. */
@@ -306,6 +389,19 @@ describe('what people are told', () => {
     const steps = FUNCTIONS.filter((name) => !['pre-migration-snapshot', 'decide', 'fail'].includes(name));
     const failed = new Set(WAYS.flatMap(([, { failing }]) => failing));
     expect(steps.filter((name) => !failed.has(name))).toEqual([]);
+  });
+
+  test('an execution that was overtaken says nothing of what is live, and has no command', async () => {
+    for (const way of WAYS.filter(([name]) => /overtaken|refused$|swap-back finds/.test(name))) {
+      const { messages, cause, executionArn } = await play(way[1]);
+      const said = `${messages.at(-1)?.subject ?? ''}\n${messages.at(-1)?.text ?? ''}\n${cause}`;
+      expect({ way: way[0], said }).toEqual({
+        way: way[0],
+        said: expect.not.stringMatching(UNTRUE) as string,
+      });
+      if (!way[0].includes('overtaken') || way[0].startsWith('fence')) continue;
+      expect(await statesOf(executionArn)).toContain('Overtaken');
+    }
   });
 
   /** With what differs from run to run taken out. */

@@ -5,7 +5,7 @@ import {
   type InstanceAddress,
   type Recovery,
 } from '../../../lambdas/contract';
-import { toRollbackError } from '../../../lambdas/errors';
+import { RecoveryOvertaken, toRollbackError } from '../../../lambdas/errors';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
 import { discard } from '../../../lambdas/steps/discard';
 import { drain } from '../../../lambdas/steps/drain';
@@ -37,7 +37,8 @@ export interface Ending {
     | 'GiveBackFailed'
     | 'SwapBackFailed'
     | 'LiftFenceFailed'
-    | 'OldInstanceKept';
+    | 'OldInstanceKept'
+    | 'Overtaken';
   readonly error?: string;
   readonly instance?: InstanceAddress;
 }
@@ -146,7 +147,7 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
     try {
       ({ wasSwapped } = await ask('swap-back', (recovery, deps) => swapBack({ recovery }, deps)));
     } catch (error) {
-      return end('SwapBackFailed', error);
+      return end(isOvertaken(error) ? 'Overtaken' : 'SwapBackFailed', error);
     }
     try {
       await ask('lift-fence', (recovery) => liftFence({ recovery }, lab));
@@ -157,13 +158,17 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
   }
   try {
     await ask('finish-settings', (recovery, deps) => finishSettings({ recovery, instance: restored }, deps));
-    const { at: drainedAt } = await ask('drain', (recovery, deps) => drain({ recovery }, deps));
+    const { at: drainedAt } = await ask('drain', (recovery, deps) =>
+      drain({ recovery, instance: restored }, deps),
+    );
     await ask('retire', (recovery, deps) => retire({ recovery, drainedAt }, deps));
   } catch (error) {
-    return end('OldInstanceKept', error);
+    return end(isOvertaken(error) ? 'Overtaken' : 'OldInstanceKept', error);
   }
   return end('Recovered');
 }
+
+const isOvertaken = (error: unknown): boolean => error instanceof RecoveryOvertaken;
 
 function isAskedAgain(step: FunctionName, error: string): boolean {
   const notYet: Partial<Record<FunctionName, string>> = NOT_YET_ERRORS;

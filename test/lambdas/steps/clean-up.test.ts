@@ -146,7 +146,7 @@ test('stopped while it restores: the instance is found, left alone while the exe
   expect(await cleanedUp()).toEqual({ left: [] });
   expect(await ids()).toEqual(['orders']);
   // Redriven it is given up: the claim is another's.
-  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
+  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'RecoveryOvertaken' });
 });
 
 test('a drill that was stopped is found by its execution alone; one that runs is left alone', async () => {

@@ -83,8 +83,8 @@ async function deployments(): Promise<(string | undefined)[]> {
 
 const restart = (swappedAt: Date, which = consumers) =>
   restartConsumers(
-    { recovery, versionId: 'v2', swappedAt: swappedAt.toISOString() },
-    { ecs, events, consumers: which },
+    { recovery, instance: recovery.live, versionId: 'v2', swappedAt: swappedAt.toISOString() },
+    { secrets: lab.secrets, databaseUrlSecretId: lab.databaseUrlSecretId, ecs, events, consumers: which },
   );
 
 test('every service gets one new deployment, however often it is asked, and others an event without secrets', async () => {

@@ -43,7 +43,7 @@ test('a recovery is started while a drill runs: the drill has claimed and quaran
   expect(readQuarantine(made?.TagList)).toEqual([]);
   expect(readQuarantine((await lab.instance(meant.recoveryInstanceId))?.TagList)).toHaveLength(1);
   // A drill that was led astray gets no further.
-  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
+  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'RecoveryOvertaken' });
 
   const published: DrillMetrics[] = [];
   const start = Date.parse(recovery.execution.startTime);

@@ -168,7 +168,7 @@ test('a fence that another recovery left behind is taken over, and lifting it gi
   await takeClaim(other, lab);
   await again('SessionsNotEnded', () => fence({ recovery: other }, lab));
   // The first one, redriven, neither fences nor opens what the other one has closed.
-  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'RecoveryAlreadyRunning' });
+  await expect(fence({ recovery }, lab)).rejects.toMatchObject({ name: 'RecoveryOvertaken' });
   const stays: unknown = expect.stringContaining(other.id);
   expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: false, reason: stays });
   expect(await canLogIn(readerLogin(master, application, recovery.id))).toBe(false);

@@ -123,7 +123,7 @@ test('while somebody is connected to the old instance it is neither drained nor 
       await withConnection(login, async (connection) => {
         await connection.query(`set application_name to 'orders-web'`);
         const sessions: unknown = expect.stringContaining('1 of role orders_app (orders-web)');
-        await expect(drain({ recovery }, lab)).rejects.toMatchObject({
+        await expect(drain({ recovery, instance: recovery.live }, lab)).rejects.toMatchObject({
           name: 'StillConnected',
           message: sessions,
         });
@@ -173,7 +173,7 @@ test('the old instance to be kept is marked retired and stays', async () => {
 test('an old instance that cannot be asked is not taken for drained', async () => {
   const recovery = await planned();
   const unreachable = { ...recovery, live: { ...recovery.live, port: 1 } };
-  await expect(drain({ recovery: unreachable }, lab)).rejects.toMatchObject({
+  await expect(drain({ recovery: unreachable, instance: recovery.live }, lab)).rejects.toMatchObject({
     name: 'OldInstanceUnreachable',
   });
 });
@@ -231,7 +231,7 @@ test('a second recovery that gets past the plan cannot swap, and leaves nothing 
       outcome = await carryOut(lab, first);
     }),
   );
-  expect(late).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryAlreadyRunning' });
+  expect(late).toMatchObject({ state: 'RecoveryFailed', error: 'RecoveryOvertaken' });
   expect(await lab.instance(second.recoveryInstanceId)).toBeUndefined();
   await expectRecovered(first, outcome ?? { state: 'RecoveryFailed' });
 });

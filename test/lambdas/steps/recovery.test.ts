@@ -134,7 +134,7 @@ test('a whole recovery, every step twice', async () => {
   // What was really taken away, with the checksum that was applied, and what was there before.
   expect(await quarantined(instance)).toEqual([`2_bad:x:${recovery.id}`, '0_before:a:0123456789']);
 
-  const { sessions, at: drainedAt } = await drain({ recovery }, lab);
+  const { sessions, at: drainedAt } = await drain({ recovery, instance }, lab);
   expect(sessions).toBe(0);
   const before15 = new Date(lab.now().getTime() - 16 * 60_000).toISOString();
   for (const outdated of [before15, null])

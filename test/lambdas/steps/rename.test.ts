@@ -233,7 +233,7 @@ test('stopped while RDS renames it, whoever looks is told, and another rename go
   expect(done.instance).toMatchObject({ instanceId: 'orders', resourceId: recovery.live.resourceId });
   // The first one was given up.
   await expect(swap({ recovery, instance: done.instance }, lab)).rejects.toMatchObject({
-    name: 'RecoveryAlreadyRunning',
+    name: 'RecoveryOvertaken',
   });
   // Nor may a rotation in between be overwritten.
   const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);

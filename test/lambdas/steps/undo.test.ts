@@ -198,7 +198,7 @@ test('no two databases take writes at any time, and nobody deletes what is taken
       await giveBack({ recovery: other }, lab);
     },
   });
-  expect(ending).toMatchObject({ state: 'NotUndone', error: 'RecoveryAlreadyRunning' });
+  expect(ending).toMatchObject({ state: 'NotUndone', error: 'RecoveryOvertaken' });
   expect(open).toEqual([]);
   await expectNotUndone();
 });

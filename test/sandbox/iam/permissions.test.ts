@@ -297,6 +297,10 @@ const CASES: readonly Case[] = [
       'end-drill',
       'clean-up',
       'rename',
+      'finish-rename',
+      'finish-settings',
+      'restart-consumers',
+      'drain',
     ] as const
   ).map((name) => readSecret(name, 'ReadDatabaseUrl', 'databaseUrl')),
   ...(
