@@ -230,7 +230,9 @@ describe('a live instance that was deleted by hand', () => {
       MasterUsername: 'master',
     });
     await expect(startRestore({ recovery }, lab)).rejects.toMatchObject({ name: 'SecretMovedMeanwhile' });
-    expect(await drain({ recovery: planned, instance: planned.live }, lab)).toMatchObject({ sessions: 0 });
+    expect(await drain({ recovery: planned, instance: ending.instance ?? planned.live }, lab)).toMatchObject({
+      sessions: 0,
+    });
     expect(await liftFence({ recovery: planned }, lab)).toMatchObject({ lifted: false });
   });
 
