@@ -141,10 +141,7 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
     'a difference that is left is told, not judged; it marks the proven cutover, and asks nobody about it',
     ...['RecoveryAlreadyRunning', 'SecretMovedMeanwhile', 'SettingsDiffer'],
   ],
-  LiftFence: [
-    'it asks whose the claim is, and leaves a fence that is not its own',
-    'RecoveryOvertaken',
-  ],
+  LiftFence: ['it asks whose the claim is, and leaves a fence that is not its own', 'RecoveryOvertaken'],
   Rename: ['that it cannot ask about migrations becomes RenameRefused', 'MigrationsNotChecked'],
   Prove: ['they become ProofFailed', 'DatabaseUnreachable', 'LoginRefused', 'QueryFailed'],
   Soak: [
