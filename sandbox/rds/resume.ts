@@ -20,7 +20,8 @@ export async function resume(rds: Rds): Promise<void> {
         } catch (error) {
           rds.context.log(`rds: ${instance.identifier} did not start again: ${messageOf(error)}`);
           instance.runs = false;
-          instance.status = 'failed';
+          // Its data may be half gone already, and the rest is about to go.
+          if (instance.status !== 'deleting') instance.status = 'failed';
         }
       }),
   );
