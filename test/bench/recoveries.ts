@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import {
+  AddTagsToResourceCommand,
   DeleteDBInstanceCommand,
   DeleteDBSnapshotCommand,
   ModifyDBInstanceCommand,
@@ -11,6 +12,7 @@ import { Stage } from '../../sandbox/drill/stage';
 import { Timeline } from '../../sandbox/drill/timeline';
 import { Durations, DURATION_PROFILES } from '../../sandbox/rds/durations';
 import { Sandbox } from '../../sandbox/sandbox';
+import { writeMarks } from '../../lambdas/tags';
 import type { Measurement } from './measurement';
 
 /** Recoveries whose durations differ; BENCH_SEEDS asks for fewer or more. */
@@ -124,7 +126,7 @@ async function recover(stage: Stage, how: 'to the end' | 'until proven'): Promis
       if (event.type === 'TaskScheduled') seen.tries++;
       if (event.stateEnteredEventDetails) seen.entered++;
       if (event.type === 'TaskStateEntered') seen.retries--;
-      if (how === 'until proven' && event.stateEnteredEventDetails?.name === 'FinishSettings')
+      if (how === 'until proven' && event.stateEnteredEventDetails?.name === 'Drain')
         void stepFunctions.send(new StopExecutionCommand({ executionArn }));
     }),
     sandbox.lambda.onInvocation(({ durationMs }) => {
@@ -147,6 +149,13 @@ async function recover(stage: Stage, how: 'to the end' | 'until proven'): Promis
     const from = state?.enteredAt.getTime() ?? Number.NaN;
     return { from, to: from + (state?.milliseconds ?? Number.NaN) };
   });
+  // As Retire does: an instance that its recovery has not finished is no model for the next one.
+  await sandbox.clients().rds.send(
+    new AddTagsToResourceCommand({
+      ResourceName: live.instance.DBInstanceArn,
+      Tags: writeMarks({ role: 'live' }),
+    }),
+  );
   await tidy(stage, old.instance.DBInstanceIdentifier ?? '');
   return {
     toSwap: ((swap?.to ?? Number.NaN) - run.startedAt.getTime()) / 1000,
