@@ -439,6 +439,8 @@ export interface PlanRenameResult {
 
 const RecoveryEvent = z.object({ recovery: Recovery });
 const OnRecoveryInstance = z.object({ recovery: Recovery, instance: InstanceAddress });
+/** Where an earlier version of the machine, whose executions may still be under way or redriven, sent the recovery only. */
+const MaybeOnRecoveryInstance = z.object({ recovery: Recovery, instance: z.optional(InstanceAddress) });
 
 export const StartRestoreEvent = RecoveryEvent;
 export interface StartRestoreResult {
@@ -614,7 +616,7 @@ export interface ProveResult {
   checks: Check[];
 }
 
-export const RestartConsumersEvent = z.extend(OnRecoveryInstance, {
+export const RestartConsumersEvent = z.extend(MaybeOnRecoveryInstance, {
   /** The secret version that Swap made current, and when, ISO 8601. */
   versionId: z.string(),
   swappedAt: z.string(),
@@ -647,7 +649,7 @@ export interface SwapBackResult {
 }
 
 /** Throws StillConnected while anybody but this system has a session on the old instance; the machine asks again. */
-export const DrainEvent = OnRecoveryInstance;
+export const DrainEvent = MaybeOnRecoveryInstance;
 export interface DrainResult {
   sessions: 0;
   /** When that was seen, ISO 8601. */

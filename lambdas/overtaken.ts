@@ -3,6 +3,7 @@ import type { InstanceAddress, Recovery } from './contract';
 import { readLogin } from './database-url';
 import { RecoveryOvertaken } from './errors';
 import { currentSecret } from './secrets';
+import { swapVersionId } from './swap-version';
 
 /** Throws RecoveryOvertaken unless the claim is this recovery's, also where the one that took it over has ended. */
 export async function requireClaim(recovery: Recovery, deps: SecretDeps): Promise<void> {
@@ -19,13 +20,16 @@ export async function requireClaim(recovery: Recovery, deps: SecretDeps): Promis
  * For what comes after the swap. As long as the secret names the instance of this recovery, it may go on; where it names another
  * one because another recovery took over, nothing that this one would do or say is right. Throws RecoveryOvertaken. What a person
  * did to the secret by hand is for the steps to find.
+ * @param own where its instance is, as far as that is known; what it wrote into the secret itself is its own in any case
  */
 export async function refuseIfOvertaken(
   recovery: Recovery,
   own: readonly Pick<InstanceAddress, 'host' | 'port'>[],
   deps: SecretDeps,
 ): Promise<void> {
-  const { host, port } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
+  const { value, versionId } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
+  if (versionId === swapVersionId(recovery.id)) return;
+  const { host, port } = readLogin(value);
   if (own.some((one) => one.host.toLowerCase() === host.toLowerCase() && one.port === port)) return;
   await refuseUnderOtherClaim(recovery, deps);
 }

@@ -1,5 +1,6 @@
+import type * as z from 'zod/mini';
 import type { SecretDeps } from '../claim';
-import type { DrainResult, InstanceAddress, Recovery } from '../contract';
+import type { DrainEvent, DrainResult } from '../contract';
 import { StillConnected } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';
 import { describeSessions, onOldServer, sessionsOfOthers } from '../old-server';
@@ -9,11 +10,11 @@ import { describeSessions, onOldServer, sessionsOfOthers } from '../old-server';
  * OldInstanceUnreachable when it cannot be asked: nobody is assumed gone, RecoveryOvertaken.
  */
 export async function drain(
-  { recovery, instance }: { recovery: Recovery; instance: InstanceAddress },
+  { recovery, instance }: z.output<typeof DrainEvent>,
   deps: SecretDeps & { masterSecretId: string; now: () => Date },
 ): Promise<DrainResult> {
   const { live } = recovery;
-  await refuseIfOvertaken(recovery, [instance], deps);
+  await refuseIfOvertaken(recovery, instance ? [instance] : [], deps);
   // Before it is looked at: it is never taken for later than it was.
   const at = deps.now().toISOString();
   // Fence has seen that nothing takes connections there.

@@ -25,7 +25,7 @@ export async function restartConsumers(
   { recovery, instance, versionId, swappedAt }: z.output<typeof RestartConsumersEvent>,
   { ecs, events, consumers, ...secret }: RestartConsumersDeps,
 ): Promise<RestartConsumersResult> {
-  await refuseIfOvertaken(recovery, [instance], secret);
+  await refuseIfOvertaken(recovery, instance ? [instance] : [], secret);
   const services: RestartConsumersResult['services'] = [];
   const problems: string[] = [];
   for (const consumer of consumers) {

@@ -328,6 +328,8 @@ test('what one has swapped in is not swapped back while another one brings it ba
       await takeClaim(second, lab);
       refused = await swapBack({ recovery: first }, lab).catch((error: unknown) => error);
       await expect(fence({ recovery: first }, lab)).rejects.toMatchObject({ name: 'RecoveryOvertaken' });
+      // What it swapped in is its own all the same, also to an earlier machine, which sends nothing else.
+      expect(await drain({ recovery: first }, lab)).toMatchObject({ sessions: 0 });
       await stop(second);
     },
   });
@@ -382,6 +384,8 @@ test.each(['swap', 'finish-settings', 'retire'] as const)(
           { secrets: lab.secrets, databaseUrlSecretId: lab.databaseUrlSecretId, consumers: [] },
         ),
       () => drain({ recovery: first, instance }, lab),
+      // As an earlier machine asks, which is redriven.
+      () => drain({ recovery: first }, lab),
       () => finishSettings({ recovery: first, instance, quarantine: null }, lab),
       () => retire({ recovery: first, drainedAt: null }, lab),
     ];

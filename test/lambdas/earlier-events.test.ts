@@ -1,0 +1,99 @@
+import * as z from 'zod/mini';
+import * as events from '../../lambdas/contract';
+import { FUNCTIONS, type FunctionName, type Recovery } from '../../lambdas/contract';
+
+/**
+ * A redrive runs the machine as it was when the execution started, with the functions of now; so does an execution that is under way during a
+ * deployment. Here is what each function was sent by earlier versions of the machine. What is sent from now on is added, nothing is changed.
+ */
+const instance = { instanceId: 'orders-rec-0123456789', resourceId: 'db-NEW', host: 'new', port: 5432 };
+const recovery: Recovery = {
+  id: '0123456789',
+  execution: {
+    arn: 'arn:aws:states:eu-central-1:123456789012:execution:m:e',
+    startTime: '2026-11-22T02:00:00Z',
+  },
+  environment: 'production',
+  mode: 'recover',
+  reason: 'a test',
+  requestedBy: 'ada',
+  retire: 'delete',
+  keepDays: 14,
+  verify: { amcheck: false, accept: [] },
+  approveCutover: false,
+  approveRetirement: false,
+  warm: null,
+  soakMinutes: 0,
+  soakAlarms: [],
+  live: { instanceId: 'orders', resourceId: 'db-LIVE', host: 'old', port: 5432, state: 'there' },
+  settingsSnapshotId: null,
+  secretVersionId: 'version-1',
+  restorePoint: { kind: 'time', time: '2026-11-22T01:00:00Z', pendingMigrations: null },
+  recoveryInstanceId: instance.instanceId,
+  safetySnapshotId: 'orders-safety-0123456789',
+  finalSnapshotId: 'orders-final-0123456789',
+};
+/** Of before a plan knew of these. */
+const {
+  keepDays: _days,
+  verify: _verify,
+  warm: _warm,
+  soakMinutes: _minutes,
+  soakAlarms: _alarms,
+  ...shorter
+} = recovery;
+const moment = '2026-11-22T02:00:00.000Z';
+
+type Step = Exclude<FunctionName, 'pre-migration-snapshot' | 'decide'>;
+const EARLIER: Readonly<Record<Step, readonly [z.ZodMiniType, ...object[]]>> = {
+  plan: [events.PlanEvent, { execution: { ...recovery.execution, name: 'e' }, input: {} }],
+  'start-restore': [events.StartRestoreEvent, { recovery }, { recovery: shorter }],
+  'take-safety-snapshot': [events.TakeSafetySnapshotEvent, { recovery }],
+  'take-back': [events.TakeBackEvent, { recovery }],
+  'give-back': [events.GiveBackEvent, { recovery }],
+  'check-restored-instance': [events.CheckRestoredInstanceEvent, { recovery }],
+  'record-position': [events.RecordPositionEvent, { recovery, instance }],
+  'match-settings': [events.MatchSettingsEvent, { recovery, instance, masterUserKnown: true }],
+  'match-credentials': [events.MatchCredentialsEvent, { recovery, instance }],
+  verify: [events.VerifyEvent, { recovery, instance }],
+  'end-drill': [
+    events.EndDrillEvent,
+    { recovery, restoredAt: moment, verifiedAt: moment, checks: { passed: 13, notPassed: 0 } },
+  ],
+  warm: [events.WarmEvent, { recovery, instance, warmth: null }],
+  hydrate: [events.HydrateEvent, { recovery }],
+  fence: [events.FenceEvent, { recovery }],
+  swap: [events.SwapEvent, { recovery, instance }],
+  prove: [events.ProveEvent, { recovery, instance, versionId: 'version-2' }],
+  'restart-consumers': [
+    events.RestartConsumersEvent,
+    { recovery, versionId: 'version-2', swappedAt: moment },
+    { recovery, instance, versionId: 'version-2', swappedAt: moment },
+  ],
+  'prove-consumers': [events.ProveConsumersEvent, { recovery, instance }],
+  'finish-settings': [
+    events.FinishSettingsEvent,
+    { recovery, instance },
+    { recovery, instance, quarantine: null },
+  ],
+  'swap-back': [events.SwapBackEvent, { recovery }],
+  'lift-fence': [events.LiftFenceEvent, { recovery }],
+  drain: [events.DrainEvent, { recovery }, { recovery, instance }],
+  soak: [events.SoakEvent, { recovery, instance, sessionsExpected: true, alarms: { seen: [] }, soak: null }],
+  retire: [events.RetireEvent, { recovery, drainedAt: moment }, { recovery, drainedAt: null }],
+  discard: [events.DiscardEvent, { recovery }],
+  'clean-up': [events.CleanUpEvent, { recovery }],
+  rename: [events.RenameEvent, { recovery }],
+  'finish-rename': [events.FinishRenameEvent, { recovery, instance, askedAt: moment, backAt: moment }],
+  fail: [events.FailEvent, { error: 'E', cause: 'c', goesOnWith: 'Retire', redrives: { then: 0, now: 1 } }],
+};
+
+test.each(Object.entries(EARLIER))('%s takes what earlier machines send', (_name, [schema, ...sent]) => {
+  for (const event of sent)
+    expect({ event, ...z.safeParse(schema, event) }).toMatchObject({ event, success: true });
+});
+
+test('these are all steps of the machine', () => {
+  const steps = FUNCTIONS.filter((name) => name !== 'pre-migration-snapshot' && name !== 'decide');
+  expect(Object.keys(EARLIER).sort()).toEqual([...steps].sort());
+});
