@@ -1,6 +1,6 @@
 import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { INPUT_TO_RENAME, findBegunRename } from './begun-rename';
+import { findBegunRename, noAddressYet } from './begun-rename';
 import type { EnvironmentName, InstanceAddress, Recovery } from './contract';
 import { readLogin } from './database-url';
 import { LiveInstanceUnclear } from './errors';
@@ -231,11 +231,7 @@ function isAt(instance: DBInstance | undefined, host: string, port: number): boo
 
 function noInstance(host: string, port: number, instances: readonly DBInstance[]): LiveInstanceUnclear {
   const rename = findBegunRename(instances, host);
-  if (rename)
-    return new LiveInstanceUnclear(
-      `The secret names ${host}:${port}, the address of instance ${rename.from.instanceId} until RDS was asked to rename it at ${rename.askedAt}. It is "${rename.instance.DBInstanceStatus ?? 'unknown'}" now, as ${rename.instance.DBInstanceIdentifier ?? ''}.`,
-      `Wait while an execution renames it. If none runs, the application has no database until this is finished: redrive that execution, or start the machine with ${JSON.stringify(INPUT_TO_RENAME)}: it goes on from what is there.`,
-    );
+  if (rename) return noAddressYet(rename);
   return new LiveInstanceUnclear(
     `The secret names ${host}:${port}, which is the endpoint of no RDS instance in this Region, and of none that a snapshot knows.`,
     'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',

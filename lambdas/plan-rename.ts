@@ -29,8 +29,8 @@ export async function planRename(
     throw new InvalidInput(`Mode "${input.mode}" renames nothing.`, 'Write "rename".');
   const id = recoveryId(execution);
   await requireClaimable(id, deps);
-  const found = (await begun(deps)) ?? (await fresh(deps));
-  const { live, to } = found;
+  const found = (await goneOnWith(deps)) ?? (await fresh(deps));
+  const { live, to, begun } = found;
   const { outageMinutes, why } = outageOf(
     await earlierExecutions(deps.stepFunctions, execution.arn).catch(() => undefined),
   );
@@ -58,32 +58,37 @@ export async function planRename(
     safetySnapshotId: safetySnapshotId(to, id),
     // None is taken: nothing is retired.
     finalSnapshotId: finalSnapshotId(to, id),
-    rename: { begun: found.begun },
+    rename: { begun: begun !== undefined },
   };
   const { consumers } = deps.recoveryRules;
   const host = live.host.startsWith(`${live.instanceId}.`)
     ? `${to}${live.host.slice(live.instanceId.length)}`
     : null;
+  const comes = `${host ?? 'one that RDS makes of the new name'} comes`;
   return {
     recovery,
     plan: {
       summary: [
-        found.begun
-          ? `RDS was asked to rename ${live.instanceId} to ${to}, and that did not come to its end: it goes on from what is there, and nobody is asked again.`
-          : `Renamed: ${live.instanceId} to ${to}. It stays the same database, with its data, tags, snapshots and automated backups.`,
-        `Address: ${live.host} goes at once, ${host ?? 'one that RDS makes of the new name'} comes; DATABASE_URL moves to it.`,
-        `Without a database: about ${outageMinutes} minutes (${why}), and the restart of the application.`,
+        ...(begun
+          ? [
+              `RDS was asked to rename ${live.instanceId} to ${to}, and that did not come to its end: it goes on from what is there, and nobody is asked again.`,
+              live.host === begun.from.host
+                ? `Address: ${live.host} is gone, ${comes}; DATABASE_URL moves to it.`
+                : `Address: DATABASE_URL names the new one already, ${live.host}.`,
+              `Without a database since ${begun.askedAt}, until the application is restarted.`,
+            ]
+          : [
+              `Renamed: ${live.instanceId} to ${to}. It stays the same database, with its data, tags, snapshots and automated backups.`,
+              `Address: ${live.host} goes at once, ${comes}; DATABASE_URL moves to it.`,
+              `Without a database: about ${outageMinutes} minutes (${why}), and the restart of the application.`,
+              `A person is asked first, and answers with ${deps.environment}-decide; until then nothing is changed.`,
+            ]),
         consumers.length === 0
           ? 'Restarted: nothing, since the table of environments names no services. Restart everything that uses the database by hand.'
           : `Restarted: ${consumers.map(({ cluster, service }) => `${cluster}/${service}`).join(', ')}.`,
-        ...(found.begun
-          ? []
-          : [
-              `A person is asked first, and answers with ${deps.environment}-decide; until then nothing is changed.`,
-            ]),
         'It cannot be taken back by itself: if it fails on the way, a redrive goes on forward.',
       ],
-      from: { instanceId: live.instanceId, host: live.host },
+      from: { instanceId: live.instanceId, host: begun?.from.host ?? live.host },
       to: { instanceId: to, host },
       outageMinutes,
       consumers: [...consumers],
@@ -95,10 +100,10 @@ interface Found {
   readonly live: Omit<Recovery['live'], 'state'>;
   readonly to: string;
   readonly secretVersionId: string;
-  readonly begun: boolean;
+  readonly begun: BegunRename | undefined;
 }
 
-async function begun({ rds, secrets, databaseUrlSecretId }: PlanDeps): Promise<Found | undefined> {
+async function goneOnWith({ rds, secrets, databaseUrlSecretId }: PlanDeps): Promise<Found | undefined> {
   const { value, versionId } = await currentSecret(secrets, databaseUrlSecretId);
   const { host, port } = readLogin(value);
   const rename = findBegunRename(await listInstances(rds), host);
@@ -112,7 +117,7 @@ async function begun({ rds, secrets, databaseUrlSecretId }: PlanDeps): Promise<F
     },
     to: targetOf(rename),
     secretVersionId: versionId,
-    begun: true,
+    begun: rename,
   };
 }
 
@@ -134,7 +139,7 @@ async function fresh(deps: PlanDeps): Promise<Found> {
   if (to === undefined) throw nothingToRename(instance);
   refuseRename(instance, to, instances, environment);
   await refuseWhileMigrating(deps.checkMigrations);
-  return { live: addressOf(instance) ?? address, to, secretVersionId, begun: false };
+  return { live: addressOf(instance) ?? address, to, secretVersionId, begun: undefined };
 }
 
 function nothingToRename({ DBInstanceIdentifier: id = '' }: DBInstance): RenameRefused {

@@ -1,4 +1,5 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
+import { INPUT_TO_RENAME } from './begun-rename';
 import type { Leftover, PlanResult, Recovery } from './contract';
 import type { FoundRestorePoint } from './restore-point';
 import type { RunningRecovery } from './claim';
@@ -19,6 +20,7 @@ export function summaryOf(
           `Recovery ${running.name}, which ${running.requestedBy} started at ${running.since}, runs: no other one can be started until it has ended.`,
         ]
       : []),
+    ...(plan.rename?.begun && !running ? [unfinishedRenameLine(live)] : []),
     `Live: ${live.instanceId} (${plan.live.status}), ${live.host}:${live.port}.`,
     `Back to: ${restorePoint.kind === 'snapshot' ? `snapshot ${restorePoint.snapshotId}` : 'a second in the automated backups'}, as of ${time.toISOString()}.`,
     ...why,
@@ -79,7 +81,7 @@ export function summaryOf(
           `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
         ]
       : []),
-    ...(plan.rename === null || running ? [] : [renameLine(live, plan.rename)]),
+    ...(plan.rename === null || plan.rename.begun || running ? [] : [renameLine(live, plan.rename)]),
     ...leftoverLines(plan.leftovers ?? []),
     ...plan.notKnown,
     ...(recovery.mode === 'plan'
@@ -114,15 +116,17 @@ export function inputToCleanUp(
     : null;
 }
 
+/** Where the secret names the new address already. */
+export function unfinishedRenameLine({ instanceId }: Recovery['live']): string {
+  return `The rename to ${instanceId} did not come to its end: THE APPLICATION MAY NOT HAVE BEEN RESTARTED. Start the machine with ${JSON.stringify(INPUT_TO_RENAME)}: it goes on, and asks nobody.`;
+}
+
 function renameLine(
   { instanceId }: Recovery['live'],
-  { to, begun, notNow, outageMinutes, inputToRename }: NonNullable<PlanResult['plan']['rename']>,
+  { to, notNow, outageMinutes, inputToRename }: NonNullable<PlanResult['plan']['rename']>,
 ): string {
-  const start = `Start the machine with ${JSON.stringify(inputToRename)}`;
-  if (begun)
-    return `The rename to ${to} did not come to its end: what uses the database may not have been restarted. ${start}: it goes on, and asks nobody.`;
   return notNow === null
-    ? `Or give ${instanceId} its old name ${to} back, so that CloudFormation is true: about ${outageMinutes} minutes without a database. ${start}`
+    ? `Or give ${instanceId} its old name ${to} back, so that CloudFormation is true: about ${outageMinutes} minutes without a database. Start the machine with ${JSON.stringify(inputToRename)}`
     : `${instanceId} cannot get its old name ${to} back now. ${notNow}`;
 }
 

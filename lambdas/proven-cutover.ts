@@ -28,7 +28,7 @@ export async function refuseUntilProven(
   if (recovery && !isCutoverProven(live, recovery))
     throw new RecoveryAlreadyRunning(
       `Recovery ${recovery.name}, which ${recovery.requestedBy} started at ${recovery.since}, runs, and its cutover is not proven yet.`,
-      'Wait for that, then see which migrations it took away.',
+      'Wait for that, then see which migrations it took away, if any.',
     );
   return recovery;
 }

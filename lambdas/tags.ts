@@ -64,10 +64,11 @@ const TEXTS = [
   'quarantine-reason',
   /** On an instance: its name before any recovery, where its own name had no room for all of that. */
   'base-name',
-  /** On an instance that is being renamed: its name and address before, and since when (renaming.ts). */
+  /** On an instance that is being renamed: its name and address before, since when, and which recovery had made it live (begun-rename.ts). */
   'renamed-from',
   'renamed-from-host',
   'rename-asked-at',
+  'rename-of',
   /** On a snapshot: the day of the schedule that it was taken for. */
   'scheduled-for',
   /** On a passing copy: id of the snapshot that goes to the vault by it. */

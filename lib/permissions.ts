@@ -6,7 +6,7 @@ import { permissionTerms, type PermissionScope } from './permission-terms';
 /** Names that `lambdas/names.ts` makes for recovery instances. */
 const RECOVERY_INSTANCE_NAMES = '*-rec-*';
 /** Of a rename that is under way. */
-const RENAME_KEYS = ['renamed-from', 'renamed-from-host', 'rename-asked-at'].map(
+const RENAME_KEYS = ['renamed-from', 'renamed-from-host', 'rename-asked-at', 'rename-of'].map(
   (name) => `migration-rollback:${name}`,
 );
 /** Of the quarantine; the first of the tags has no number. */

@@ -1,6 +1,6 @@
 import { RemoveTagsFromResourceCommand } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
-import { RENAME_MARKS, readRename } from '../begun-rename';
+import { RENAME_MARKS, begunRename } from '../begun-rename';
 import type { FinishRenameEvent, FinishRenameResult } from '../contract';
 import { LiveInstanceUnclear } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';
@@ -31,7 +31,7 @@ export async function finishRename(
       `Instance ${instanceId} (${resourceId}) is not there any more.`,
       'See CloudTrail for who renamed or deleted it; a plan says what can be done.',
     );
-  if (readRename(instance))
+  if (begunRename(instance))
     await deps.rds.send(
       new RemoveTagsFromResourceCommand({
         ResourceName: instance.DBInstanceArn,

@@ -33,7 +33,7 @@ import { findLeftovers } from '../leftovers';
 import { findLiveOrGone, settingsLost, type LiveOrGone } from '../live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
-import { inputToCleanUp, leftoverLines, summaryOf } from '../plan-summary';
+import { inputToCleanUp, leftoverLines, summaryOf, unfinishedRenameLine } from '../plan-summary';
 import { readQuotas, type Quotas } from '../quotas';
 import { isTerminal, isUp } from '../rds';
 import { isRotating } from '../secrets';
@@ -105,9 +105,10 @@ export async function plan(
       deps,
     );
   } catch (error) {
-    // Whoever is refused has to know of a fence around the live database all the more.
-    if (!leftovers?.length) throw error;
-    throw toRollbackError(error).alsoSay(leftoverLines(leftovers));
+    // Whoever is refused has to know all the more of a fence around the live database, or of an application that was not restarted.
+    const rename = running ? undefined : findBegunRename(database.instances, live.host);
+    const lines = [...(rename ? [unfinishedRenameLine(live)] : []), ...leftoverLines(leftovers ?? [])];
+    throw lines.length === 0 ? error : toRollbackError(error).alsoSay(lines);
   }
 }
 

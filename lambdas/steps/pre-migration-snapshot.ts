@@ -18,6 +18,7 @@ import {
   RollbackError,
   SnapshotUnusable,
 } from '../errors';
+import { refuseUntilRenamed } from '../begun-rename';
 import { findLiveInstance, type LiveInstance } from '../live-instance';
 import { preMigrationSnapshotId } from '../names';
 import { parse } from '../parse';
@@ -103,13 +104,14 @@ async function restorePoint(
 /** Everything that stands in the way of a migration, from what is known first to what has to be asked for. */
 async function examine(
   event: PreMigrationSnapshotEvent,
-  { instance, address }: LiveInstance,
+  { instance, instances, address }: LiveInstance,
   deps: PreMigrationSnapshotDeps,
 ): Promise<{ database: CheckMigrationsResult; pending: Migration[] | undefined; notes: string[] }> {
   const recovery = await refuseUntilProven(instance, {
     ...deps,
     databaseUrlSecretId: required(deps.databaseUrlSecretId, 'DATABASE_URL_SECRET_ID'),
   });
+  refuseUntilRenamed(instances, address.host);
   const database = await deps.checkMigrations({
     migrations: event.migrations ?? null,
     schema: event.schema ?? null,

@@ -4,7 +4,7 @@ import {
   type DBInstance,
   type RDSClient,
 } from '@aws-sdk/client-rds';
-import { readRename, renameMarks, wasAsked, type BegunRename } from '../begun-rename';
+import { begunRename, renameMarks, type BegunRename } from '../begun-rename';
 import type { CheckMigrationsResult, EnvironmentName, Recovery, RenameResult } from '../contract';
 import { InvalidInput, LiveInstanceUnclear, NotRenamedYet, RenameRefused, isAwsError } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';
@@ -37,21 +37,16 @@ export async function rename({ recovery }: { recovery: Recovery }, deps: RenameD
   const instance = byResourceId(instances, recovery);
   // Between the two names RDS may show neither.
   if (!instance) throw new NotRenamedYet(`No instance has the resource id ${live.resourceId} now.`, 'Wait.');
-  const begun = begunOf(instance);
+  const begun = begunRename(instance);
   if (begun) return { instance: finished(begun, recovery), askedAt: begun.askedAt };
   try {
     await ask(recovery, instance, instances, deps);
   } catch (error) {
     // A call before this one, or beside it, may have got through, and its answer not: what is refused then is our second one.
     const now = byResourceId(await listInstances(deps.rds), recovery);
-    if (now && !begunOf(now)) throw error;
+    if (now && !begunRename(now)) throw error;
   }
   throw new NotRenamedYet(`RDS was asked to rename ${live.instanceId} to ${to}.`, 'Wait.');
-}
-
-function begunOf(instance: DBInstance): BegunRename | undefined {
-  const rename = readRename(instance);
-  return rename && wasAsked(rename) ? rename : undefined;
 }
 
 function byResourceId(instances: readonly DBInstance[], { live }: Recovery): DBInstance | undefined {
@@ -105,7 +100,7 @@ async function ask(
   await rds.send(
     new AddTagsToResourceCommand({
       ResourceName: instance.DBInstanceArn,
-      Tags: renameMarks(address, deps.now()),
+      Tags: renameMarks(instance, address, deps.now()),
     }),
   );
   try {

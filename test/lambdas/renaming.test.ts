@@ -75,7 +75,7 @@ describe('a rename that was begun', () => {
   };
   const marked = {
     ...LIVE,
-    TagList: [...(LIVE.TagList ?? []), ...renameMarks(address, new Date('2026-11-22T10:00:00Z'))],
+    TagList: [...(LIVE.TagList ?? []), ...renameMarks(LIVE, address, new Date('2026-11-22T10:00:00Z'))],
   };
   const { Endpoint: _, ...without } = marked;
 
@@ -97,5 +97,18 @@ describe('a rename that was begun', () => {
     expect(findBegunRename([done], Endpoint.Address)).toBeDefined();
     expect(findBegunRename([{ ...done, TagList: LIVE.TagList }], Endpoint.Address)).toBeUndefined();
     expect(findBegunRename([done], 'elsewhere.c1.rds.amazonaws.com')).toBeUndefined();
+  });
+
+  test.each([
+    ['retired by a recovery', { role: 'retired', 'recovery-id': 'later' }],
+    ['taken back by an undo', { role: 'live', 'recovery-id': 'undo' }],
+  ] as const)('is nothing to an instance that was %s meanwhile', (_name, marks) => {
+    const Endpoint = { Address: 'orders.c1.rds.amazonaws.com', Port: 5432 };
+    const keys = writeMarks(marks).map(({ Key }) => Key);
+    const TagList = [...marked.TagList.filter(({ Key }) => !keys.includes(Key)), ...writeMarks(marks)];
+    const done = { ...marked, DBInstanceIdentifier: 'orders', Endpoint };
+    expect(findBegunRename([done], Endpoint.Address)).toBeDefined();
+    expect(findBegunRename([{ ...done, TagList }], Endpoint.Address)).toBeUndefined();
+    expect(findBegunRename([{ ...done, TagList }], address.host)).toBeUndefined();
   });
 });

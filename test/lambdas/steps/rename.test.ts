@@ -13,6 +13,7 @@ import type {
   Recovery,
   RenameResult,
 } from '../../../lambdas/contract';
+import { renameMarks } from '../../../lambdas/begun-rename';
 import { planRename } from '../../../lambdas/plan-rename';
 import { planUndo } from '../../../lambdas/plan-undo';
 import { readLogin } from '../../../lambdas/database-url';
@@ -262,9 +263,25 @@ test('stopped after the swap its end is still missing, and is made up for', asyn
   const before = await live();
   const { plan } = await lab.plan({});
   expect(plan.rename).toMatchObject({ to: 'orders', begun: true });
-  expect(plan.summary.join('\n')).toContain('The rename to orders did not come to its end');
-  const { recovery } = await planned();
+  const unfinished = 'The rename to orders did not come to its end';
+  expect(plan.summary[0]).toContain(unfinished);
+  // Also where there is nothing to go back to.
+  await expect(lab.plan({ restore: { to: 'before-migration', migration: 'unknown' } })).rejects.toMatchObject(
+    { name: 'RestorePointNotFound', message: expect.stringContaining(unfinished) as string },
+  );
+  // Nor does a deployment come before the application is back.
+  const gate = await lab.snapshot('run-2', '3_more');
+  expect(gate).toMatchObject({
+    status: 'refused',
+    error: 'LiveInstanceUnclear',
+    reason: expect.stringMatching(/orders was orders-rec-.*has not come to its end/) as string,
+    hint: expect.stringContaining('"mode":"rename"') as string,
+  });
+  const { recovery, plan: goesOn } = await planned();
   expect(recovery).toMatchObject({ rename: { begun: true }, recoveryInstanceId: 'orders' });
+  expect(goesOn.from).toMatchObject({ instanceId: renamedFrom });
+  expect(goesOn.from.host).not.toBe(before.host);
+  expect(goesOn.summary.join('\n')).toContain(`names the new one already, ${before.host}`);
   const done = await ask(recovery);
   expect(await swapped(recovery, done.instance)).toEqual({
     versionId: before.versionId,
@@ -297,6 +314,14 @@ test('after it the restore points are there, and a recovery works, and can be un
   );
   expect(liveInstanceId).toBe('orders');
   expect(points.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['pre-migration', 'safety']));
+  // As if the rename had not come to its end: what the recovery restarts is restarted.
+  for (const marked of renameMarks(
+    await orders(),
+    { instanceId: renamedFrom, resourceId: '', host: 'gone', port: 5432 },
+    lab.now(),
+  ))
+    await tag(await orders(), marked.Key ?? '', marked.Value ?? '');
+  expect((await lab.plan({})).plan.rename).toMatchObject({ begun: true });
   const recovery = await lab.planned({
     restore: { to: 'before-migration', migration: '2_bad' },
     retire: 'keep',

@@ -603,7 +603,7 @@ const CASES: readonly Case[] = [
     'AddTagsToResource',
     {
       ResourceName: arn('db:live-rec-0'),
-      Tags: ['renamed-from', 'renamed-from-host', 'rename-asked-at'].map((name) => ({
+      Tags: ['renamed-from', 'renamed-from-host', 'rename-asked-at', 'rename-of'].map((name) => ({
         Key: `migration-rollback:${name}`,
         Value: 'x',
       })),
