@@ -438,6 +438,8 @@ export interface PlanRenameResult {
 }
 
 const RecoveryEvent = z.object({ recovery: Recovery });
+/** Of a step that must not meet what a function does that was cut off before a redrive: how often the execution has been redriven. */
+const RedrivenEvent = z.object({ recovery: Recovery, redrives: z._default(z.int(), 0) });
 const OnRecoveryInstance = z.object({ recovery: Recovery, instance: InstanceAddress });
 /** Where an earlier version of the machine, whose executions may still be under way or redriven, sent the recovery only. */
 const MaybeOnRecoveryInstance = z.object({ recovery: Recovery, instance: z.optional(InstanceAddress) });
@@ -641,8 +643,8 @@ export const FinishSettingsEvent = z.object({
 });
 export type FinishSettingsResult = MatchSettingsResult;
 
-/** Undoes a swap as far as it went. */
-export const SwapBackEvent = RecoveryEvent;
+/** Undoes a swap as far as it went. Throws StoppedRecoveryAtWork while a Fence or Swap of before a redrive may be at work. */
+export const SwapBackEvent = RedrivenEvent;
 export interface SwapBackResult {
   /** True when AWSCURRENT had been moved (and is back now): the recovery instance may have taken writes, so it is kept. */
   wasSwapped: boolean;
@@ -748,7 +750,7 @@ export interface CleanUpResult {
  * Claims the database and has RDS rename the live instance; throws RenameRefused before that, NotRenamedYet until it is up under its new
  * name; the machine asks again.
  */
-export const RenameEvent = RecoveryEvent;
+export const RenameEvent = RedrivenEvent;
 export interface RenameResult {
   instance: InstanceAddress;
   /** When RDS was asked, and took the old address away. ISO 8601. */
@@ -1205,7 +1207,7 @@ export const VAULT_FUNCTION = 'reap-vault';
 /** The function that an event of EventBridge calls when an execution has ended. */
 export const RECORD_FUNCTION = 'write-record';
 
-/** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these, CLAIM_NOT_YET and PASSING_ERRORS is final. */
+/** Errors that mean "not yet": the state machine waits and asks again. Every RollbackError but these, STOPPED_NOT_YET and PASSING_ERRORS is final. */
 export const NOT_YET_ERRORS = {
   'check-restored-instance': 'InstanceNotReady',
   'match-settings': 'SettingsNotMatched',
@@ -1223,10 +1225,13 @@ export const NOT_YET_ERRORS = {
   'clean-up': 'DiscardNotFinished',
 } as const satisfies Partial<Record<FunctionName, string>>;
 
-/** One more that means "not yet", of all that claim the database or plan to (take-claim.ts), whatever else they wait for. */
-export const CLAIM_NOT_YET = {
+/**
+ * One more that means "not yet", whatever else they wait for: of all that claim the database or plan to (take-claim.ts), and of what goes
+ * back behind a redrive (cut-off.ts).
+ */
+export const STOPPED_NOT_YET = {
   error: 'StoppedRecoveryAtWork',
-  functions: ['plan', 'start-restore', 'take-back', 'clean-up', 'rename'],
+  functions: ['plan', 'start-restore', 'take-back', 'clean-up', 'rename', 'swap-back'],
 } as const satisfies { error: string; functions: readonly FunctionName[] };
 
 /**

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import * as z from 'zod/mini';
-import { FenceFailed } from './errors';
+import { DatabaseUnreachable, FenceFailed, QueryFailed } from './errors';
 import { identifier, withConnection, type Connection, type Login } from './postgres';
 import { scramVerifier } from './scram';
 
@@ -50,7 +50,7 @@ export async function raiseFence(
   connection: Connection,
   { recoveryId, application, reader }: { recoveryId: string; application: Login; reader: Login },
 ): Promise<Fence> {
-  return inTransaction(connection, async () => {
+  return aloneInTransaction(connection, async () => {
     const candidates = z.array(Candidate).parse(
       await connection.query(
         `select datname as name, pg_catalog.pg_has_role(datdba, 'MEMBER') as mine
@@ -135,7 +135,7 @@ export interface LiftedFence {
  * @param raisedBy only a fence that this recovery raised last; left out, any
  */
 export async function liftFence(connection: Connection, raisedBy?: string): Promise<LiftedFence> {
-  return inTransaction(connection, async () => {
+  return aloneInTransaction(connection, async () => {
     const saved = await readSaved(connection);
     if (!saved) return { lifted: false, fencedBy: undefined };
     const { fencedBy } = saved;
@@ -204,9 +204,16 @@ async function namesOf(connection: Connection, sql: string): Promise<Set<string>
   return new Set((await connection.query(sql)).map(({ name }) => String(name)));
 }
 
-async function inTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+/** Of a lock in MAINTENANCE_DATABASE; any number. */
+const FENCE_LOCK = 5_732_011_946;
+
+/** One at a time raises or lifts the fence: two that did so at once would meet in the catalogs, and one of them fail. */
+async function aloneInTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
   await connection.query('begin');
   try {
+    await connection
+      .query('select pg_catalog.pg_advisory_xact_lock($1)', [FENCE_LOCK])
+      .catch(lockedByAnother);
     const result = await work();
     await connection.query('commit');
     return result;
@@ -216,6 +223,17 @@ async function inTransaction<T>(connection: Connection, work: () => Promise<T>):
     throw error;
   }
 }
+
+function lockedByAnother(error: unknown): never {
+  if (!(error instanceof QueryFailed) || error.sqlState !== LOCK_NOT_AVAILABLE) throw error;
+  throw new DatabaseUnreachable(
+    'Another function raises or lifts the fence, and has not come to its end for a while.',
+    'Usually this passes: try again in a few minutes.',
+    { cause: error },
+  );
+}
+
+const LOCK_NOT_AVAILABLE = '55P03';
 
 function grantee(grant: Grant): string {
   return grant.grantee === null ? 'public' : identifier(grant.grantee);

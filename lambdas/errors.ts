@@ -20,7 +20,7 @@ export abstract class RollbackError extends Error {
   }
 }
 
-// --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS and CLAIM_NOT_YET in the contract). ---
+// --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS and STOPPED_NOT_YET in the contract). ---
 
 /** A recovery was stopped, and the function that was at work then may still be. */
 export class StoppedRecoveryAtWork extends RollbackError {

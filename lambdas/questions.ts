@@ -1,12 +1,8 @@
-import {
-  DescribeExecutionCommand,
-  GetExecutionHistoryCommand,
-  type HistoryEvent,
-  type SFNClient,
-} from '@aws-sdk/client-sfn';
+import { DescribeExecutionCommand, type HistoryEvent, type SFNClient } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
 import { Decision, QUESTIONS, type Question } from './contract';
 import { isAwsError } from './errors';
+import { historyOf } from './execution-history';
 
 /**
  * What a recovery asks people, as the history of its execution has it: a task that tells them and waits for its token
@@ -44,17 +40,6 @@ export async function standingOf(
     if (!isAwsError(error, 'ExecutionDoesNotExist')) throw error;
   }
   return { is: 'not asked' };
-}
-
-async function* historyOf(stepFunctions: SFNClient, executionArn: string): AsyncGenerator<HistoryEvent> {
-  let nextToken: string | undefined;
-  do {
-    const page = await stepFunctions.send(
-      new GetExecutionHistoryCommand({ executionArn, reverseOrder: true, maxResults: 1000, nextToken }),
-    );
-    yield* page.events ?? [];
-    nextToken = page.nextToken;
-  } while (nextToken);
 }
 
 function isEnding(event: HistoryEvent): boolean {

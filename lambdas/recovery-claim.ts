@@ -57,7 +57,7 @@ async function isRunning(claim: Claim, deps: ClaimDeps): Promise<boolean> {
 export async function executionOf(
   claim: Claim,
   { stepFunctions, now }: ClaimDeps,
-): Promise<Pick<DescribeExecutionOutput, 'status' | 'stopDate'> | undefined> {
+): Promise<Pick<DescribeExecutionOutput, 'status' | 'stopDate' | 'redriveDate'> | undefined> {
   try {
     return await stepFunctions.send(new DescribeExecutionCommand({ executionArn: claim.execution }));
   } catch (error) {

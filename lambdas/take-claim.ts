@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { PutSecretValueCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
-import { GetExecutionHistoryCommand, type HistoryEvent } from '@aws-sdk/client-sfn';
-import * as z from 'zod/mini';
 import type { FunctionName, Recovery } from './contract';
 import { AwsUnavailable, StoppedRecoveryAtWork, isAwsError } from './errors';
+import { LONGEST_TASK_MS, findCutOff } from './cut-off';
 import { CLAIM_LABEL, findClaim, runningRecovery, type Claim } from './claim';
 import { alreadyRuns, executionOf, type ClaimDeps } from './recovery-claim';
 
@@ -74,22 +73,19 @@ async function writeClaim(recovery: Recovery, { secrets, databaseUrlSecretId }: 
   return versionId;
 }
 
-/** Longer than any task of the machine may take. */
-export const LONGEST_TASK_MS = 20 * 60_000;
-
 /** Neither the execution runs, nor a function of it. Lambda lets a function run on that was at work when its execution was stopped. */
 async function requireOver(claim: Claim, deps: ClaimDeps): Promise<void> {
   const execution = await executionOf(claim, deps);
   if (execution?.status === 'RUNNING') throw alreadyRuns(claim);
-  // One that ended by itself had its answer: every task waits for longer than its function can take.
-  if (execution?.status !== 'ABORTED' && execution?.status !== 'TIMED_OUT') return;
-  const now = deps.now().getTime();
-  if (execution.stopDate && now - execution.stopDate.getTime() > LONGEST_TASK_MS) return;
-  const left = await functionLeft(claim, deps);
-  if (!left || left.until.getTime() <= now) return;
+  const wasStopped = execution?.status === 'ABORTED' || execution?.status === 'TIMED_OUT';
+  // One that was redriven was stopped before that.
+  const last = wasStopped ? (execution.stopDate ?? deps.now()) : execution?.redriveDate;
+  if (!last || deps.now().getTime() - last.getTime() > LONGEST_TASK_MS) return;
+  const cutOff = await findCutOff(claim.execution, deps, changesSomething);
+  if (!cutOff) return;
   const { name, requestedBy, since } = runningRecovery(claim);
   throw new StoppedRecoveryAtWork(
-    `Recovery ${name}, which ${requestedBy} started at ${since}, was stopped; its function ${left.name} may be at work until ${left.until.toISOString()}.`,
+    `Recovery ${name}, which ${requestedBy} started at ${since}, was stopped; its function ${cutOff.name} may be at work until ${cutOff.until.toISOString()}.`,
     'Wait: AWS does not end it, and what it does must not meet what you start now.',
   );
 }
@@ -106,43 +102,9 @@ const ONLY_READ = [
   'prove-consumers',
   'drain',
   'soak',
+  'fail',
 ] as const satisfies readonly FunctionName[];
 
-const Called = z.object({ FunctionName: z.string() });
-const ENDED: readonly HistoryEvent['type'][] = [
-  'TaskSucceeded',
-  'TaskFailed',
-  'TaskTimedOut',
-  'TaskStartFailed',
-  'TaskSubmitFailed',
-];
-
-/** The function that was called and had not answered when its execution was stopped, and until when it may run. */
-async function functionLeft(
-  claim: Claim,
-  { stepFunctions }: ClaimDeps,
-): Promise<{ name: string; until: Date } | undefined> {
-  const { events = [] } = await stepFunctions.send(
-    new GetExecutionHistoryCommand({ executionArn: claim.execution, reverseOrder: true, maxResults: 100 }),
-  );
-  const [last] = events;
-  if (last?.type !== 'ExecutionAborted' && last?.type !== 'ExecutionTimedOut')
-    throw new AwsUnavailable(
-      `Step Functions does not say yet how recovery ${runningRecovery(claim).name} ended.`,
-      'Usually this passes: try again in a few minutes.',
-    );
-  let hasAnswered = false;
-  for (const { type, timestamp, taskScheduledEventDetails: task } of events) {
-    if (ENDED.includes(type)) hasAnswered = true;
-    if (!task || !timestamp) continue;
-    if (!hasAnswered && task.resourceType === 'lambda') {
-      const { FunctionName: arn } = Called.parse(JSON.parse(task.parameters ?? '{}'));
-      const name = arn.split(':')[6] ?? arn;
-      if (!ONLY_READ.some((reader) => name.endsWith(`-${reader}`)))
-        return { name, until: new Date(timestamp.getTime() + (task.timeoutInSeconds ?? 0) * 1000) };
-    }
-    // Before a redrive another one may have been cut off.
-    hasAnswered = false;
-  }
-  return undefined;
+function changesSomething(functionName: string): boolean {
+  return !ONLY_READ.some((reader) => functionName.endsWith(`-${reader}`));
 }

@@ -334,6 +334,7 @@ export function functionPermissions(
         resources: [databaseUrlSecret.secretArn],
       },
       seeRecoveries,
+      seeHistories,
     ],
     drain: [readUrl, readMaster],
     soak: [readUrl, readMaster],

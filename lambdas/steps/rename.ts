@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-rds';
 import { begunRename, renameMarks, type BegunRename } from '../begun-rename';
 import type { CheckMigrationsResult, EnvironmentName, Recovery, RenameResult } from '../contract';
+import { refuseBesideCutOff } from '../cut-off';
 import { InvalidInput, LiveInstanceUnclear, NotRenamedYet, RenameRefused, isAwsError } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';
 import { addressOf, isTerminal, isUp, listInstances } from '../rds';
@@ -24,7 +25,10 @@ export interface RenameDeps extends ClaimDeps {
  * which stays, so that it is found again whatever it is called by then. Throws RenameRefused and SecretMovedMeanwhile before anything
  * is changed, RecoveryAlreadyRunning, RecoveryOvertaken, StoppedRecoveryAtWork, then NotRenamedYet until it is up under its new name.
  */
-export async function rename({ recovery }: { recovery: Recovery }, deps: RenameDeps): Promise<RenameResult> {
+export async function rename(
+  { recovery, redrives = 0 }: { recovery: Recovery; redrives?: number },
+  deps: RenameDeps,
+): Promise<RenameResult> {
   const { live, recoveryInstanceId: to } = recovery;
   if (!recovery.rename)
     throw new InvalidInput(`Mode "${recovery.mode}" renames nothing.`, 'Start with mode "rename".');
@@ -39,6 +43,8 @@ export async function rename({ recovery }: { recovery: Recovery }, deps: RenameD
   if (!instance) throw new NotRenamedYet(`No instance has the resource id ${live.resourceId} now.`, 'Wait.');
   const begun = begunRename(instance);
   if (begun) return { instance: finished(begun, recovery), askedAt: begun.askedAt };
+  // Else it might ask RDS after this one has said that nothing is changed.
+  await refuseBesideCutOff(recovery, redrives, ['rename'], deps);
   try {
     await ask(recovery, instance, instances, deps);
   } catch (error) {

@@ -1,21 +1,25 @@
 import type { Recovery, SwapBackResult } from '../contract';
+import { refuseBesideCutOff } from '../cut-off';
 import { readLogin } from '../database-url';
 import { SecretMovedMeanwhile } from '../errors';
+import { moveCurrent } from '../move-current';
 import { refuseUnderOtherClaim } from '../overtaken';
 import { refuseWhileAnotherRuns, type ClaimDeps } from '../recovery-claim';
 import { currentSecret, findSecretVersion } from '../secrets';
-import { BEFORE_SWAP_LABEL, moveCurrent, swapVersionId } from '../swap-version';
+import { BEFORE_SWAP_LABEL, swapVersionId } from '../swap-version';
 
 /**
  * Undoes a swap as far as it went. Says that it was swapped whenever that cannot be ruled out: the recovery instance is
  * then kept. When the secret names neither what the swap wrote nor the old instance it throws RecoveryOvertaken where another recovery
  * took over, else SecretMovedMeanwhile; and RecoveryAlreadyRunning when another recovery is bringing back what this one swapped in.
+ * A Fence or Swap that was cut off before a redrive would undo what is undone here and behind it: StoppedRecoveryAtWork until it cannot.
  */
 export async function swapBack(
-  { recovery }: { recovery: Recovery },
+  { recovery, redrives = 0 }: { recovery: Recovery; redrives?: number },
   deps: ClaimDeps,
 ): Promise<SwapBackResult> {
   const { secrets, databaseUrlSecretId: secretId } = deps;
+  await refuseBesideCutOff(recovery, redrives, ['fence', 'swap'], deps);
   const ours = swapVersionId(recovery.id);
   const before = recovery.secretVersionId;
   const current = await currentSecret(secrets, secretId);

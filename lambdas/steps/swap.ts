@@ -13,10 +13,11 @@ import {
   SecretUnclear,
   isAwsError,
 } from '../errors';
+import { moveCurrent } from '../move-current';
 import { refuseUnderOtherClaim, requireClaim } from '../overtaken';
 import { firstAccepted, withConnection } from '../postgres';
 import { currentSecret, findSecretVersion, masterLogins } from '../secrets';
-import { BEFORE_SWAP_LABEL, STAGED_LABEL, moveCurrent, swapVersionId } from '../swap-version';
+import { BEFORE_SWAP_LABEL, STAGED_LABEL, swapVersionId } from '../swap-version';
 
 /**
  * Makes the secret name the recovery instance. The new version is staged and logged in with before it becomes current;

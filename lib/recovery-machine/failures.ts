@@ -217,7 +217,7 @@ export class RecoveryFailures {
   ): sfn.TaskStateBase {
     const back = this.states.step({
       name: 'SwapBack',
-      event: { recovery: jsonata('$recovery') },
+      event: { recovery: jsonata('$recovery'), redrives: jsonata(REDRIVES) },
       assign: { wasSwapped: `${RESULT}.wasSwapped` },
       overtaken,
     });

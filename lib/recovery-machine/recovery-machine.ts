@@ -251,7 +251,7 @@ export class RecoveryMachine extends Construct {
     const rename = this.states.step(
       {
         name: 'Rename',
-        event: { recovery: jsonata('$recovery') },
+        event: { recovery: jsonata('$recovery'), redrives: jsonata(REDRIVES) },
         assign: { renamed: RESULT, instance: `${RESULT}.instance` },
         overtaken: this.overtaken,
       },

@@ -17,12 +17,12 @@ import {
   shortError,
 } from './expressions';
 import {
-  CLAIM_WAIT,
+  STOPPED_WAIT,
   NO_ANSWER,
   PASSING,
   WAITS,
   attempts,
-  claims,
+  waitsForStopped,
   isWait,
   type StepName,
   type Wait,
@@ -163,7 +163,7 @@ export class MachineStates {
   private askAgain(state: sfn.TaskStateBase, stepName: StepName): void {
     const waits: Wait[] = [
       ...(isWait(stepName) ? [WAITS[stepName]] : []),
-      ...(claims(stepName) ? [CLAIM_WAIT] : []),
+      ...(waitsForStopped(stepName) ? [STOPPED_WAIT] : []),
     ];
     for (const wait of waits)
       state.addRetry({

@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import type { CLAIM_NOT_YET, FunctionName, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
+import type { STOPPED_NOT_YET, FunctionName, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
 
 /** The functions that are steps of the machine. */
 export type StepName = Exclude<FunctionName, 'pre-migration-snapshot' | 'decide'>;
@@ -51,13 +51,13 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   'clean-up': unhurried('DiscardNotFinished', Duration.hours(6)),
 };
 
-/** The steps that claim the database, or plan to: they wait for the function of a recovery that was stopped, too. */
-export const CLAIM_WAIT: { readonly functions: (typeof CLAIM_NOT_YET)['functions'] } & Wait<
-  (typeof CLAIM_NOT_YET)['error']
+/** The steps that wait for the function of a recovery that was stopped, too: they claim the database, plan to, or go back. */
+export const STOPPED_WAIT: { readonly functions: (typeof STOPPED_NOT_YET)['functions'] } & Wait<
+  (typeof STOPPED_NOT_YET)['error']
 > = {
-  functions: ['plan', 'start-restore', 'take-back', 'clean-up', 'rename'],
+  functions: ['plan', 'start-restore', 'take-back', 'clean-up', 'rename', 'swap-back'],
   // As long as the longest function may take.
-  ...steady('StoppedRecoveryAtWork', Duration.seconds(5), Duration.minutes(20)),
+  ...steady('StoppedRecoveryAtWork', Duration.seconds(10), Duration.minutes(20)),
 };
 
 function growing<Name extends string>(error: Name, limit: Duration): Wait<Name> {
@@ -79,8 +79,8 @@ export function attempts({ first, share, limit }: Wait): number {
   return Math.ceil(share === 0 ? pauses : Math.log1p(share * pauses) / Math.log1p(share));
 }
 
-export function claims(stepName: StepName): boolean {
-  return CLAIM_WAIT.functions.some((name) => name === stepName);
+export function waitsForStopped(stepName: StepName): boolean {
+  return STOPPED_WAIT.functions.some((name) => name === stepName);
 }
 
 export function isWait(stepName: StepName): stepName is keyof NotYet {

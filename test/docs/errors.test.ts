@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CLAIM_NOT_YET, FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
+import { STOPPED_NOT_YET, FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
 import * as errors from '../../lambdas/errors';
 import { ROOT, sectionsOf } from './markdown';
 
@@ -27,7 +27,7 @@ test('the page knows which errors mean "not yet", and which pass by themselves',
   const names = (heading: string) => rowsOf(heading).map(([name]) => name);
   // Two steps may mean the same.
   expect(names('Not yet').sort()).toEqual(
-    [...new Set([...Object.values(NOT_YET_ERRORS), CLAIM_NOT_YET.error])].sort(),
+    [...new Set([...Object.values(NOT_YET_ERRORS), STOPPED_NOT_YET.error])].sort(),
   );
   expect(names('Passing').sort()).toEqual([...PASSING_ERRORS].sort());
 });

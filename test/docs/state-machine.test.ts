@@ -152,8 +152,6 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
     'they become OldInstanceUnreachable; it raises no fence',
     ...['DatabaseUnreachable', 'FenceFailed', 'LoginRefused', 'QueryFailed'],
   ],
-  Discard: ['it reads the secret and moves nothing', 'SecretMovedMeanwhile'],
-  EndDrill: ['it reads the secret and moves nothing', 'SecretMovedMeanwhile'],
 };
 
 test('what the modules of a step can throw is said for its state, or does not leave it', () => {

@@ -2,6 +2,7 @@ import { PutSecretValueCommand, UpdateSecretVersionStageCommand } from '@aws-sdk
 import {
   CreateStateMachineCommand,
   DescribeExecutionCommand,
+  RedriveExecutionCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import type { Recovery } from '../../lambdas/contract';
@@ -9,6 +10,7 @@ import { readLogin } from '../../lambdas/database-url';
 import { findLiveInstance } from '../../lambdas/live-instance';
 import { canLogIn } from '../../lambdas/postgres';
 import { CLAIM_LABEL } from '../../lambdas/claim';
+import { refuseBesideCutOff } from '../../lambdas/cut-off';
 import { requireClaim } from '../../lambdas/overtaken';
 import { findRunningRecovery } from '../../lambdas/recovery-claim';
 import { currentSecret, findSecretVersion } from '../../lambdas/secrets';
@@ -243,6 +245,34 @@ test('what only reads is not waited for, nor what ended by itself', async () => 
   );
   await takeClaim({ ...reader, id: 'failed', execution: { arn, startTime } }, lab);
   await takeClaim({ ...next, id: 'after' }, lab);
+});
+
+test('what was cut off before a redrive is waited for, too: by the way back, and by what is begun afterwards', async () => {
+  await takeOffClaim();
+  const stopped = await stoppedDuring('fence');
+  const { arn: executionArn } = stopped.execution;
+  // The function does not exist, so that the call of the redrive fails, and the execution with it.
+  await lab.stepFunctions.send(new RedriveExecutionCommand({ executionArn }));
+  await eventually(
+    () => lab.stepFunctions.send(new DescribeExecutionCommand({ executionArn })),
+    ({ status }) => status === 'FAILED',
+  );
+  const back = (redrives: number, now = lab.now): Promise<unknown> =>
+    swapBack({ recovery: stopped, redrives }, { ...claimDeps(), now });
+  const refused: unknown = await back(1).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ name: 'StoppedRecoveryAtWork', message: containing('production-fence') });
+  const until = Date.parse(/may be at work until (\S+Z)\./.exec(String(refused))?.[1] ?? '');
+  const at = (time: number) => ({ ...claimDeps(), now: () => new Date(time) });
+  // Not redriven: nothing is asked. Redriven once more: Step Functions does not tell of that yet.
+  expect(await back(0)).toEqual({ wasSwapped: false });
+  await expect(back(2)).rejects.toMatchObject({ name: 'AwsUnavailable' });
+  await expect(back(1, at(until - 1).now)).rejects.toMatchObject({ name: 'StoppedRecoveryAtWork' });
+  expect(await back(1, at(until).now)).toEqual({ wasSwapped: false });
+  await refuseBesideCutOff(stopped, 1, ['rename'], lab);
+
+  const next = { ...stopped, id: 'next', requestedBy: 'bob@example.com' };
+  await expect(takeClaim(next, at(until - 1))).rejects.toMatchObject({ name: 'StoppedRecoveryAtWork' });
+  await takeClaim(next, at(until));
 });
 
 test('while one runs a second start is refused by the plan, and a mere plan says so', async () => {

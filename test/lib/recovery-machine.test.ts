@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CLAIM_NOT_YET, FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
+import { STOPPED_NOT_YET, FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
 import * as errors from '../../lambdas/errors';
-import { LONGEST_TASK_MS } from '../../lambdas/take-claim';
-import { CLAIM_WAIT, WAITS, type Wait } from '../../lib/recovery-machine/waits';
+import { LONGEST_TASK_MS } from '../../lambdas/cut-off';
+import { STOPPED_WAIT, WAITS, type Wait } from '../../lib/recovery-machine/waits';
 import {
   definition,
   following,
@@ -370,7 +370,7 @@ test('"not yet" is asked again first, for as long as the table says', () => {
     const wait = waits[kebab(name)];
     const expected: Wait[] = [
       ...(error === undefined || !wait ? [] : [{ ...wait, error }]),
-      ...(CLAIM_NOT_YET.functions.some((each) => each === kebab(name)) ? [CLAIM_WAIT] : []),
+      ...(STOPPED_NOT_YET.functions.some((each) => each === kebab(name)) ? [STOPPED_WAIT] : []),
     ];
     const long = Retry.filter(({ MaxAttempts }) => MaxAttempts > 8);
     expect({ name, first: Retry.slice(0, long.length) }).toEqual({ name, first: long });
@@ -389,7 +389,7 @@ test('"not yet" is asked again first, for as long as the table says', () => {
 test('a function that was stopped is waited for as long as any task may take', () => {
   const longest = Math.max(...steps.map(([, { TimeoutSeconds = Infinity }]) => TimeoutSeconds));
   expect(longest * 1000).toBeLessThan(LONGEST_TASK_MS);
-  expect(longest).toBeLessThan(CLAIM_WAIT.limit.toSeconds());
+  expect(longest).toBeLessThan(STOPPED_WAIT.limit.toSeconds());
 });
 
 test('whenever it is done, "not yet" is seen to be over within 3 % of the time waited, or 20 seconds; with nobody waiting, both', () => {

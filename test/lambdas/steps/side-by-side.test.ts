@@ -1,16 +1,23 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { z } from 'zod';
 import type { InstanceAddress, Recovery } from '../../../lambdas/contract';
+import { readLogin } from '../../../lambdas/database-url';
+import { canLogIn } from '../../../lambdas/postgres';
 import { findSnapshot } from '../../../lambdas/rds';
+import { currentSecret } from '../../../lambdas/secrets';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
+import { fence } from '../../../lambdas/steps/fence';
 import { finishSettings } from '../../../lambdas/steps/finish-settings';
+import { liftFence } from '../../../lambdas/steps/lift-fence';
 import { matchCredentials } from '../../../lambdas/steps/match-credentials';
 import { matchSettings } from '../../../lambdas/steps/match-settings';
 import { recordPosition } from '../../../lambdas/steps/record-position';
 import { retire } from '../../../lambdas/steps/retire';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
+import { swapBack } from '../../../lambdas/steps/swap-back';
 import { takeSafetySnapshot } from '../../../lambdas/steps/take-safety-snapshot';
+import { swapVersionId } from '../../../lambdas/swap-version';
 import { readSettings } from '../../../lambdas/stored-settings';
 import { readMarks } from '../../../lambdas/tags';
 import { ApiError, type Output } from '../../../sandbox/core/api';
@@ -98,6 +105,45 @@ test('a known password: nothing is asked of RDS before the cutover', async () =>
   expect(masterUserKnown).toBe(true);
   const { settings } = await duringBackup(() => matchSettings({ recovery, instance, masterUserKnown }, lab));
   expect(settings.find(({ name }) => name === 'DeletionProtection')?.note).toBe('set after the cutover');
+});
+
+/** Holds the calls until there are two of them, then lets both through. */
+async function twice<T>(operation: string, work: () => Promise<T>): Promise<T[]> {
+  let second = (): void => undefined;
+  const both = new Promise<void>((resolve) => (second = resolve));
+  let calls = 0;
+  return during(
+    operation,
+    async (next) => {
+      if (++calls === 2) second();
+      if (calls <= 2) await both;
+      return next();
+    },
+    () => Promise.all([work(), work()]),
+  );
+}
+
+test('two copies of a step at once, as after a stop and a redrive, are as one: fence, swap, and the way back', async () => {
+  const current = (): ReturnType<typeof currentSecret> => currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  const before = await current();
+  const login = readLogin(before.value);
+  const fenced = await Promise.all(
+    [1, 2].map(() => again('SessionsNotEnded', () => fence({ recovery }, lab))),
+  );
+  for (const { checks } of fenced) expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+  expect(await canLogIn(login)).toBe(false);
+  const [one, other] = await twice('UpdateSecretVersionStage', () => swap({ recovery, instance }, lab));
+  expect(one).toEqual({ versionId: swapVersionId(recovery.id), previousVersionId: before.versionId });
+  expect(other).toEqual(one);
+  expect((await current()).versionId).toBe(one?.versionId);
+  expect(await twice('UpdateSecretVersionStage', () => swapBack({ recovery }, lab))).toEqual([
+    { wasSwapped: true },
+    { wasSwapped: true },
+  ]);
+  const lifted = await Promise.all([1, 2].map(() => liftFence({ recovery }, lab)));
+  expect(lifted.filter((each) => each.lifted)).toHaveLength(1);
+  expect(await current()).toMatchObject({ versionId: before.versionId, value: before.value });
+  expect(await canLogIn(login)).toBe(true);
 });
 
 /** The same recovery from a snapshot that names no versions of secrets, as one of before there were pins. */

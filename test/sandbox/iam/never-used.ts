@@ -73,7 +73,7 @@ export const NEVER_USED: readonly Explanation[] = [
   {
     sid: 'SeeHistories',
     reason:
-      'Of start-restore, take-back and rename, only when a recovery was stopped a few minutes before: test/lambdas/recovery-claim.test.ts.',
+      'Of start-restore, take-back, rename and swap-back, only when a recovery was stopped a few minutes before: test/lambdas/recovery-claim.test.ts.',
     sometimes: true,
   },
   {
