@@ -1,6 +1,8 @@
+import { CloudFormationService } from './cloudformation/service';
 import { collect } from './cloudwatch/collect';
 import { CloudWatchService } from './cloudwatch/service';
 import type { SandboxContext } from './core/context';
+import type { DeployTarget } from './deploy/deploy';
 import { EcsServiceApi } from './ecs/service';
 import { publishExecutions } from './events/executions';
 import { EventsService } from './events/service';
@@ -12,6 +14,7 @@ import { SecretsManagerService } from './secrets-manager/service';
 import { SnsService } from './sns/service';
 import { SqsService } from './sqs/service';
 import { StepFunctionsService } from './step-functions/service';
+import { SsmService } from './ssm/service';
 import { StsService } from './sts/service';
 
 /** The services of one account: what one account has no other sees. Only RDS knows all of them, since snapshots are shared. */
@@ -31,6 +34,7 @@ export function startServices(
   context: SandboxContext,
   rds: RdsService,
   lambdaOptions: LambdaOptions,
+  deployTarget: DeployTarget,
 ): AccountServices {
   const stepFunctions = new StepFunctionsService(context);
   const lambda = new LambdaService(context, lambdaOptions);
@@ -42,9 +46,13 @@ export function startServices(
   const cloudWatch = new CloudWatchService(context);
   const ecs = new EcsServiceApi(context);
   collect(context, cloudWatch, { lambda, stepFunctions, events, scheduler, sqs });
-  const others = [SecretsManagerService, StsService, S3Service].map((Other) => new Other(context));
+  const others = [SecretsManagerService, StsService, S3Service, SsmService].map(
+    (Other) => new Other(context),
+  );
+  const cloudFormation = new CloudFormationService(context, deployTarget);
   const services = { stepFunctions, lambda, sns, events, scheduler, sqs, cloudWatch, ecs };
-  for (const service of [rds, ...Object.values(services), ...others]) context.api.register(service);
+  for (const service of [rds, cloudFormation, ...Object.values(services), ...others])
+    context.api.register(service);
   return services;
 }
 

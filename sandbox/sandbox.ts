@@ -14,7 +14,7 @@ import { held, type Clock } from './core/clock';
 import type { SandboxContext } from './core/context';
 import { refuseOtherAccounts } from './core/other-accounts';
 import { StateDirectory } from './core/state-directory';
-import { deployAssembly, deployedTo, type DeployedStacks } from './deploy/deploy';
+import { deployAssembly, deployedTo, type DeployedStacks, type DeployTarget } from './deploy/deploy';
 import { keysOf } from './deploy/keys';
 import { Faults, type FaultTargets } from './faults/faults';
 import type { FaultPlanInput } from './faults/plan';
@@ -165,7 +165,14 @@ export class Sandbox implements PlayedAccount {
           log,
         }),
       };
-      const accounts = new Accounts(context, (its) => startServices(its, rds, lambdaOptions));
+      const deployTarget: DeployTarget = {
+        context,
+        inAccount: (accountId) => accounts.of(accountId),
+        authority: postgres.authority,
+      };
+      const accounts: Accounts = new Accounts(context, (its) =>
+        startServices(its, rds, lambdaOptions, deployTarget),
+      );
       const inEach = async (end: (lambda: LambdaService) => Promise<void>): Promise<void> => {
         await Promise.all(accounts.all().map(({ lambda }) => end(lambda)));
       };

@@ -23,6 +23,11 @@ export async function synthesise(
       CDK_OUTDIR: directory,
       CDK_CONTEXT_JSON: JSON.stringify({
         '@aws-cdk/core:target-partitions': ['aws'],
+        // As the CDK's own command has it, so that it finds no difference to what it would synthesise.
+        'aws:cdk:enable-path-metadata': true,
+        'aws:cdk:enable-asset-metadata': true,
+        'aws:cdk:version-reporting': true,
+        'aws:cdk:bundling-stacks': ['**'],
         environments: environments.join(','),
       }),
     },

@@ -14,7 +14,9 @@ export type ServiceName =
   | 'monitoring'
   | 'ecs'
   | 'sqs'
-  | 's3';
+  | 's3'
+  | 'cloudformation'
+  | 'ssm';
 
 /** Who makes a call: a role (of a function, of the machine, of CI), the account's administrator or a service of AWS. */
 export interface Caller {

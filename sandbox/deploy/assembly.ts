@@ -15,8 +15,9 @@ const Manifest = z.object({
           templateFile: z.string().optional(),
           file: z.string().optional(),
           stackName: z.string().optional(),
+          terminationProtection: z.boolean().default(false),
         })
-        .default({}),
+        .prefault({}),
     }),
   ),
 });
@@ -32,7 +33,7 @@ const AssetManifest = z.object({
   dockerImages: z.record(z.string(), z.unknown()).default({}),
 });
 
-/** A stack of a synthesised cloud assembly. */
+/** A stack as it is to be: of a synthesised cloud assembly, or of a change set. */
 export interface StackArtifact {
   readonly id: string;
   readonly name: string;
@@ -40,9 +41,12 @@ export interface StackArtifact {
   readonly accountId: string | undefined;
   readonly region: string | undefined;
   readonly template: Template;
+  /** The template as it was given. */
+  readonly templateText: string;
+  readonly terminationProtection: boolean;
   /** Ids of the asked-for stacks that have to be there first. */
   readonly dependencies: readonly string[];
-  /** Files and directories of the assets, by the key that they would have in the bucket. */
+  /** Files and directories of the assets, by the key that they would have in the bucket; any other asset is in its bucket. */
   readonly assets: ReadonlyMap<string, string>;
 }
 
@@ -82,13 +86,16 @@ export async function readAssembly(directory: string, stacks: readonly string[])
           for (const { objectKey } of Object.values(destinations))
             assets.set(objectKey, join(directory, source.path));
       }
+      const templateText = await readFile(join(directory, file), 'utf8');
       return {
         id,
         name: artifact.properties.stackName ?? id,
         // aws://<account>/<Region>, with words such as unknown-account where the app leaves it open.
         accountId: /^aws:\/\/(\d{12})\//.exec(artifact.environment ?? '')?.[1],
         region: /\/([a-z]+(?:-[a-z]+)+-\d)$/.exec(artifact.environment ?? '')?.[1],
-        template: Template.parse(await readJson(join(directory, file))),
+        template: Template.parse(JSON.parse(templateText)),
+        templateText,
+        terminationProtection: artifact.properties.terminationProtection,
         dependencies: artifact.dependencies.filter((dependency) => stacks.includes(dependency)),
         assets,
       };

@@ -9,17 +9,12 @@ import { readAssembly, type StackArtifact } from './assembly';
 import { IamRegistry, type IamState } from './iam-registry';
 import type { Json, JsonObject } from './json';
 import { NetworkRegistry, type NetworkRecord } from './network-registry';
-import type { Deployment } from './resource';
+import type { Deployment, ResourceEvent } from './resource';
 import { ResponseEndpoint } from './response-endpoint';
 import { deployStack } from './stack';
 
-export interface DeployOptions {
-  /** Directory of the synthesised cloud assembly. */
-  readonly assemblyDirectory: string;
-  /** Ids of the stacks to deploy; they are deployed in the order of their dependencies. */
-  readonly stacks: readonly string[];
-  /** As of `cdk deploy --import-existing-resources`: what is new in a template and exists already is adopted. */
-  readonly importExistingResources?: boolean;
+/** Where and with what stacks are deployed. */
+export interface DeployTarget {
   readonly context: SandboxContext;
   /** An account, to deploy into. */
   readonly inAccount: (accountId: string) => {
@@ -28,6 +23,15 @@ export interface DeployOptions {
   };
   /** Certifies the host that custom resources answer to. */
   readonly authority: Authority;
+}
+
+export interface DeployOptions extends DeployTarget {
+  /** Directory of the synthesised cloud assembly. */
+  readonly assemblyDirectory: string;
+  /** Ids of the stacks to deploy; they are deployed in the order of their dependencies. */
+  readonly stacks: readonly string[];
+  /** As of `cdk deploy --import-existing-resources`: what is new in a template and exists already is adopted. */
+  readonly importExistingResources?: boolean;
   /** Told what happens, e.g. `Production-Database: Database (AWS::RDS::DBInstance)`. */
   readonly onProgress?: (text: string) => void;
 }
@@ -43,7 +47,7 @@ export interface DeployedResource {
   readonly deletionPolicy: string;
 }
 
-interface StackRecord {
+export interface StackRecord {
   readonly name: string;
   readonly accountId: string;
   readonly resources: Readonly<Record<string, DeployedResource>>;
@@ -51,18 +55,39 @@ interface StackRecord {
   readonly exports: Readonly<Record<string, Json>>;
   /** Names of the exports of other stacks that it uses. */
   readonly imports: readonly string[];
+  /** The template as it was given. */
+  readonly templateText: string;
+  readonly terminationProtection: boolean;
+  readonly createdAt: Date;
+  /** Of the last deployment that changed something; undefined where none did. */
+  readonly updatedAt: Date | undefined;
 }
 
 /** A stack as it was deployed: plain data with two ways to ask. */
 export class DeployedStack implements StackRecord {
-  constructor(
-    readonly name: string,
-    readonly accountId: string,
-    readonly resources: Readonly<Record<string, DeployedResource>>,
-    readonly outputs: Readonly<Record<string, Json>>,
-    readonly exports: Readonly<Record<string, Json>>,
-    readonly imports: readonly string[],
-  ) {}
+  readonly name: string;
+  readonly accountId: string;
+  readonly resources: Readonly<Record<string, DeployedResource>>;
+  readonly outputs: Readonly<Record<string, Json>>;
+  readonly exports: Readonly<Record<string, Json>>;
+  readonly imports: readonly string[];
+  readonly templateText: string;
+  readonly terminationProtection: boolean;
+  readonly createdAt: Date;
+  readonly updatedAt: Date | undefined;
+
+  constructor(readonly record: StackRecord) {
+    this.name = record.name;
+    this.accountId = record.accountId;
+    this.resources = record.resources;
+    this.outputs = record.outputs;
+    this.exports = record.exports;
+    this.imports = record.imports;
+    this.templateText = record.templateText;
+    this.terminationProtection = record.terminationProtection;
+    this.createdAt = record.createdAt;
+    this.updatedAt = record.updatedAt;
+  }
 
   /** @throws Error when the stack has no such resource */
   physicalId(logicalId: string): string {
@@ -89,13 +114,20 @@ export class DeployedStacks implements Lasting<DeployedState> {
   readonly network = new NetworkRegistry();
   readonly stacks = new Map<string, DeployedStack>();
   private underWay: string | undefined;
+  private last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Marks a deployment as under way while `work` runs.
+   * Marks a deployment as under way while `work` runs. One runs at a time, the others wait.
    *
    * @throws Error when an earlier process ended in the middle of one: what it had made by then nobody knows
    */
   async during<T>(stackIds: readonly string[], work: () => Promise<T>): Promise<T> {
+    const running = this.last.then(() => this.alone(stackIds, work));
+    this.last = running.catch(() => undefined);
+    return running;
+  }
+
+  private async alone<T>(stackIds: readonly string[], work: () => Promise<T>): Promise<T> {
     if (this.underWay !== undefined)
       throw new Error(
         `The sandbox ended while ${this.underWay} was being deployed, and can't go on with that. ` +
@@ -110,26 +142,31 @@ export class DeployedStacks implements Lasting<DeployedState> {
   }
 
   save(): DeployedState {
-    const stacks = [...this.stacks].map(
-      ([id, { name, accountId, resources, outputs, exports, imports }]) => ({
-        id,
-        name,
-        accountId,
-        resources,
-        outputs,
-        exports,
-        imports,
-      }),
-    );
+    const stacks = [...this.stacks].map(([id, { record }]) => ({ id, ...record }));
     return { iam: this.iam.save(), network: this.network.save(), stacks, underWay: this.underWay };
   }
 
   load({ iam, network, stacks, underWay }: DeployedState): void {
     this.iam.load(iam);
     this.network.load(network);
-    for (const { id, name, accountId, resources, outputs, exports, imports } of stacks)
-      this.stacks.set(id, new DeployedStack(name, accountId, resources, outputs, exports, imports));
+    for (const { id, ...record } of stacks) this.stacks.set(id, new DeployedStack(record));
     this.underWay = underWay;
+  }
+
+  /** By which id an account's stack of a name was deployed; undefined where there is none. */
+  idOf(name: string, accountId: string): string | undefined {
+    for (const [id, stack] of this.stacks)
+      if (stack.name === name && stack.accountId === accountId) return id;
+    return undefined;
+  }
+
+  /** An id for a stack that no assembly has named: its name, unless another account has a stack of that id. */
+  newId(name: string, accountId: string): string {
+    return this.stacks.has(name) ? `${accountId}/${name}` : name;
+  }
+
+  protect(id: string, terminationProtection: boolean): void {
+    this.stacks.set(id, new DeployedStack({ ...this.stack(id).record, terminationProtection }));
   }
 
   /** @throws Error when it has not been deployed */
@@ -163,50 +200,99 @@ export function deployedTo(context: SandboxContext): DeployedStacks {
 }
 
 /**
- * Deploys stacks as CloudFormation does. A resource that is there already and has not changed is left alone. A custom resource
- * that has changed is told so; any other is refused, since the sandbox does not update resources. One that the template has no
- * more is let go where it is to be retained, and refused elsewhere.
+ * Deploys stacks of a cloud assembly as CloudFormation does. A resource that is there already and has not changed is left alone. A
+ * custom resource that has changed is told so; any other is refused, since the sandbox does not update resources. One that the
+ * template has no more is let go where it is to be retained, and refused elsewhere.
  *
  * @throws Error with the stack, the resource and the reason of the first failure; what was made by then stays
  * @throws Error when an earlier process ended in the middle of a deployment
  */
 export async function deployAssembly(options: DeployOptions): Promise<DeployedStacks> {
-  const { assemblyDirectory, context, inAccount, authority, onProgress = () => undefined } = options;
-  const state = deployedTo(context);
+  const {
+    assemblyDirectory,
+    context,
+    importExistingResources = false,
+    onProgress = () => undefined,
+  } = options;
   const artifacts = await readAssembly(assemblyDirectory, options.stacks);
-  const responses = new Map<LambdaService, Promise<ResponseEndpoint>>();
-  const deploymentInto = (accountId = context.account.accountId): Deployment => {
+  for (const { name, region } of artifacts)
+    if (region !== undefined && region !== context.account.region)
+      throw new NotInSandbox(`${name} in another Region (${region}) than ${context.account.region}`);
+  await deployArtifacts(inOrder(artifacts), options, importExistingResources, (event) => {
+    const text = progressOf(event);
+    if (text !== undefined) onProgress(text);
+  });
+  return deployedTo(context);
+}
+
+/** Deploys stacks one after the other, and tells of each resource. @throws Error as `deployAssembly` does */
+export async function deployArtifacts(
+  artifacts: readonly StackArtifact[],
+  target: DeployTarget,
+  importExistingResources: boolean,
+  onEvent: (event: ResourceEvent) => void,
+): Promise<void> {
+  const state = deployedTo(target.context);
+  const deployments = new Deployments(target, importExistingResources);
+  const ids = artifacts.map(({ id }) => id);
+  await state.during(ids, async () => {
+    try {
+      for (const artifact of artifacts) {
+        const stack = await deployStack(artifact, deployments.into(artifact.accountId), state, onEvent);
+        state.stacks.set(artifact.id, stack);
+      }
+    } finally {
+      await deployments.end();
+    }
+  });
+}
+
+/** What the stacks of one deployment are made with, in whatever account. */
+export class Deployments {
+  private readonly responses = new Map<LambdaService, Promise<ResponseEndpoint>>();
+
+  constructor(
+    private readonly target: DeployTarget,
+    private readonly importExistingResources: boolean,
+  ) {}
+
+  into(accountId = this.target.context.account.accountId): Deployment {
+    const { context, inAccount, authority } = this.target;
     const { context: its, lambda } = inAccount(accountId);
+    const { iam, network } = deployedTo(context);
     const administrator = administratorOf(its.account);
     return {
       context: its,
       lambda,
-      iam: state.iam,
-      network: state.network,
-      importExistingResources: options.importExistingResources ?? false,
+      iam,
+      network,
+      importExistingResources: this.importExistingResources,
       responses: () => {
-        const endpoint = responses.get(lambda) ?? ResponseEndpoint.start(its.account, lambda, authority);
-        responses.set(lambda, endpoint);
+        const endpoint = this.responses.get(lambda) ?? ResponseEndpoint.start(its.account, lambda, authority);
+        this.responses.set(lambda, endpoint);
         return endpoint;
       },
       call: (service, operation, input) => its.api.call(service, operation, input, administrator),
     };
-  };
-  for (const { name, region } of artifacts)
-    if (region !== undefined && region !== context.account.region)
-      throw new NotInSandbox(`${name} in another Region (${region}) than ${context.account.region}`);
-  await state.during(options.stacks, async () => {
-    try {
-      for (const artifact of inOrder(artifacts)) {
-        const stack = await deployStack(artifact, deploymentInto(artifact.accountId), state, onProgress);
-        state.stacks.set(artifact.id, stack);
-      }
-    } finally {
-      for (const endpoint of responses.values()) await (await endpoint).stop();
-    }
-  });
-  return state;
+  }
+
+  async end(): Promise<void> {
+    for (const endpoint of this.responses.values()) await (await endpoint).stop();
+  }
 }
+
+/** What a person is told of a resource; undefined where that is nothing. */
+function progressOf({ stack, logicalId, type, status }: ResourceEvent): string | undefined {
+  const done = DONE[status];
+  return done === undefined ? undefined : `${stack}: ${logicalId} (${type})${done}`;
+}
+
+const DONE: Readonly<Partial<Record<ResourceEvent['status'], string>>> = {
+  CREATE_COMPLETE: '',
+  UPDATE_COMPLETE: ' is updated',
+  IMPORT_COMPLETE: ' is adopted',
+  DELETE_SKIPPED: ' is let go',
+};
 
 /** Stacks that others depend on come first. */
 function inOrder(artifacts: readonly StackArtifact[]): StackArtifact[] {

@@ -41,6 +41,11 @@ export function importerOf(type: string): Importer | undefined {
   return RDS_IMPORTERS[type];
 }
 
+/** Whether making such a resource leaves nothing but what its stack knows of it. */
+export function isRecordedOnly(type: string): boolean {
+  return type in OTHER_PROVIDERS;
+}
+
 /** What makes resources of a type. @throws NotInSandbox when nothing does */
 export function providerOf(type: string): Provider {
   if (isCustom(type)) return customResource;

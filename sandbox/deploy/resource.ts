@@ -15,6 +15,21 @@ export interface Created {
   readonly attributes?: Readonly<Record<string, Json>>;
 }
 
+/** What becomes of a resource while its stack is deployed, as CloudFormation names it. */
+export interface ResourceEvent {
+  readonly stack: string;
+  readonly logicalId: string;
+  readonly type: string;
+  readonly physicalId?: string;
+  readonly status:
+    | `${'CREATE' | 'UPDATE' | 'IMPORT'}_${'IN_PROGRESS' | 'COMPLETE' | 'FAILED'}`
+    // It is let go.
+    | 'DELETE_SKIPPED';
+  readonly reason?: string;
+  /** Of a failure: whether something has been made or changed by then. */
+  readonly made?: boolean;
+}
+
 /** What a provider has to work with. */
 export interface Deployment {
   readonly context: SandboxContext;

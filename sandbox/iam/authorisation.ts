@@ -285,7 +285,7 @@ export class Authorisation implements Lasting<ReadonlySet<string>> {
 
 /** An access key that has run out, as the SDKs know it by both names. */
 function sessionExpired(service: ServiceName): ApiError {
-  const isQuery = ['rds', 'sts', 'sns', 'monitoring', 's3'].includes(service);
+  const isQuery = ['rds', 'sts', 'sns', 'monitoring', 's3', 'cloudformation'].includes(service);
   return new ApiError(
     isQuery ? 'ExpiredToken' : 'ExpiredTokenException',
     'The security token included in the request is expired',

@@ -15,6 +15,8 @@ const REFUSALS: Readonly<Record<ServiceName, { readonly code: string; readonly s
   events: { code: 'AccessDeniedException', status: 400 },
   ecs: { code: 'AccessDeniedException', status: 400 },
   s3: { code: 'AccessDenied', status: 403 },
+  cloudformation: { code: 'AccessDenied', status: 403 },
+  ssm: { code: 'AccessDeniedException', status: 400 },
   sqs: { code: 'AccessDenied', status: 403 },
 };
 

@@ -2,6 +2,7 @@ import type { AssumeRoleRequest } from '@aws-sdk/client-sts';
 import { z } from 'zod';
 import { arn, type Account } from '../core/account';
 import type { ApiCall } from '../core/api';
+import { stackIdOf } from '../deploy/stack-template';
 import type { Lookup } from './lookup';
 import { passRole } from './pass-role';
 import type { ConditionContext, PermissionRequest } from './permission-request';
@@ -40,6 +41,10 @@ export async function requestsOf(
       return s3Requests(operation, input, account, lookup);
     case 'ecs':
       return ecsRequests(operation, input, account);
+    case 'cloudformation':
+      return cloudFormationRequests(operation, input, account);
+    case 'ssm':
+      return ssmRequests(operation, input, account);
   }
 }
 
@@ -192,6 +197,7 @@ const S3Input = z.object({ Bucket: z.string(), Key: text, VersionId: text });
 /** Some operations are allowed by the action of another one. */
 const S3_ACTIONS: Readonly<Record<string, string>> = {
   HeadObject: 'GetObject',
+  GetBucketEncryption: 'GetEncryptionConfiguration',
   ListObjectsV2: 'ListBucket',
   ListObjectVersions: 'ListBucketVersions',
 };
@@ -243,6 +249,25 @@ function ecsRequests(operation: string, given: unknown, account: Account): Permi
     default:
       return [{ action, resource: '*' }];
   }
+}
+
+const CloudFormationInput = z.object({ StackName: text, ChangeSetName: text, RoleARN: text });
+
+/** Change sets are a matter of their stack. */
+function cloudFormationRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const { StackName: name, RoleARN } = CloudFormationInput.parse(given);
+  const resource = name === undefined ? '*' : name.startsWith('arn:') ? name : stackIdOf(account, name);
+  return [
+    { action: `cloudformation:${operation}`, resource },
+    ...passRole(RoleARN, 'cloudformation.amazonaws.com'),
+  ];
+}
+
+function ssmRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const { Name: name } = z.object({ Name: z.string() }).parse(given);
+  return [
+    { action: `ssm:${operation}`, resource: arn(account, 'ssm', `parameter/${name.replace(/^\//, '')}`) },
+  ];
 }
 
 const StsInput = z.object({ RoleArn: text, RoleSessionName: text, ExternalId: text });

@@ -52,6 +52,7 @@ const flattened = (name: string, item: StaticStructureSchema, xmlName: string): 
 const label: $MemberSchema = [TEXT, 1];
 const payload: $MemberSchema = [BLOB, 16];
 const bucket = { Bucket: label };
+const ofOwner = { ...bucket, ExpectedBucketOwner: header(TEXT, 'x-amz-expected-bucket-owner') } as const;
 const object = { ...bucket, Key: label };
 const written = {
   ETag: header(TEXT, 'ETag'),
@@ -147,6 +148,30 @@ export const S3_MODEL = {
         'ObjectVersionList',
         structure('ObjectVersion', { ...item, VersionId: TEXT, IsLatest: TRUTH }),
         'Version',
+      ),
+    }),
+  ),
+  GetBucketLocation$: operation(
+    'GetBucketLocation',
+    'GET',
+    '/{Bucket}?location',
+    structure('GetBucketLocationRequest', { ...ofOwner, Location: query(TEXT, 'location') }, 1),
+    structure('GetBucketLocationOutput', { LocationConstraint: TEXT }),
+  ),
+  GetBucketEncryption$: operation(
+    'GetBucketEncryption',
+    'GET',
+    '/{Bucket}?encryption',
+    structure('GetBucketEncryptionRequest', { ...ofOwner, Encryption: query(TEXT, 'encryption') }, 1),
+    structure('GetBucketEncryptionOutput', {
+      Rule: flattened(
+        'ServerSideEncryptionRules',
+        structure('ServerSideEncryptionRule', {
+          ApplyServerSideEncryptionByDefault: structure('ServerSideEncryptionByDefault', {
+            SSEAlgorithm: TEXT,
+          }),
+        }),
+        'Rule',
       ),
     }),
   ),

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
+import { bootstrapOf } from '../deploy/bootstrap';
 
 /** One version of an object. Plain data. */
 interface ObjectVersion {
@@ -37,9 +38,12 @@ interface Listing {
 export class S3Service implements Service {
   readonly name = 's3';
   readonly operations: Readonly<Record<string, Operation>>;
-  private buckets = new Map<string, Bucket>();
+  private buckets: Map<string, Bucket>;
 
   constructor(private readonly context: SandboxContext) {
+    // Where the CDK puts its assets is there from the beginning.
+    const { bucket: name } = bootstrapOf(context.account);
+    this.buckets = new Map([[name, { name, versioned: true, policy: undefined, objects: new Map() }]]);
     this.operations = {
       CreateBucket: this.createBucket,
       PutBucketVersioning: this.putVersioning,
@@ -50,6 +54,17 @@ export class S3Service implements Service {
       HeadObject: this.get,
       ListObjectsV2: this.list,
       ListObjectVersions: this.listVersions,
+      GetBucketLocation: async (input: { Bucket: string; ExpectedBucketOwner?: string }) => {
+        this.bucket(input.Bucket);
+        if ((input.ExpectedBucketOwner ?? context.account.accountId) !== context.account.accountId)
+          throw new ApiError('AccessDenied', 'Access Denied', 403);
+        return { LocationConstraint: context.account.region };
+      },
+      // What every bucket has on AWS unless told otherwise.
+      GetBucketEncryption: async (input: { Bucket: string }) => {
+        this.bucket(input.Bucket);
+        return { Rule: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }] };
+      },
     };
     context.keep('s3', {
       save: () => this.buckets,

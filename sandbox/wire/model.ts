@@ -11,8 +11,10 @@ import * as sts from '@aws-sdk/client-sts';
 import { NormalizedSchema } from '@smithy/core/schema';
 import type { StaticErrorSchema, StaticOperationSchema } from '@smithy/types';
 import type { ServiceName } from '../core/api';
+import { CLOUDFORMATION_MODEL } from '../cloudformation/model';
 import { S3_MODEL } from '../s3/model';
 import { SQS_MODEL } from '../sqs/model';
+import { SSM_MODEL } from '../ssm/service';
 import { shapeOf, type Shape } from './shapes';
 
 /** How a service's messages look on the wire. CloudWatch speaks several, as each SDK has its own favourite. */
@@ -80,6 +82,14 @@ const FACTS: readonly Facts[] = [
     target: 'AWSSecurityTokenServiceV20110615',
     xmlNamespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
   },
+  {
+    service: 'cloudformation',
+    sdk: CLOUDFORMATION_MODEL,
+    protocols: ['query'],
+    target: 'CloudFormation',
+    xmlNamespace: 'http://cloudformation.amazonaws.com/doc/2010-05-15/',
+  },
+  { service: 'ssm', sdk: SSM_MODEL, protocols: ['json'], target: 'AmazonSSM' },
   { service: 'secretsmanager', sdk: secretsManager, protocols: ['json'], target: 'secretsmanager' },
   { service: 'events', sdk: eventbridge, protocols: ['json'], target: 'AWSEvents' },
   { service: 'ecs', sdk: ecs, protocols: ['json'], target: 'AmazonEC2ContainerServiceV20141113' },

@@ -19,7 +19,7 @@ export const restXmlProtocol: Protocol = {
     return {
       status,
       headers: { ...common, 'content-type': 'application/xml' },
-      body: `<?xml version="1.0" encoding="UTF-8"?>\n${element(rootOf(operation), writeXml(shape, output))}`,
+      body: `<?xml version="1.0" encoding="UTF-8"?>\n${document(operation.name, writeXml(shape, output))}`,
     };
   },
 
@@ -36,7 +36,15 @@ export const restXmlProtocol: Protocol = {
   },
 };
 
-/** S3 names the documents of its lists as its first version did. */
-function rootOf({ name }: OperationModel): string {
-  return name === 'ListObjectsV2' ? 'ListBucketResult' : 'ListVersionsResult';
+/** S3 names its documents as its first version did. */
+const ROOTS: Readonly<Record<string, string>> = {
+  ListObjectsV2: 'ListBucketResult',
+  ListObjectVersions: 'ListVersionsResult',
+  GetBucketEncryption: 'ServerSideEncryptionConfiguration',
+};
+
+/** The one member of a bucket's location is a document of its own. */
+function document(operation: string, content: string): string {
+  const root = ROOTS[operation];
+  return root === undefined ? content : element(root, content);
 }

@@ -127,7 +127,7 @@ function isVisit(request: WireRequest): boolean {
 
 const ABOUT =
   'This is the migration-rollback sandbox: a local AWS (RDS, Secrets Manager, Step Functions, Lambda, SNS, EventBridge,\n' +
-  'Scheduler, CloudWatch, ECS, S3, STS) for rehearsing database recoveries.\n' +
+  'Scheduler, CloudWatch, ECS, S3, STS, CloudFormation) for rehearsing database recoveries.\n' +
   'Use it with any AWS SDK or CLI: set AWS_ENDPOINT_URL to this address. docs/sandbox.md says what it does.\n';
 
 async function call(request: WireRequest, { api, callers, log }: ServerOptions): Promise<WireReply> {

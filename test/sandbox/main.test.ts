@@ -45,6 +45,7 @@ import {
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { Client } from 'pg';
 import type { Status } from '../../sandbox/status/status';
+import { sectionsOf } from '../docs/markdown';
 
 const ROOT = join(__dirname, '..', '..');
 const port = randomInt(20_000, 32_000);
@@ -359,6 +360,28 @@ describe('npm run sandbox -- --state DIR', () => {
     expect(password).not.toBe('');
     for (const text of [stdout, tables]) expect(text).not.toContain(password);
   }, 60_000);
+
+  test('npx cdk finds no difference and nothing to deploy, as docs/sandbox.md says', async () => {
+    const [block] = sectionsOf('docs/sandbox.md').find(({ heading }) => heading === 'npx cdk')?.blocks ?? [];
+    const { stdout: exports } = sandbox.output;
+    const environment = {
+      ...process.env,
+      // What the app would synthesise, without the time that takes; and nothing of the internet.
+      CDK_APP: join(state, 'assembly'),
+      CDK_NOTICES: 'false',
+      AWS_ACCESS_KEY_ID: 'of-another-account',
+    };
+    const printed = await new Promise<string>((resolve, reject) => {
+      const script = `set -e\n${exports}\n${block?.text ?? 'exit 1'}`;
+      execFile('/bin/sh', ['-c', script], { cwd: ROOT, env: environment }, (error, stdout, stderr) => {
+        if (error) reject(new Error(stdout + stderr));
+        else resolve(stdout + stderr);
+      });
+    });
+    expect(printed).toContain('Number of stacks with differences: 0');
+    for (const stack of ['Production-Database', 'Production-Rollback'])
+      expect(printed).toContain(`${stack} (no changes)`);
+  }, 180_000);
 
   test('ends when it is told to, keeps everything and says so', async () => {
     sandbox.child.kill('SIGTERM');

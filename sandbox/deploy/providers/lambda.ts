@@ -12,9 +12,11 @@ const Code = z.strictObject({
   ZipFile: text.optional(),
 });
 
+const Uploaded = z.object({ Body: z.instanceof(Uint8Array) });
+
 /**
- * A directory of the sandbox with a function's code: a copy of its asset, since the assembly may go, or made for code that
- * stands in the template.
+ * A directory of the sandbox with a function's code: a copy of its asset, since the assembly may go; unpacked from
+ * the bucket where the asset was uploaded; or made for code that stands in the template.
  */
 async function codeDirectory(code: z.infer<typeof Code>, request: ResourceRequest): Promise<string> {
   const own = join(request.context.directory, 'deploy', `${request.stackName}-${request.logicalId}`);
@@ -24,8 +26,12 @@ async function codeDirectory(code: z.infer<typeof Code>, request: ResourceReques
     return own;
   }
   const asset = request.assets.get(code.S3Key ?? '');
-  if (asset === undefined) throw new Error(`The assembly has no asset with the key "${code.S3Key ?? ''}".`);
-  if ((await stat(asset)).isDirectory()) await cp(asset, own, { recursive: true });
+  if (asset === undefined) {
+    const { Body } = Uploaded.parse(
+      await request.call('s3', 'GetObject', { Bucket: code.S3Bucket, Key: code.S3Key }),
+    );
+    await unzip(Body, own);
+  } else if ((await stat(asset)).isDirectory()) await cp(asset, own, { recursive: true });
   else await unzip(await readFile(asset), own);
   return own;
 }

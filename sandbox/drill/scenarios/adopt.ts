@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { join } from 'node:path';
 import type { DBInstance } from '@aws-sdk/client-rds';
-import { runAdopt } from '../adoption';
+import { runAdopt } from '../commands';
 import { OPERATOR, type Scenario } from '../scenario';
 import { check, recovered } from '../scenario-checks';
 import { ENVIRONMENT, STACKS } from '../stage';

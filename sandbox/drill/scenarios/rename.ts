@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readMarks } from '../../../lambdas/tags';
-import { runAdopt } from '../adoption';
+import { runAdopt } from '../commands';
 import { OPERATOR, type Scenario } from '../scenario';
 import { check } from '../scenario-checks';
 import { ENVIRONMENT, STACKS } from '../stage';
