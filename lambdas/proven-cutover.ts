@@ -47,8 +47,7 @@ export async function markCutoverProven(
   if (isCutoverProven(instance, { recoveryId })) return;
   const { DBInstanceArn: ResourceName, TagList } = instance;
   const mark = writeMarks({ 'cutover-proven': recoveryId });
-  const held = readQuarantine(TagList);
-  const tags = writeQuarantine(takenAway ? correctQuarantine(held, takenAway, recoveryId) : held);
+  const tags = writeQuarantine(correctQuarantine(readQuarantine(TagList), takenAway, recoveryId));
   const superfluous = quarantineKeys(TagList).filter((key) => !tags.some(({ Key }) => Key === key));
   if (superfluous.length > 0) {
     // In this order: whoever dies in between leaves a quarantine that holds too much, and does all of it again.

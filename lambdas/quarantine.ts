@@ -65,7 +65,10 @@ export function writeQuarantine(
   return writeEntries(NAME, entries, Math.min(maxTags, MAX_QUARANTINE_TAGS));
 }
 
-/** Those that a recovery takes away, before those that are in quarantine already; a name is in it once. */
+/**
+ * Those that a recovery is expected to take away, before those that are in quarantine already. A name may be in it twice until it is
+ * known what was taken away: the earlier recovery's entry stands, if this one takes that migration away no more.
+ */
 export function addToQuarantine(
   quarantine: readonly Quarantined[],
   takenAway: readonly Migration[],
@@ -76,27 +79,31 @@ export function addToQuarantine(
     checksum: checksum === undefined ? undefined : shortChecksum(checksum),
     recoveryId,
   }));
-  const left = quarantine.filter(
-    ({ name, lift }) => lift === undefined && !added.some((one) => one.name === name),
-  );
-  return [...added, ...left];
+  return [...added, ...quarantine.filter(({ lift }) => lift === undefined)];
 }
 
 /**
- * The quarantine once it is known what a recovery took away: that, and no more, instead of what the restore points let expect.
- * Where the database does not know a checksum, that of the restore point stays.
+ * The quarantine once it is known what a recovery took away: that, and no more, instead of what the restore points let expect; then
+ * those of earlier recoveries, each name once. Where the database does not know a checksum, that of the restore point stays.
+ * @param takenAway undefined: not known, and what the restore points say stands
  */
 export function correctQuarantine(
   quarantine: readonly Quarantined[],
-  takenAway: readonly Migration[],
+  takenAway: readonly Migration[] | undefined,
   recoveryId: string,
 ): Quarantined[] {
-  const known = takenAway.map(({ name, checksum }) => ({
+  const known = takenAway?.map(({ name, checksum }) => ({
     name,
     checksum: checksum ?? quarantine.find((held) => held.name === heldName(name))?.checksum,
   }));
-  const others = quarantine.filter((held) => held.recoveryId !== recoveryId);
-  return addToQuarantine(others, known, recoveryId);
+  const all = known
+    ? addToQuarantine(
+        quarantine.filter((held) => held.recoveryId !== recoveryId),
+        known,
+        recoveryId,
+      )
+    : quarantine;
+  return all.filter(({ name }, index) => all.findIndex((one) => one.name === name) === index);
 }
 
 /** Keys of all tags of the quarantine, for RemoveTagsFromResource. */
@@ -134,12 +141,15 @@ export function judge(
   const changed: Quarantined[] = [];
   const lifted: (Quarantined & { lift: Lift })[] = [];
   for (const { name, checksum } of pending) {
-    const held = quarantine.find((one) => one.name === heldName(name));
-    if (!held) continue;
-    const isChanged =
+    const isChanged = (held: Quarantined): boolean =>
       checksum !== undefined && held.checksum !== undefined && !checksum.startsWith(held.checksum);
+    // Twice in it while the newest recovery has not come to its end: then each content counts. Whoever lifts it means the name.
+    const [held, ...earlier] = quarantine.filter((one) => one.name === heldName(name));
+    if (!held) continue;
+    const unchanged = [held, ...earlier].find((one) => !isChanged(one));
     if (held.lift) lifted.push({ ...held, lift: held.lift });
-    else (isChanged ? changed : refused).push(held);
+    else if (unchanged) refused.push(unchanged);
+    else changed.push(held);
   }
   return { refused, changed, lifted };
 }

@@ -347,6 +347,17 @@ describe('what else stands in the way', () => {
     // Without a checksum nobody knows that it was changed.
     expect(await ask(bad())).toMatchObject(refused);
     expect(await final(bad(sum('d')))).toMatchObject({ status: 'available', notes: [containing('2_bad')] });
+    // A recovery that was stopped expected to take another content of it away: the earlier one is no better for that.
+    await lab.rds.send(
+      new AddTagsToResourceCommand({
+        ResourceName: instance.DBInstanceArn,
+        Tags: writeQuarantine(
+          addToQuarantine(quarantine, [{ name: '2_bad', checksum: sum('e') }], '9876543210'),
+        ),
+      }),
+    );
+    expect(await ask(bad(sum('b')))).toMatchObject(refused);
+    expect(await ask(bad(sum('e')))).toMatchObject({ ...refused, reason: containing('9876543210') });
     await lab.rds.send(
       new RemoveTagsFromResourceCommand({
         ResourceName: instance.DBInstanceArn,
