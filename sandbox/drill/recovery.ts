@@ -43,27 +43,26 @@ export async function runRecovery(
   options: Followed & { stateMachineArn: string; name: string; input: unknown },
 ): Promise<RecoveryRun> {
   const { client, stateMachineArn, name, input } = options;
-  return follow(options, [], async () => {
-    const { executionArn = '' } = await client.send(
-      new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) }),
-    );
-    return executionArn;
-  });
+  const executionArn = `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
+  return follow(options, executionArn, [], () =>
+    client.send(new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) })),
+  );
 }
 
 /** Redrives an execution that has failed, as the console does. Answers with all of its states, from its start. */
 export async function redriveRecovery(options: Followed & { run: RecoveryRun }): Promise<RecoveryRun> {
   const { client, run } = options;
-  return follow(options, run.states, async () => {
-    await client.send(new RedriveExecutionCommand({ executionArn: run.executionArn }));
-    return run.executionArn;
-  });
+  const { executionArn } = run;
+  return follow(options, executionArn, run.states, () =>
+    client.send(new RedriveExecutionCommand({ executionArn })),
+  );
 }
 
 async function follow(
   { client, service, timeline }: Followed,
+  executionArn: string,
   before: RecoveryRun['states'],
-  begin: () => Promise<string>,
+  begin: () => Promise<unknown>,
 ): Promise<RecoveryRun> {
   const open: OpenState[] = [];
   const states: RecoveryRun['states'][number][] = [...before];
@@ -84,7 +83,9 @@ async function follow(
   let failure: string | undefined;
   let unhook = (): void => undefined;
   const ended = new Promise<Date>((resolve) => {
-    unhook = service.onHistoryEvent((_executionArn, event) => {
+    unhook = service.onHistoryEvent((arn, event) => {
+      // The schedule starts executions, too.
+      if (arn !== executionArn) return;
       const at = event.timestamp ?? new Date();
       if (event.stateEnteredEventDetails?.name !== undefined) {
         failure = undefined;
@@ -107,7 +108,7 @@ async function follow(
       }
     });
   });
-  const executionArn = await begin();
+  await begin();
   const endedAt = await ended;
   unhook();
   const {
