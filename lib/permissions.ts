@@ -352,6 +352,13 @@ export function functionPermissions(
       },
       markTakenBackAs('MarkTakenBackLive', 'live'),
       {
+        ...changeInstance('ForgetKeepUntil', 'taken-back', '*', ['rds:RemoveTagsFromResource']),
+        conditions: {
+          ...tagged('taken-back'),
+          'ForAllValues:StringEquals': { 'aws:TagKeys': ['migration-rollback:keep-until'] },
+        },
+      },
+      {
         sid: 'MarkRetired',
         actions: ['rds:AddTagsToResource'],
         resources: [rds('db')],

@@ -221,7 +221,10 @@ async function planFor(
             currency: deps.instancePrice.currency,
             priceOf: deps.instancePrice.priceOf,
           },
-    keptTooLong: keptTooLong(database.instances, environment, deps.now()),
+    keptTooLong: keptTooLong(database.instances, environment, {
+      live: { DbiResourceId: live.resourceId },
+      now: deps.now(),
+    }),
     leftovers: leftovers ?? null,
     unfinished: unfinished
       ? { recoveryId: unfinished.recoveryId, settingsFrom: settingsFrom(database) }

@@ -81,7 +81,7 @@ export async function reapSnapshots(
   const warnings = [
     ...newestWarning(reaped.left, instance.InstanceCreateTime, rules, now),
     ...(quotaWarning === undefined ? [] : [quotaWarning]),
-    ...keptTooLong(instances, deps.environment, now),
+    ...keptTooLong(instances, deps.environment, { live: instance, now }),
     ...(copies && reapedCopies
       ? await copyWarnings(copies, reapedCopies.left, instance.InstanceCreateTime, now)
       : []),

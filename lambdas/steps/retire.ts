@@ -2,6 +2,7 @@ import {
   AddTagsToResourceCommand,
   DeleteDBInstanceCommand,
   ModifyDBInstanceCommand,
+  RemoveTagsFromResourceCommand,
   type DBInstance,
   type DBSnapshot,
   type RDSClient,
@@ -22,7 +23,7 @@ import { refuseIfOvertaken } from '../overtaken';
 import { addressOf, findInstance, findSnapshot, isTerminal, isUp, listInstances } from '../rds';
 import { isForgotten, replacedBefore } from '../replaced-instances';
 import { currentSecret } from '../secrets';
-import { readMarks, writeMarks, type Marks } from '../tags';
+import { readMarks, tagKeys, writeMarks, type Marks } from '../tags';
 
 export interface RetireDeps {
   readonly rds: RDSClient;
@@ -50,6 +51,7 @@ export async function retire(
   const { rds } = deps;
   const { instanceId, resourceId } = recovery.live;
   const replacement = await replacementOf(recovery, deps);
+  await forgetKeptUntil(replacement, deps);
   await mark(rds, replacement, 'live', recovery);
 
   if (recovery.live.state === 'gone') return { retired: 'gone', instanceId };
@@ -147,6 +149,16 @@ async function keepForgotten(
         'recovery-id': replacedBy.recoveryId,
         'keep-until': keptUntil(now(), keepDays),
       });
+}
+
+/** What an undo took back may have been kept until a day: nobody has to be reminded to delete what is live. */
+async function forgetKeptUntil(
+  { DBInstanceArn: ResourceName, TagList }: DBInstance,
+  { rds }: RetireDeps,
+): Promise<void> {
+  const { role, 'keep-until': until } = readMarks(TagList);
+  if (role === 'taken-back' && until !== undefined)
+    await rds.send(new RemoveTagsFromResourceCommand({ ResourceName, TagKeys: tagKeys('keep-until') }));
 }
 
 function keptUntil(now: Date, keepDays: number): string {

@@ -24,7 +24,7 @@ const WORDS: Readonly<Record<string, RegExp>> = {
   'rds:DescribeDBSnapshots': /describe instances(,| and) snapshots/,
   'rds:ModifyDBInstance': /modify/,
   'rds:RebootDBInstance': /reboot/,
-  'rds:RemoveTagsFromResource': /markers|correct the quarantine|take the mark of a rename off/,
+  'rds:RemoveTagsFromResource': /markers|correct the quarantine|take the (mark of a rename|day .*) off/,
   'rds:RestoreDBInstanceFromDBSnapshot': /restore snapshots/,
   'rds:RestoreDBInstanceToPointInTime': /automated backups to instances/,
   's3:PutObject': /put documents/,

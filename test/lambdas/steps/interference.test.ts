@@ -3,6 +3,7 @@ import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { Recovery } from '../../../lambdas/contract';
 import { MAINTENANCE_DATABASE } from '../../../lambdas/database-fence';
 import { readLogin } from '../../../lambdas/database-url';
+import { keptTooLong } from '../../../lambdas/kept-instances';
 import { findLiveInstance } from '../../../lambdas/live-instance';
 import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres';
 import { scramVerifier } from '../../../lambdas/scram';
@@ -168,6 +169,21 @@ test('the old instance to be kept is marked retired and stays', async () => {
   expect(plan.keptTooLong).toEqual(named);
   expect(plan.summary).toEqual(named);
   expect((await lab.plan({})).plan.keptTooLong).toEqual([]);
+
+  // A day that a person wrote on an instance that no recovery knows counts as well; that of another environment, or of what is live, does not.
+  const tags = { Key: 'migration-rollback:keep-until', Value: day };
+  const others = [
+    { DBInstanceIdentifier: 'by-hand', DbiResourceId: 'db-1', TagList: [tags] },
+    { DBInstanceIdentifier: 'live', DbiResourceId: 'db-2', TagList: [tags] },
+    {
+      DBInstanceIdentifier: 'elsewhere',
+      DbiResourceId: 'db-3',
+      TagList: [tags, { Key: 'migration-rollback:environment', Value: 'staging' }],
+    },
+  ];
+  expect(keptTooLong(others, environment, { live: { DbiResourceId: 'db-2' }, now: late })).toEqual([
+    expect.stringContaining('Instance by-hand was to be kept until') as string,
+  ]);
 });
 
 test('an old instance that cannot be asked is not taken for drained', async () => {

@@ -7,9 +7,11 @@ import {
 } from '@aws-sdk/client-rds';
 import type { InstanceAddress, Recovery } from '../../../lambdas/contract';
 import { readLogin } from '../../../lambdas/database-url';
+import { keptTooLong } from '../../../lambdas/kept-instances';
 import { planUndo } from '../../../lambdas/plan-undo';
 import { canLogIn } from '../../../lambdas/postgres';
 import { readQuarantine } from '../../../lambdas/quarantine';
+import { listInstances } from '../../../lambdas/rds';
 import { currentSecret } from '../../../lambdas/secrets';
 import { discard } from '../../../lambdas/steps/discard';
 import { giveBack } from '../../../lambdas/steps/give-back';
@@ -205,11 +207,19 @@ test('no two databases take writes at any time, and nobody deletes what is taken
 
 test('an undo in which every function is killed once makes the retired instance live, with what was in it', async () => {
   const recovery = await planned();
+  expect((await marksOf('orders'))['keep-until']).toBeDefined();
   expect(await undoWith([KILLED], recovery)).toMatchObject({ state: 'Recovered' });
 
   expect(await lab.sql('select id from task')).toEqual([{ id: 1 }]);
   const orders = await lab.instance('orders');
   expect(readMarks(orders?.TagList)).toMatchObject({ role: 'live', 'recovery-id': recovery.id });
+  // It was to be kept until a day; what is live is not, and people are reminded of the other one only.
+  expect(readMarks(orders?.TagList)['keep-until']).toBeUndefined();
+  const now = new Date(lab.now().getTime() + 15 * 86_400_000);
+  const instances = await listInstances(lab.rds);
+  const live = { DbiResourceId: orders?.DbiResourceId };
+  const named = [expect.stringContaining(`Instance ${recovered.recoveryInstanceId}, retired`) as string];
+  expect(keptTooLong(instances, lab.environment, { live, now })).toEqual(named);
   expect(orders?.DeletionProtection).toBe(true);
   // The migration is in it again.
   expect(readQuarantine(orders?.TagList)).toEqual([]);

@@ -127,9 +127,9 @@ test('the recovery that comes to its end has all the settings, and what was live
   const { plan } = await lab.plan({});
   expect(plan).toMatchObject({ unfinished: null, leftovers: [], keptTooLong: [] });
   const instances = await listInstances(lab.rds);
-  const later = new Date(lab.now().getTime() + 15 * 86_400_000);
+  const now = new Date(lab.now().getTime() + 15 * 86_400_000);
   expect(
-    keptTooLong(instances, lab.environment, later)
+    keptTooLong(instances, lab.environment, { live: {}, now })
       .map((line) => line.split(',')[0])
       .sort(),
   ).toEqual(['orders', first.recoveryInstanceId].map((id) => `Instance ${id}`).sort());

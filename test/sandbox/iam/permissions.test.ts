@@ -356,13 +356,15 @@ const CASES: readonly Case[] = [
     input: () => ({ stateMachineArn: MACHINE }),
     needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
   },
-  ...(['plan', 'start-restore', 'take-back', 'clean-up', 'rename'] as const).map((name): Case => ({
-    function: name,
-    service: 'states',
-    operation: 'GetExecutionHistory',
-    input: () => ({ executionArn: EXECUTION }),
-    needs: { SeeHistories: { action: 'states:GetExecutionHistory', resource: EXECUTION } },
-  })),
+  ...(['plan', 'start-restore', 'take-back', 'swap-back', 'clean-up', 'rename'] as const).map(
+    (name): Case => ({
+      function: name,
+      service: 'states',
+      operation: 'GetExecutionHistory',
+      input: () => ({ executionArn: EXECUTION }),
+      needs: { SeeHistories: { action: 'states:GetExecutionHistory', resource: EXECUTION } },
+    }),
+  ),
   {
     function: 'clean-up',
     service: 'lambda',
@@ -709,6 +711,12 @@ const CASES: readonly Case[] = [
     'AddTagsToResource',
     { ResourceName: arn('db:taken'), Tags: marks('live') },
     { MarkTakenBackLive: { action: 'rds:AddTagsToResource', resource: arn('db:taken') } },
+  ),
+  rdsCall(
+    'retire',
+    'RemoveTagsFromResource',
+    { ResourceName: arn('db:taken'), TagKeys: ['migration-rollback:keep-until'] },
+    { ForgetKeepUntil: { action: 'rds:RemoveTagsFromResource', resource: arn('db:taken') } },
   ),
   rdsCall(
     'match-settings',
