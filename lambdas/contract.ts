@@ -1219,6 +1219,7 @@ export const NOT_YET_ERRORS = {
   swap: 'NewAddressNotReached',
   'finish-settings': 'SettingsNotMatched',
   'prove-consumers': 'ConsumersNotConnected',
+  'finish-rename': 'InstanceBusy',
   drain: 'StillConnected',
   retire: 'RetirementNotFinished',
   discard: 'DiscardNotFinished',

@@ -57,7 +57,7 @@ export async function cleanUp(
   for (const leftover of leftovers) await attempt(() => giveUp(leftover, recovery, deps));
   const problem = problems.find((each) => !(each instanceof DiscardNotFinished)) ?? problems[0];
   if (problem) throw problem;
-  return { left: leftovers };
+  return { left: leftovers.filter(({ cleanUp }) => cleanUp === 'leaves') };
 }
 
 async function giveUp(leftover: Leftover, recovery: Recovery, deps: CleanUpDeps): Promise<void> {

@@ -19,9 +19,27 @@ export async function takeSafetySnapshot(
   { recovery }: { recovery: Recovery },
   deps: TakeSafetySnapshotDeps,
 ): Promise<TakeSafetySnapshotResult> {
-  const { rds } = deps;
-  if (recovery.mode !== 'recover' && recovery.mode !== 'undo' && recovery.mode !== 'rename')
+  if (recovery.mode !== 'recover' && recovery.mode !== 'undo')
     return { taken: false, reason: 'Only a recovery that touches the live instance needs one.' };
+  try {
+    return await askForSafetySnapshot(recovery, deps);
+  } catch (error) {
+    if (
+      error instanceof InstanceBusy ||
+      error instanceof LiveInstanceUnclear ||
+      error instanceof SnapshotQuotaExceeded
+    )
+      return { taken: false, reason: error.fact };
+    throw error;
+  }
+}
+
+/** Throws InstanceBusy, LiveInstanceUnclear, SnapshotQuotaExceeded. */
+export async function askForSafetySnapshot(
+  recovery: Recovery,
+  deps: TakeSafetySnapshotDeps,
+): Promise<TakeSafetySnapshotResult> {
+  const { rds } = deps;
   const { live, safetySnapshotId: snapshotId } = recovery;
   const existing = await findSnapshot(rds, snapshotId);
   if (existing)
@@ -37,32 +55,20 @@ export async function takeSafetySnapshot(
       taken: false,
       reason: `${used} of ${quota} manual snapshots are used: what is left is kept for the final snapshot.`,
     };
-  try {
-    await takeSnapshot(
-      {
-        instance,
-        address: live,
-        snapshotId,
-        migrations: undefined,
-        database: undefined,
-        marks: {
-          role: 'safety',
-          'recovery-id': recovery.id,
-          'expires-at': new Date(
-            deps.now().getTime() + deps.snapshotRetentionDays * 86_400_000,
-          ).toISOString(),
-        },
+  await takeSnapshot(
+    {
+      instance,
+      address: live,
+      snapshotId,
+      migrations: undefined,
+      database: undefined,
+      marks: {
+        role: 'safety',
+        'recovery-id': recovery.id,
+        'expires-at': new Date(deps.now().getTime() + deps.snapshotRetentionDays * 86_400_000).toISOString(),
       },
-      deps,
-    );
-    return { taken: true, snapshotId };
-  } catch (error) {
-    if (
-      error instanceof InstanceBusy ||
-      error instanceof LiveInstanceUnclear ||
-      error instanceof SnapshotQuotaExceeded
-    )
-      return { taken: false, reason: error.fact };
-    throw error;
-  }
+    },
+    deps,
+  );
+  return { taken: true, snapshotId };
 }

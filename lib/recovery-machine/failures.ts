@@ -108,7 +108,7 @@ export class RecoveryFailures {
           `$firstError.error = "SecretMovedMeanwhile" ? "There is no way back. Start a rename again: it goes on from what is there." : ` +
           `"There is only forward: mend it and redrive, or start a rename again.")`,
       },
-      'Rename',
+      jsonata(`${failed('ProveConsumers', 'FinishRename')} ? $firstError.state : "Rename"`),
     );
   }
 

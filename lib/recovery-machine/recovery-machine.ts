@@ -25,7 +25,7 @@ import {
 } from './expressions';
 import { RecoveryFailures } from './failures';
 import { soak } from './soak';
-import { MachineStates, type MachineStatesProps, type RedrivableEnd } from './states';
+import { MachineStates, type MachineStatesProps, type Message, type RedrivableEnd } from './states';
 
 export interface RecoveryMachineProps extends MachineStatesProps {
   /** Named in the text that says how to go back by hand. */
@@ -79,11 +79,8 @@ export class RecoveryMachine extends Construct {
     const renameNotFinished = failures.renameNotFinished();
     const backOrForward = failures.swapBackOrForward(swapBack, renameNotFinished.tell, this.overtaken);
 
-    const proveConsumers = this.states.onRecoveryInstance(
-      'ProveConsumers',
-      'consumersProof',
+    const proveConsumers = this.proveConsumers(
       failures.keptOrRenamed(oldInstanceKept.tell, renameNotFinished.tell),
-      this.overtaken,
     );
     const finishSettings = this.finishSettings(oldInstanceKept.tell);
     const cutoverNotApproved = failures.cutoverNotApproved();
@@ -118,21 +115,27 @@ export class RecoveryMachine extends Construct {
     });
     const failedIn = (state: string): sfn.Condition =>
       sfn.Condition.jsonata(jsonata(`$firstError.state = "${state}"`));
-    oldInstanceKept.end.next(
-      new sfn.Choice(this, 'GoOnWith?', { comment: 'redriven: the state that failed' })
-        .when(failedIn('Retire'), retire)
-        .when(failedIn('AskForRetirement'), askForRetirement)
-        .when(failedIn('Drain'), drain)
-        .when(failedIn('Soak'), soaking)
-        .when(failedIn('ProveConsumers'), proveConsumers)
-        .otherwise(finishSettings),
-    );
-
     const swap = this.swap(backOrForward);
+    const rename = this.rename(renameNotFinished.tell);
+    rename.next(swap);
+    const finishRename = this.finishRename(renameNotFinished.tell);
+    const isRename = sfn.Condition.jsonata(jsonata(IS_RENAME));
+    const goOn = new sfn.Choice(this, 'GoOnWith?', { comment: 'redriven: the state that failed' })
+      .when(failedIn('Retire'), retire)
+      .when(failedIn('AskForRetirement'), askForRetirement)
+      .when(failedIn('Drain'), drain)
+      .when(failedIn('Soak'), soaking)
+      .when(failedIn('ProveConsumers'), proveConsumers)
+      .when(failedIn('FinishRename'), finishRename)
+      .when(isRename, rename)
+      .otherwise(finishSettings);
+    oldInstanceKept.end.next(goOn);
+    renameNotFinished.end.next(goOn);
+
     fence.next(swap).next(this.prove(backOrForward)).next(this.restartConsumers(proveConsumers));
     proveConsumers.next(
       new sfn.Choice(this, 'IsItARename?', { comment: 'it has no old instance' })
-        .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), this.renamed(renameNotFinished.tell))
+        .when(isRename, finishRename)
         .otherwise(finishSettings),
     );
     finishSettings.next(drain).next(soaking);
@@ -175,10 +178,7 @@ export class RecoveryMachine extends Construct {
           sfn.Condition.jsonata(jsonata('$recovery.mode = "clean-up"')),
           this.cleanUp(failures.cleanUpFailed()),
         )
-        .when(
-          sfn.Condition.jsonata(jsonata(IS_RENAME)),
-          this.renameUpTo(swap, approvals, failures.renameNotApproved(), renameNotFinished),
-        )
+        .when(isRename, this.askToRename(rename, approvals, failures.renameNotApproved()))
         .otherwise(restore),
     );
     this.machine = this.stateMachine(runbook);
@@ -234,7 +234,15 @@ export class RecoveryMachine extends Construct {
       sfn.Succeed.jsonata(this, 'CleanedUp', {
         outputs: {
           recovery: jsonata('$recovery'),
-          plan: jsonata('$plan'),
+          summary: this.states.summary({
+            is:
+              '($done := $plan.leftovers[cleanUp != "leaves"]; $exists($done) ? "done: " & ' +
+              '$join($done.(instanceId & " is " & $lookup({"deletes": "deleted", "retires": "retired again", "opens": "open again"}, cleanUp)), ", ") & "." ' +
+              ': "there was nothing to clean up.")',
+            then:
+              '($exists($cleanedUp.left[0]) ? $join($cleanedUp.left.("Left alone: " & what & " " & instanceId & ". " & why), "\\n") ' +
+              ': "Nothing else is left.")',
+          }),
           left: jsonata('$cleanedUp.left'),
         },
       }),
@@ -242,23 +250,23 @@ export class RecoveryMachine extends Construct {
   }
 
   /** Up to the instance under its old name; from there on it is a cutover without an old instance. */
-  private renameUpTo(
-    swap: sfn.IChainable,
-    approvals: RecoveryApprovals,
-    notApproved: RedrivableEnd,
-    notFinished: RedrivableEnd,
-  ): sfn.IChainable {
-    const rename = this.states.step(
+  private rename(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
       {
         name: 'Rename',
         event: { recovery: jsonata('$recovery'), redrives: jsonata(REDRIVES) },
         assign: { renamed: RESULT, instance: `${RESULT}.instance` },
         overtaken: this.overtaken,
       },
-      notFinished.tell,
+      onError,
     );
-    notFinished.end.next(rename);
-    rename.next(swap);
+  }
+
+  private askToRename(
+    rename: sfn.IChainable,
+    approvals: RecoveryApprovals,
+    notApproved: RedrivableEnd,
+  ): sfn.IChainable {
     const begins = this.states.mention(
       'NotifyOutage',
       {
@@ -280,11 +288,20 @@ export class RecoveryMachine extends Construct {
       .otherwise(ask);
   }
 
-  private renamed(onError: sfn.IChainable): sfn.IChainable {
+  private finishRename(onError: sfn.IChainable): sfn.IChainable {
+    const renamed: Message = {
+      subject: '"renamed"',
+      is: `"renamed. DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", and works."`,
+      then:
+        `"It was " & ${LIVE} & ". Without a database: " & ${minutesInWords('$finished.outage.seconds / 60')} & ", from " & ${inWords('$finished.outage.from')} & ".\\n" & ` +
+        `($finished.snapshot.taken ? "" : "Without a snapshot: " & ${cut('$finished.snapshot.reason', 100)} & " Until there is one a recovery cannot go without the instance: ask for one, or wait for the schedule.\\n") & ` +
+        `"The stack owns it again: a deploy changes nothing."`,
+    };
     const succeed = sfn.Succeed.jsonata(this, 'Renamed', {
       outputs: {
         recovery: jsonata('$recovery'),
-        plan: jsonata('$plan'),
+        summary: this.states.summary(renamed),
+        from: jsonata('$plan.from'),
         instance: jsonata('$instance'),
         swap: jsonata('$swap'),
         proof: jsonata('$proof.checks'),
@@ -294,17 +311,6 @@ export class RecoveryMachine extends Construct {
         approvals: jsonata('$approvals'),
       },
     });
-    const notify = this.states.mention(
-      'NotifyRenamed',
-      {
-        subject: '"renamed"',
-        is: `"renamed. DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", and works."`,
-        then:
-          `"It was " & ${LIVE} & ". Without a database: " & ${minutesInWords('$finished.outage.seconds / 60')} & ", from " & ${inWords('$finished.outage.from')} & ".\\n` +
-          `The stack owns it again: a deploy changes nothing."`,
-      },
-      succeed,
-    );
     return this.states
       .step(
         {
@@ -313,14 +319,14 @@ export class RecoveryMachine extends Construct {
             recovery: jsonata('$recovery'),
             instance: jsonata('$instance'),
             askedAt: jsonata('$renamed.askedAt'),
-            backAt: jsonata('$states.context.State.EnteredTime'),
+            backAt: jsonata('$backAt'),
           },
           assign: { finished: RESULT },
           overtaken: this.overtaken,
         },
         onError,
       )
-      .next(notify);
+      .next(this.states.mention('NotifyRenamed', renamed, succeed));
   }
 
   private startRestore(onError: sfn.IChainable): sfn.TaskStateBase {
@@ -445,6 +451,12 @@ export class RecoveryMachine extends Construct {
       sfn.Succeed.jsonata(this, 'Drilled', {
         outputs: {
           recovery: jsonata('$recovery'),
+          summary: this.states.summary({
+            is: `"went well. A recovery would cut over now, after " & ${minutesInWords('$drill.recoverySeconds / 60')} & ", the restore in it " & ${minutesInWords('$drill.restoreSeconds / 60')} & "."`,
+            then:
+              '$string($drill.checks.passed) & " checks passed" & ($drill.checks.notPassed = 0 ? "" : ", " & $string($drill.checks.notPassed) & " did not: warnings, or accepted") & ' +
+              '". " & $drill.instanceId & " is deleted again."',
+          }),
           instance: jsonata('$instance'),
           position: jsonata('$position'),
           settings: jsonata('$settings'),
@@ -568,6 +580,18 @@ export class RecoveryMachine extends Construct {
     return restart;
   }
 
+  private proveConsumers(onError: sfn.IChainable): sfn.TaskStateBase {
+    return this.states.step(
+      {
+        name: 'ProveConsumers',
+        event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
+        assign: { consumersProof: RESULT, backAt: '$now()' },
+        overtaken: this.overtaken,
+      },
+      onError,
+    );
+  }
+
   private finishSettings(onError: sfn.IChainable): sfn.TaskStateBase {
     return this.states.step(
       {
@@ -623,36 +647,33 @@ export class RecoveryMachine extends Construct {
       `"The recovery is complete: DATABASE_URL names " & ${RECOVERY_INSTANCE} & ". Only telling people about it failed: " & $firstError.message`,
       'NotifyRecovered',
     );
-    const notify = this.states.notify(
-      'NotifyRecovered',
-      {
-        subject: '"recovered"',
-        is: `"recovered in " & ${since('$states.context.Execution.StartTime')} & ". DATABASE_URL names " & ${RECOVERY_INSTANCE} & "."`,
-        then:
-          `"Its data is that of " & ${inWords(RESTORED_AS_OF)} & ". The old " & ${LIVE} & ` +
-          '($retirement.retired = "deleted" ? " was deleted; what was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
-          ': $retirement.retired = "gone" ? " was gone already" : " is kept" & ($retirement.keepUntil != null ? " until " & $substring($retirement.keepUntil, 0, 10)) & "; what was written since is in it") & ".\\n" & ' +
-          `(${IS_UNDO} ? "The migrations that the recovery took away are there again; those applied since are pending again." : ` +
-          '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known: look before the next deployment." : ' +
-          '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
-          `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.") & ` +
-          `(${IS_UNDO} ? "" : "\\nFor CloudFormation: npm run adopt, or {\\"mode\\":\\"rename\\"}.")`,
+    const recovered: Message = {
+      subject: '"recovered"',
+      is: `"recovered in " & ${since('$states.context.Execution.StartTime')} & ". DATABASE_URL names " & ${RECOVERY_INSTANCE} & "."`,
+      then:
+        `"Its data is that of " & ${inWords(RESTORED_AS_OF)} & ". The old " & ${LIVE} & ` +
+        '($retirement.retired = "deleted" ? " was deleted; what was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
+        ': $retirement.retired = "gone" ? " was gone already" : " is kept" & ($retirement.keepUntil != null ? " until " & $substring($retirement.keepUntil, 0, 10)) & "; what was written since is in it") & ".\\n" & ' +
+        `(${IS_UNDO} ? "The migrations that the recovery took away are there again; those applied since are pending again." : ` +
+        '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known: look before the next deployment." : ' +
+        '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
+        `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.") & ` +
+        `(${IS_UNDO} ? "" : "\\nFor CloudFormation: npm run adopt, or {\\"mode\\":\\"rename\\"}.")`,
+    };
+    const notify = this.states.notify('NotifyRecovered', recovered, untold, {
+      firstError: {
+        state: 'NotifyRecovered',
+        error: 'NotificationFailed',
+        message: jsonata(ERROR_MESSAGE),
       },
-      untold,
-      {
-        firstError: {
-          state: 'NotifyRecovered',
-          error: 'NotificationFailed',
-          message: jsonata(ERROR_MESSAGE),
-        },
-        redrives: jsonata(REDRIVES),
-      },
-    );
+      redrives: jsonata(REDRIVES),
+    });
     untold.next(notify);
     return notify.next(
       sfn.Succeed.jsonata(this, 'Recovered', {
         outputs: {
           recovery: jsonata('$recovery'),
+          summary: this.states.summary(recovered),
           instance: jsonata('$instance'),
           position: jsonata('$position'),
           safety: jsonata('$safety'),

@@ -105,16 +105,10 @@ export class MachineStates {
   ) {}
 
   /** A step that is about the recovery and its new instance; `variable` keeps the result. */
-  onRecoveryInstance(
-    name: string,
-    variable: string,
-    onError: sfn.IChainable,
-    overtaken?: sfn.IChainable,
-  ): sfn.TaskStateBase {
+  onRecoveryInstance(name: string, variable: string, onError: sfn.IChainable): sfn.TaskStateBase {
     return this.step(
       {
         name,
-        ...(overtaken && { overtaken }),
         event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
         assign: { [variable]: RESULT },
       },
@@ -326,15 +320,23 @@ export class MachineStates {
     return publish;
   }
 
+  /** What is true at an end that went well, for its output: the lines of a message. */
+  summary({ is, then }: Omit<Message, 'subject'>): string {
+    return jsonata(`$split(${this.begin} & (${is}) & "\\n" & (${then}), "\\n")`);
+  }
+
+  private get begin(): string {
+    return `"${this.props.environment}: " & ${KIND}`;
+  }
+
   private publish(
     name: string,
     { subject, is, then }: Message,
     { timeout, retries }: { readonly timeout: Duration; readonly retries: number },
   ): tasks.SnsPublish {
-    const { environment, topic } = this.props;
-    const begin = `"${environment}: " & ${KIND}`;
+    const { begin, props } = this;
     const publish = tasks.SnsPublish.jsonata(this.scope, name, {
-      topic,
+      topic: props.topic,
       subject: jsonata(`${begin} & (${subject})`),
       message: sfn.TaskInput.fromText(jsonata(`${begin} & (${is}) & "\\n" & (${then}) & "\\n" & ${CONSOLE}`)),
       taskTimeout: sfn.Timeout.duration(timeout),

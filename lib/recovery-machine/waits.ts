@@ -43,6 +43,8 @@ export const WAITS: { readonly [Step in keyof NotYet]: Wait<NotYet[Step]> } = {
   'finish-settings': unhurried('SettingsNotMatched', Duration.hours(12)),
   // Tasks are placed, started and let through by the load balancer; somebody may have to see to it.
   'prove-consumers': steady('ConsumersNotConnected', Duration.seconds(5), Duration.minutes(30)),
+  // The application is back, and RDS is at a backup, or at what comes behind a rename.
+  'finish-rename': unhurried('InstanceBusy', Duration.hours(4)),
   // Connection pools of old tasks hold on until the tasks are replaced.
   drain: steady('StillConnected', Duration.seconds(10), Duration.minutes(30)),
   // The final snapshot of a big database is incremental, but not quick.

@@ -132,7 +132,7 @@ const STAYS_INSIDE: Readonly<Record<string, readonly [reason: string, ...errors:
     'its result says why there is none',
     ...['InstanceBusy', 'LiveInstanceUnclear', 'SnapshotQuotaExceeded'],
   ],
-  FinishRename: ['its result says why there is no snapshot', 'InstanceBusy', 'SnapshotQuotaExceeded'],
+  FinishRename: ['its result says why there is no snapshot', 'SnapshotQuotaExceeded'],
   RecordPosition: [
     'its result says why nothing was recorded',
     ...['DatabaseUnreachable', 'FenceFailed', 'LoginRefused', 'QueryFailed'],

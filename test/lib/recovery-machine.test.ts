@@ -204,6 +204,10 @@ test.each([
   expect(reachableFrom(handler)).toContain(end);
 });
 
+const WHERE_IT_FAILED = [
+  ...['AskForRetirement', 'Drain', 'FinishRename', 'FinishSettings', 'ProveConsumers', 'Rename', 'Retire'],
+  'Soak?',
+];
 test.each([
   ['PlanFailed', ['Plan']],
   ['CleanUpFailed', ['CleanUp']],
@@ -211,10 +215,10 @@ test.each([
   ['GiveBackFailed', ['GiveBack']],
   ['SwapBackFailed', ['SwapBack']],
   ['LiftFenceFailed', ['LiftFence']],
-  ['OldInstanceKept', ['AskForRetirement', 'Drain', 'FinishSettings', 'ProveConsumers', 'Retire', 'Soak?']],
+  ['OldInstanceKept', WHERE_IT_FAILED],
   ['CutoverNotApproved', ['AskForCutover']],
   ['RenameNotApproved', ['AskForRename']],
-  ['RenameNotFinished', ['Rename']],
+  ['RenameNotFinished', WHERE_IT_FAILED],
   ['RecoveredButNotTold', ['NotifyRecovered']],
 ])('after %s a redrive goes on with %j', (end, going) => {
   const next = following(end).flatMap((name) => (state(name).Type === 'Choice' ? following(name) : [name]));
@@ -393,7 +397,15 @@ test('a function that was stopped is waited for as long as any task may take', (
 });
 
 test('whenever it is done, "not yet" is seen to be over within 3 % of the time waited, or 20 seconds; with nobody waiting, both', () => {
-  const nobodyWaits = ['FinishSettings', 'Retire', 'Discard', 'EndDrill', 'CleanUp', 'Hydrate'];
+  const nobodyWaits = [
+    'FinishSettings',
+    'FinishRename',
+    'Retire',
+    'Discard',
+    'EndDrill',
+    'CleanUp',
+    'Hydrate',
+  ];
   const waiting = steps.filter(([name]) => kebab(name) in NOT_YET_ERRORS);
   expect(waiting.length).toBeGreaterThan(5);
   for (const [name, { Retry }] of waiting) {

@@ -444,6 +444,86 @@ describe('what people are told', () => {
 
   test.each([
     [
+      'recover',
+      [
+        'production: recovered in 0 min. DATABASE_URL names production-database-rec-0123456789.',
+        expect.stringContaining('The old production-database was deleted') as string,
+        expect.stringContaining('Taken away, and pending again: 20251208120000_drop_details.') as string,
+        'For CloudFormation: npm run adopt, or {"mode":"rename"}.',
+      ],
+    ],
+    ['undo', expect.arrayContaining([expect.stringContaining('undo: recovered') as string]) as string[]],
+    [
+      'drill',
+      [
+        'production: drill: went well. A recovery would cut over now, after 14 min, the restore in it 9 min.',
+        '21 checks passed, 1 did not: warnings, or accepted. production-database-rec-0123456789 is deleted again.',
+      ],
+    ],
+    [
+      'clean-up',
+      [
+        'production: clean-up: done: production-database is open again, production-database-rec-0123456789 is deleted.',
+        'Left alone: recovery instance production-database-rec-9876543210. Nobody knows it.',
+      ],
+    ],
+    [
+      'rename',
+      [
+        'production: rename: renamed. DATABASE_URL names production-database, and works.',
+        'It was production-database-rec-0123456789. Without a database: 11 min, from 2026-11-22 02:00 UTC.',
+        'The stack owns it again: a deploy changes nothing.',
+      ],
+    ],
+  ])('the output of %s says what is true at its end, not what was planned', async (mode, summary) => {
+    const { status, output } = await play({ input: { mode }, failing: [], approves: true });
+    expect({ status, output }).toMatchObject({ status: 'SUCCEEDED', output: { summary } });
+    expect(JSON.stringify(output)).not.toMatch(/HAS NO DATABASE|is asked first/);
+  });
+
+  test('a rename without room for its snapshot says so', async () => {
+    const { messages, output } = await play({
+      input: { mode: 'rename' },
+      failing: [],
+      answers: {
+        'finish-rename': (event, call) => ({
+          ...z.looseObject({}).parse(ALL_WELL['finish-rename']?.(event, call)),
+          snapshot: { taken: false, reason: '98 of 100 manual snapshots are used.' },
+        }),
+      },
+      approves: true,
+    });
+    const said =
+      'Without a snapshot: 98 of 100 manual snapshots are used. Until there is one a recovery cannot go without the instance: ask for one, or wait for the schedule.';
+    expect(messages.at(-1)?.text).toContain(`\n${said}\n`);
+    expect(output).toMatchObject({ summary: expect.arrayContaining([said]) as string[] });
+  });
+
+  test.each([
+    ['finish-rename', 'FinishRename', ['finish-rename']],
+    ['prove-consumers', 'ProveConsumers', ['prove-consumers', 'finish-rename']],
+    ['prove', 'Rename', ['rename', 'swap', 'prove', 'restart-consumers', 'prove-consumers', 'finish-rename']],
+  ])('a rename that failed in %s goes on at %s', async (failing, state, called) => {
+    const run = await play({ input: { mode: 'rename' }, failing: [failing], approves: true });
+    expect(run.status).toBe('FAILED');
+    const before = (await statesOf(run.executionArn)).length;
+    const again: string[] = [];
+    const answers = Object.fromEntries(
+      Object.entries(ALL_WELL).map(([name, answer]): [string, Answer] => [
+        name,
+        (event, call) => {
+          if (name !== 'fail') again.push(name);
+          return answer(event, call);
+        },
+      ]),
+    );
+    const { status } = await machine.redrive(run.executionArn, answers);
+    expect({ status, again }).toEqual({ status: 'SUCCEEDED', again: called });
+    expect((await statesOf(run.executionArn)).slice(before)).toContain(state);
+  });
+
+  test.each([
+    [
       'a cutover that nobody approves',
       { input: { approveCutover: true }, failing: [] },
       [

@@ -26,6 +26,13 @@ export const LIVE = {
   port: 5432,
 };
 
+const LEFT_ALONE = {
+  what: 'recovery instance',
+  instanceId: 'production-database-rec-9876543210',
+  cleanUp: 'leaves',
+  why: 'Nobody knows it.',
+};
+
 /** What the functions answer when all is well. */
 export const ALL_WELL: Readonly<Record<string, Answer>> = {
   plan: (event) => planned(event),
@@ -58,7 +65,13 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   }),
   warm: () => ({ percent: 100, enough: true }),
   hydrate: () => ({ percent: 100 }),
-  'end-drill': () => ({ discarded: 'gone', instanceId: NEW.instanceId }),
+  'end-drill': () => ({
+    discarded: 'gone',
+    instanceId: NEW.instanceId,
+    restoreSeconds: 540,
+    recoverySeconds: 840,
+    checks: { passed: 21, notPassed: 1 },
+  }),
   fence: () => ({ fenced: ['app'], notFenced: ['rdsadmin'], checks: [], preparedTransactions: 0 }),
   swap: () => ({ versionId: 'version-2', previousVersionId: 'version-1' }),
   prove: () => ({ checks: [{ name: 'the secret names the new instance', ok: true, detail: 'It does.' }] }),
@@ -79,7 +92,7 @@ export const ALL_WELL: Readonly<Record<string, Answer>> = {
   retire: () => ({ retired: 'deleted', instanceId: LIVE.instanceId, finalSnapshotId: FINAL }),
   'swap-back': () => ({ wasSwapped: true }),
   'lift-fence': () => ({ lifted: true, reason: 'Its owner gave up.' }),
-  'clean-up': () => ({ left: [] }),
+  'clean-up': () => ({ left: [LEFT_ALONE] }),
   rename: () => ({ instance: LIVE, askedAt: '2026-11-22T02:00:00.000Z' }),
   'finish-rename': () => ({
     outage: { from: '2026-11-22T02:00:00.000Z', until: '2026-11-22T02:11:20.000Z', seconds: 680 },
@@ -160,6 +173,16 @@ function planned(event: unknown): unknown {
         stay: { count: 1, newest: '20251101000000_init' },
       },
       expectedMinutes: { median: 14.2, shortest: 12, longest: 31, recoveries: 3 },
+      ...(input.mode !== 'recover' && {
+        summary: ['THE APPLICATION HAS NO DATABASE. A person is asked first.'],
+      }),
+      ...(input.mode === 'clean-up' && {
+        leftovers: [
+          { what: 'fence', instanceId: LIVE.instanceId, cleanUp: 'opens', why: 'It is live.' },
+          { what: 'recovery instance', instanceId: NEW.instanceId, cleanUp: 'deletes', why: 'It was not.' },
+          LEFT_ALONE,
+        ],
+      }),
       ...(input.mode === 'rename' && {
         from: { instanceId: NEW.instanceId, host: NEW.host },
         to: { instanceId: LIVE.instanceId, host: LIVE.host },
@@ -293,7 +316,15 @@ export class PlayedMachine {
     answers: Readonly<Record<string, Answer>> = {},
     /** What a person says to a question; undefined: nothing. */
     decide: (question: string) => 'approve' | 'reject' | undefined = () => undefined,
-  ): Promise<{ executionArn: string; status: string; error: string; cause: string; messages: Message[] }> {
+  ): Promise<{
+    executionArn: string;
+    status: string;
+    error: string;
+    cause: string;
+    messages: Message[];
+    /** Of one that succeeded. */
+    output: unknown;
+  }> {
     this.answers = { ...ALL_WELL, ...answers };
     this.decide = decide;
     this.calls.clear();
@@ -332,11 +363,12 @@ export class PlayedMachine {
         status = '',
         error = '',
         cause = '',
+        output = 'null',
       } = await this.client.send(new DescribeExecutionCommand({ executionArn }));
       if (status !== 'RUNNING') {
         const published = this.served.services.sns.messages.slice(before);
         const messages = published.map(({ subject = '', message }) => ({ subject, text: shown(message) }));
-        return { executionArn, status, error, cause, messages };
+        return { executionArn, status, error, cause, messages, output: JSON.parse(output) as unknown };
       }
       if (Date.now() > deadline) throw new Error(`${executionArn} runs for a minute`);
       await new Promise((resolve) => setTimeout(resolve, 10));

@@ -13,7 +13,9 @@ import type {
   Recovery,
   RenameResult,
 } from '../../../lambdas/contract';
+import { z } from 'zod';
 import { renameMarks } from '../../../lambdas/begun-rename';
+import { ApiError } from '../../../sandbox/core/api';
 import { planRename } from '../../../lambdas/plan-rename';
 import { planUndo } from '../../../lambdas/plan-undo';
 import { readLogin } from '../../../lambdas/database-url';
@@ -94,6 +96,8 @@ async function deleted(id: string): Promise<void> {
 }
 
 let renamedFrom: string;
+/** Planned before anything was renamed. */
+let beforeAllThis: Recovery;
 
 test('an instance that no recovery made is not renamed, and a plan does not offer it', async () => {
   expect(await refused()).toMatchObject({
@@ -141,6 +145,7 @@ test('once it is deleted a plan states the outage and the input', async () => {
   expect(rename_.recovery).toMatchObject({ recoveryInstanceId: 'orders', rename: { begun: false } });
   // Nothing was claimed by a plan.
   await stop(rename_.recovery);
+  beforeAllThis = rename_.recovery;
 });
 
 test('is refused while a migration runs, or RDS is busy, or its recovery has not ended', async () => {
@@ -202,6 +207,24 @@ test('stopped while RDS renames it, whoever looks is told, and another rename go
     fact: expect.stringContaining('A backup begins.') as string,
   });
   expect((await lab.plan({})).plan.rename).toMatchObject({ notNow: null });
+  // Somebody makes an instance of that name in the very moment.
+  const unhook = lab.sandbox.context.api.intercept(async ({ context }, next) => {
+    if (context.operation === 'ModifyDBInstance') {
+      taken = true;
+      throw new ApiError('DBInstanceAlreadyExists', 'DB instance already exists');
+    }
+    const output = await next();
+    if (context.operation !== 'DescribeDBInstances' || !taken) return output;
+    const newcomer = { DBInstanceIdentifier: 'orders', DBInstanceStatus: 'creating', DbiResourceId: 'db-X' };
+    return { ...output, DBInstances: [...z.array(z.unknown()).parse(output.DBInstances), newcomer] };
+  });
+  let taken = false;
+  await expect(rename({ recovery }, planDeps())).rejects.toMatchObject({
+    name: 'RenameRefused',
+    fact: 'The name orders is in use, by an instance that is "creating" (db-X).',
+  });
+  unhook();
+  expect((await lab.plan({})).plan.rename).toMatchObject({ begun: false, notNow: null });
   // Then its answer is lost, and two are at it at once.
   lab.sandbox.faults.follow({
     faults: [{ fault: 'lost answer', at: { operation: 'rds:ModifyDBInstance' } }],
@@ -287,6 +310,18 @@ test('stopped after the swap its end is still missing, and is made up for', asyn
     versionId: before.versionId,
     previousVersionId: before.versionId,
   });
+  // While RDS takes no snapshot it is waited for, and the end is still missing.
+  const noSnapshot = (code: string) => { lab.sandbox.faults.follow({
+      faults: [{ fault: 'error', at: { operation: 'rds:CreateDBSnapshot' }, code, message: 'No.' }],
+    }); };
+  noSnapshot('InvalidDBInstanceState');
+  await expect(finish(recovery, done)).rejects.toMatchObject({ name: 'InstanceBusy' });
+  expect((await lab.plan({})).plan.rename).toMatchObject({ begun: true });
+  // For room somebody has to see to, so it ends, and says so.
+  noSnapshot('SnapshotQuotaExceeded');
+  expect(await finish(recovery, done)).toMatchObject({
+    snapshot: { taken: false, reason: expect.stringContaining('quota') as string },
+  });
   const { outage, snapshot } = await finish(recovery, done);
   expect(outage.from).toBe(done.askedAt);
   expect(outage.seconds).toBeGreaterThanOrEqual(0);
@@ -304,6 +339,12 @@ test('stopped after the swap its end is still missing, and is made up for', asyn
   });
   await stop(recovery);
   expect(await refused()).toMatchObject({ name: 'RenameRefused' });
+  expect((await lab.plan({})).plan.rename).toBeNull();
+  // Whoever was asked before all this, and answers now.
+  await expect(rename({ recovery: beforeAllThis }, planDeps())).rejects.toMatchObject({
+    name: 'RenameRefused',
+    fact: expect.stringContaining('renamed to orders already, by another execution') as string,
+  });
   expect((await lab.plan({})).plan.rename).toBeNull();
 });
 
