@@ -19,8 +19,8 @@ export type Standing =
   | { readonly is: 'not asked' }
   | { readonly is: 'waiting'; readonly token: string }
   | { readonly is: 'decided'; readonly decision: Decision }
-  /** Nobody can answer it any more: the time is up, people could not be told, or the execution was stopped. */
-  | { readonly is: 'over'; readonly why: string };
+  /** Nobody can answer it any more: the time is up, or people could not be told, which both count as no; or the execution has ended. */
+  | { readonly is: 'over'; readonly why: string; readonly countsAs: 'no' | 'nothing' };
 
 export async function standingOf(
   stepFunctions: SFNClient,
@@ -60,17 +60,17 @@ async function standing(
   { token }: Asked,
   ending: HistoryEvent | undefined,
 ): Promise<Standing> {
-  if (ending?.taskTimedOutEventDetails) return { is: 'over', why: 'nobody answered in time' };
+  if (ending?.taskTimedOutEventDetails) return { is: 'over', why: 'nobody answered in time', countsAs: 'no' };
   if (ending) {
     const decision = Decision.safeParse(answerIn(ending));
     return decision.success
       ? { is: 'decided', decision: decision.data }
-      : { is: 'over', why: 'people could not be told of it' };
+      : { is: 'over', why: 'people could not be told of it', countsAs: 'no' };
   }
   const { status } = await stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
   return status === 'RUNNING'
     ? { is: 'waiting', token }
-    : { is: 'over', why: `the execution is ${status ?? 'unknown'}` };
+    : { is: 'over', why: `the execution is ${status ?? 'unknown'}`, countsAs: 'nothing' };
 }
 
 /** A yes is the output of the task, a no stands in the cause of its failure. */

@@ -52,7 +52,7 @@ export async function decide(event: z.output<typeof DecideEvent>, deps: DecideDe
   const recorded = now.decision;
   if (recorded.decision !== decision)
     throw new DecidedOtherwise(
-      `${recorded.by ?? 'Somebody'} ${recorded.decision} the ${question} of recovery ${execution} at ${recorded.at}: ${sentence(recorded.reason ?? 'no reason was given')}`,
+      wordsOf(execution, recorded),
       'The first answer counts. See how the execution goes on: docs/runbook.md.',
     );
   return { execution, recorded, isNew };
@@ -79,11 +79,25 @@ async function send(taskToken: string, answer: Decision, stepFunctions: SFNClien
   }
 }
 
+/** What the machine does on a no. */
+const AFTER_A_NO: Readonly<Record<Question, string>> = {
+  cutover: 'nobody was locked out, and both databases are kept',
+  retirement: 'the old instance is kept',
+  rename: 'nothing was renamed',
+};
+
 function nothingToDecide(execution: string, question: Question, standing: Standing): NothingToDecide {
   if (standing.is === 'over')
     return new NothingToDecide(
-      `Recovery ${execution} has asked about the ${question}, and waits for no answer any more: ${standing.why}.`,
-      'Redrive the execution: it asks again. docs/runbook.md.',
+      `Recovery ${execution} has asked about the ${question}, and waits for no answer any more: ${standing.why}${standing.countsAs === 'no' ? `, which counts as no: ${AFTER_A_NO[question]}` : ''}.`,
+      `Redrive the execution: it asks again (docs/runbook.md). ${standing.countsAs === 'no' ? '' : 'What it has left a plan says, started with {}.'}`.trim(),
+    );
+  if (standing.is === 'decided')
+    return new NothingToDecide(
+      `No recovery waits for an answer about the ${question} any more. ${wordsOf(execution, standing.decision)}`,
+      standing.decision.decision === 'approved'
+        ? 'The first answer counts. See how the execution went on; docs/runbook.md says what can be undone.'
+        : `It ended by that: ${AFTER_A_NO[question]}. Redrive the execution to be asked again: docs/runbook.md.`,
     );
   return new NothingToDecide(
     `Recovery ${execution} has not asked about the ${question}.`,
@@ -108,14 +122,39 @@ async function theOneThatAsks(
   } while (nextToken);
   const [only, ...others] = asking;
   if (only !== undefined && others.length === 0) return only;
-  throw new NothingToDecide(
-    asking.length === 0
-      ? `No recovery waits for an answer about the ${question}.`
-      : `Several recoveries wait for an answer about the ${question}: ${asking.map(nameOf).join(', ')}.`,
-    asking.length === 0
-      ? 'See the executions in the console. To learn what has been decided, name one as "execution".'
-      : 'Name one of them as "execution".',
+  if (only !== undefined)
+    throw new NothingToDecide(
+      `Several recoveries wait for an answer about the ${question}: ${asking.map(nameOf).join(', ')}.`,
+      'Name one of them as "execution".',
+    );
+  throw await whatBecameOfIt(question, { stepFunctions, machineArn });
+}
+
+/** So many executions, the newest first, are looked at for a question that is over: plans and drills are among them. */
+const LOOKED_AT = 25;
+
+/** Whoever answers too late reads what was decided, by whom, and what the machine did. */
+async function whatBecameOfIt(
+  question: Question,
+  { stepFunctions, machineArn }: Pick<DecideDeps, 'stepFunctions' | 'machineArn'>,
+): Promise<NothingToDecide> {
+  const { executions = [] } = await stepFunctions.send(
+    new ListExecutionsCommand({ stateMachineArn: machineArn, maxResults: LOOKED_AT }),
   );
+  for (const { executionArn = '' } of executions) {
+    const standing = await standingOf(stepFunctions, executionArn, question);
+    if (standing.is === 'decided' || standing.is === 'over')
+      return nothingToDecide(nameOf(executionArn), question, standing);
+  }
+  return new NothingToDecide(
+    `No recovery waits for an answer about the ${question}, and none of the newest ${LOOKED_AT} executions has asked.`,
+    'See the executions in the console. To learn what has been decided, name one as "execution".',
+  );
+}
+
+/** What somebody decided. */
+function wordsOf(execution: string, { question, decision, by, at, reason }: Decision): string {
+  return `${by ?? 'Somebody'} ${decision} the ${question} of recovery ${execution} at ${at}: ${sentence(reason ?? 'no reason was given')}`;
 }
 
 function arnOf(execution: string, { machineArn }: DecideDeps): string {

@@ -147,6 +147,22 @@ test('a yes counts once, is found again, and is about this question only', async
   await expect(says(machine, { execution, question: 'retirement' })).rejects.toMatchObject({
     name: 'DecidedOtherwise',
   });
+  // Whoever comes late and does not know which execution it was is told what became of it.
+  for (const [question, message] of [
+    [
+      'cutover',
+      /any more\. ada approved the cutover of recovery night at 2026-11-21T03:00:00\.000Z: it is time\. Hint: .*first answer/,
+    ],
+    [
+      'retirement',
+      /any more\. grace rejected the retirement of recovery night at .* Hint: .*the old instance is kept\. Redrive/,
+    ],
+    ['rename', /none of the newest 25 executions has asked/],
+  ] as const)
+    await expect(says(machine, { question })).rejects.toMatchObject({
+      name: 'NothingToDecide',
+      message: expect.stringMatching(message) as string,
+    });
 }, 60_000);
 
 test('of many who answer at once one is heard, and all are told the same', async () => {
@@ -230,5 +246,11 @@ test('too late is too late', async () => {
   await expect(says(machine, { execution: 'night' })).rejects.toMatchObject({
     name: 'NothingToDecide',
     message: expect.stringContaining('nobody answered in time') as string,
+  });
+  await expect(says(machine, {})).rejects.toMatchObject({
+    name: 'NothingToDecide',
+    message: expect.stringMatching(
+      /^Recovery night has asked about the cutover, .*: nobody answered in time, which counts as no: nobody was locked out, and both databases are kept\. Hint: Redrive/,
+    ) as string,
   });
 }, 60_000);
