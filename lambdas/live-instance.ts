@@ -6,8 +6,9 @@ import { readLogin } from './database-url';
 import { LiveInstanceUnclear } from './errors';
 import { addressOf, findInstance, findSnapshot, isDead, listInstances, listSnapshots } from './rds';
 import { isUnfinished, replacedBefore } from './replaced-instances';
-import { currentSecret } from './secrets';
+import { currentSecret, findSecretVersion } from './secrets';
 import { readSettings } from './stored-settings';
+import { BEFORE_SWAP_LABEL } from './swap-version';
 import { readMarks } from './tags';
 
 export interface LiveInstance {
@@ -41,7 +42,7 @@ export async function findLiveInstance(
         ? await snapshotAt(rds, environment, host, port)
         : undefined;
     if (known) throw gone(known, host, port);
-    throw noInstance(host, port, instances);
+    throw await noInstance(host, port, instances, { secrets, secretId, versionId: secret.versionId });
   }
   return { instance, instances, address, secretVersionId: secret.versionId };
 }
@@ -102,14 +103,15 @@ export async function findLiveOrGone(
     };
   }
 
-  if (findBegunRename(instances, host)) throw noInstance(host, port, instances);
+  const known = { secrets, secretId, versionId: secretVersionId };
+  if (findBegunRename(instances, host)) throw await noInstance(host, port, instances, known);
   const snapshot = await snapshotAt(rds, environment, host, port);
   const {
     DBSnapshotIdentifier: id,
     DBInstanceIdentifier: instanceId,
     DbiResourceId: resourceId,
   } = snapshot ?? {};
-  if (!snapshot || !id || !instanceId || !resourceId) throw noInstance(host, port, instances);
+  if (!snapshot || !id || !instanceId || !resourceId) throw await noInstance(host, port, instances, known);
   const other = instances.find(
     ({ DBInstanceIdentifier, DbiResourceId }) =>
       DBInstanceIdentifier === instanceId || DbiResourceId === resourceId,
@@ -229,12 +231,42 @@ function isAt(instance: DBInstance | undefined, host: string, port: number): boo
   return Address?.toLowerCase() === host.toLowerCase().replace(/\.$/, '') && Port === port;
 }
 
-function noInstance(host: string, port: number, instances: readonly DBInstance[]): LiveInstanceUnclear {
+/** The secret, and its version that names no instance. */
+interface NamesNone {
+  readonly secrets: SecretsManagerClient;
+  readonly secretId: string;
+  readonly versionId: string;
+}
+
+async function noInstance(
+  host: string,
+  port: number,
+  instances: readonly DBInstance[],
+  known: NamesNone,
+): Promise<LiveInstanceUnclear> {
   const rename = findBegunRename(instances, host);
   if (rename) return noAddressYet(rename);
+  const back = await wayBack(instances, known);
   return new LiveInstanceUnclear(
     `The secret names ${host}:${port}, which is the endpoint of no RDS instance in this Region, and of none that a snapshot knows.`,
-    'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',
+    back ?? 'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',
+  );
+}
+
+/** Somebody may have deleted what a recovery made, before there was a snapshot of it: then what was live before the swap is still there. */
+async function wayBack(
+  instances: readonly DBInstance[],
+  { secrets, secretId, versionId }: NamesNone,
+): Promise<string | undefined> {
+  const before = await findSecretVersion(secrets, secretId, { stage: BEFORE_SWAP_LABEL });
+  if (!before || before.versionId === versionId) return undefined;
+  const { host, port } = readLogin(before.value);
+  const instance = byEndpoint(instances, host, port);
+  if (!instance) return undefined;
+  return (
+    `If that was an instance of a recovery, which was deleted: before the swap the secret named ${instance.DBInstanceIdentifier ?? ''}, which is "${instance.DBInstanceStatus ?? 'unknown'}" and has what was written until then. ` +
+    `To go back to it run: aws secretsmanager update-secret-version-stage --secret-id ${secretId} --version-stage AWSCURRENT --move-to-version-id ${before.versionId} --remove-from-version-id ${versionId} ; ` +
+    `then start the machine with {"mode":"clean-up","reason":"…","requestedBy":"…"}, which lifts its fence, and restart the application. Otherwise: the secret must hold the endpoint of an instance itself, not a CNAME or a proxy.`
   );
 }
 

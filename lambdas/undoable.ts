@@ -96,10 +96,12 @@ async function notYetRetired(
 ): Promise<DBInstance | undefined> {
   const { secrets, databaseUrlSecretId } = deps;
   const { role, replaces } = readMarks(settings.TagList);
-  if (live.state === 'gone' || role === 'live') return undefined;
+  if (live.state === 'gone') return undefined;
   const replaced = others.find(({ DbiResourceId }) => DbiResourceId === replaces);
   if (replaced && isUnfinished(replaced)) throw twoStopped(replaced, deps);
+  // Also where a person gave the live one its tag, since its recovery could not be redriven any more.
   if (replaces !== undefined) return replaced && isForgotten(replaced) ? replaced : undefined;
+  if (role === 'live') return undefined;
   const before = await findSecretVersion(secrets, databaseUrlSecretId, { stage: BEFORE_SWAP_LABEL });
   if (!before) return undefined;
   const { host, port } = readLogin(before.value);

@@ -1,13 +1,16 @@
 import {
+  AddTagsToResourceCommand,
   CreateDBSnapshotCommand,
   DeleteDBInstanceCommand,
   DeleteDBSnapshotCommand,
   ModifyDBInstanceCommand,
 } from '@aws-sdk/client-rds';
+import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import type { Recovery } from '../../../lambdas/contract';
 import { keptTooLong } from '../../../lambdas/kept-instances';
 import { planUndo } from '../../../lambdas/plan-undo';
 import { findSnapshot, listInstances, listSnapshots } from '../../../lambdas/rds';
+import { currentSecret } from '../../../lambdas/secrets';
 import { readMarks, writeMarks } from '../../../lambdas/tags';
 import { carryOut } from './carry-out';
 import { Lab, migrationTable, until } from './lab';
@@ -181,3 +184,53 @@ test('where what it replaced is gone its settings are those of its newest snapsh
   expect(lost.unfinished).toEqual({ recoveryId: sixth.id, settingsFrom: null });
   expect(lost.notKnown.join(' ')).toContain('It cannot be carried out yet.');
 });
+
+test('one that cannot be redriven any more is finished by hand, as the refusal says: then it is a model, and can be undone', async () => {
+  const { recovery } = await lab.plan({});
+  await tagLive(recovery.live.instanceId);
+  expect((await lab.plan({})).plan).toMatchObject({ unfinished: null, undo: null });
+  const seventh = await stopped();
+  await tagLive(seventh.recoveryInstanceId);
+  const { plan } = await lab.plan({});
+  expect(plan).toMatchObject({ unfinished: null, undo: { instanceId: recovery.live.instanceId } });
+});
+
+test('a half-finished live instance that somebody deleted: plan, recovery and undo say how to go back, and that works', async () => {
+  const { live, secretVersionId } = (await lab.plan({})).recovery;
+  const eighth = await stopped();
+  await remove(eighth.recoveryInstanceId);
+  const { versionId } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  const said = {
+    name: 'LiveInstanceUnclear',
+    message: expect.stringMatching(
+      new RegExp(
+        `the secret named ${live.instanceId}, which is "available".*--move-to-version-id ${secretVersionId} --remove-from-version-id ${versionId} .*clean-up`,
+      ),
+    ) as string,
+  };
+  await expect(lab.plan({})).rejects.toMatchObject(said);
+  await expect(lab.planned()).rejects.toMatchObject(said);
+  await expect(undoOf()).rejects.toMatchObject(said);
+  await lab.secrets.send(
+    new UpdateSecretVersionStageCommand({
+      SecretId: lab.databaseUrlSecretId,
+      VersionStage: 'AWSCURRENT',
+      MoveToVersionId: secretVersionId,
+      RemoveFromVersionId: versionId,
+    }),
+  );
+  const back = await lab.plan({});
+  expect(back.recovery.live).toEqual(live);
+  expect(back.plan.leftovers?.[0]).toMatchObject({ what: 'fence', recoveryId: eighth.id, cleanUp: 'opens' });
+});
+
+/** By hand. */
+async function tagLive(id: string): Promise<void> {
+  const instance = await lab.instance(id);
+  await lab.rds.send(
+    new AddTagsToResourceCommand({
+      ResourceName: instance?.DBInstanceArn,
+      Tags: writeMarks({ role: 'live' }),
+    }),
+  );
+}
