@@ -61,7 +61,7 @@ export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps)
         `Live: ${live.instanceId} (${status}), ${live.host}:${live.port}, since recovery ${undone}.`,
         `Back to: ${instance.instanceId}, which that recovery retired, as it was at the cutover at ${since}.`,
         `Lost to the application: what was written since, now ${lossWindowMinutes} minutes. ${leftIn(recovery)}`,
-        'Migrations that the recovery took away are there again, and no longer in quarantine. Migrations applied since are not.',
+        'Its migrations and its quarantine are those of then, too: what that recovery took away or brought back is undone, and what was applied since is pending again.',
         afterwards(recovery),
       ],
       why: `Recovery ${undone} is undone.`,

@@ -46,6 +46,11 @@ export function pageOf(record: RecoveryRecord): string {
   ].join('\n\n');
 }
 
+function takenAway(migrations: readonly string[] | null, mode: string): string {
+  if (mode === 'undo') return 'not looked for: they are as the new instance had them';
+  return migrations === null ? 'not known' : migrations.join(', ') || 'none';
+}
+
 function facts({ requestedBy, reason, mode, restored, renamed, measured }: RecoveryRecord): string[][] {
   const { recoverySeconds, lossSeconds, closedSeconds } = measured;
   return [
@@ -58,12 +63,7 @@ function facts({ requestedBy, reason, mode, restored, renamed, measured }: Recov
           ['Restored', `${restored.from}, as of ${moment(restored.asOf)}`],
           ['Old instance', restored.oldInstance],
           ['New instance', restored.newInstance],
-          [
-            'Migrations taken away',
-            restored.migrationsTakenAway === null
-              ? 'not known'
-              : restored.migrationsTakenAway.join(', ') || 'none',
-          ],
+          ['Migrations taken away', takenAway(restored.migrationsTakenAway, mode)],
         ]
       : [['Restored', mode === 'clean-up' || renamed ? 'nothing' : 'nothing: no plan could be made']]),
     [

@@ -375,9 +375,9 @@ export class RecoveryMachine extends Construct {
           `"Back to " & ${inWords(RESTORED_AS_OF)} & " (" & ` +
           `(${IS_UNDO} ? ${RECOVERY_INSTANCE} & ", as it was" : $recovery.restorePoint.kind = "snapshot" ? "snapshot " & ${cut('$recovery.restorePoint.snapshotId', 70)} : "automated backups") & ` +
           `"). Writes since are lost, " & ${since(RESTORED_AS_OF)} & " by now: stop the pipeline and the writers.\\n" & ` +
-          '($plan.migrations.goAway = null ? "Which migrations go is not known." : $count($plan.migrations.goAway) = 0 ? "No migration goes." : ' +
-          `"Migrations that go: " & ${someOf('$plan.migrations.goAway')} & ".") & "\\n" & ` +
-          `($plan.expectedMinutes = null ? "No earlier recovery says how long it takes." : ` +
+          `(${IS_UNDO} ? "Its migrations are those of then." : $plan.migrations.goAway = null ? "Which migrations go is not known." : ` +
+          `$count($plan.migrations.goAway) = 0 ? "No migration goes." : "Migrations that go: " & ${someOf('$plan.migrations.goAway')} & ".") & "\\n" & ` +
+          `(${IS_UNDO} ? "Until the cutover nothing changes." : $plan.expectedMinutes = null ? "No earlier recovery says how long it takes." : ` +
           `"It takes about " & ${minutesInWords('$plan.expectedMinutes.median')} & "; until the cutover nothing changes.")`,
       },
       next,
@@ -654,7 +654,7 @@ export class RecoveryMachine extends Construct {
         `"Its data is that of " & ${inWords(RESTORED_AS_OF)} & ". The old " & ${LIVE} & ` +
         '($retirement.retired = "deleted" ? " was deleted; what was written since is in its final snapshot " & $retirement.finalSnapshotId ' +
         ': $retirement.retired = "gone" ? " was gone already" : " is kept" & ($retirement.keepUntil != null ? " until " & $substring($retirement.keepUntil, 0, 10)) & "; what was written since is in it") & ".\\n" & ' +
-        `(${IS_UNDO} ? "The migrations that the recovery took away are there again; those applied since are pending again." : ` +
+        `(${IS_UNDO} ? "Its migrations are those of then, too: what was applied since is pending again." : ` +
         '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known: look before the next deployment." : ' +
         '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
         `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.") & ` +

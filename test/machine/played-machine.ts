@@ -12,6 +12,7 @@ import { VirtualClock } from '../../sandbox/core/clock';
 import { S3Service } from '../../sandbox/s3/service';
 import { SnsService } from '../../sandbox/sns/service';
 import { StepFunctionsService } from '../../sandbox/step-functions/service';
+import type { PlanUndoResult } from '../../lambdas/contract';
 import { ENVIRONMENTS } from '../../lib/environments';
 import { onlyOf, readable, resourcesOf, synthesise, templateOf } from '../lib/synthesis';
 import { scripted, serve, type Served } from '../sandbox/wire/served';
@@ -136,6 +137,12 @@ export class Thrown extends Error {
   }
 }
 
+const UNDO_PLAN: PlanUndoResult['plan'] = {
+  summary: ['A person is asked first.'],
+  why: 'Recovery 9876543210 is undone.',
+  lossWindowMinutes: 7,
+};
+
 function planned(event: unknown): unknown {
   const { execution, input } = z
     .object({
@@ -166,30 +173,39 @@ function planned(event: unknown): unknown {
       ...(input.mode === 'undo' && { undoes: { recoveryId: '9876543210', instance: NEW } }),
       ...(input.mode === 'rename' && { ...RENAMED, rename: { begun: false } }),
     },
-    plan: {
-      why: 'It is the newest one that is available.',
-      migrations: {
-        goAway: ['20251208120000_drop_details'],
-        stay: { count: 1, newest: '20251101000000_init' },
-      },
-      expectedMinutes: { median: 14.2, shortest: 12, longest: 31, recoveries: 3 },
-      ...(input.mode !== 'recover' && {
-        summary: ['THE APPLICATION HAS NO DATABASE. A person is asked first.'],
-      }),
-      ...(input.mode === 'clean-up' && {
-        leftovers: [
-          { what: 'fence', instanceId: LIVE.instanceId, cleanUp: 'opens', why: 'It is live.' },
-          { what: 'recovery instance', instanceId: NEW.instanceId, cleanUp: 'deletes', why: 'It was not.' },
-          LEFT_ALONE,
-        ],
-      }),
-      ...(input.mode === 'rename' && {
-        from: { instanceId: NEW.instanceId, host: NEW.host },
-        to: { instanceId: LIVE.instanceId, host: LIVE.host },
-        outageMinutes: 10,
-        consumers: [{ cluster: 'shop', service: 'web' }],
-      }),
-    },
+    // Of an undo no more is said: nothing is restored, and it takes what it takes.
+    plan:
+      input.mode === 'undo'
+        ? UNDO_PLAN
+        : {
+            why: 'It is the newest one that is available.',
+            migrations: {
+              goAway: ['20251208120000_drop_details'],
+              stay: { count: 1, newest: '20251101000000_init' },
+            },
+            expectedMinutes: { median: 14.2, shortest: 12, longest: 31, recoveries: 3 },
+            ...(input.mode !== 'recover' && {
+              summary: ['THE APPLICATION HAS NO DATABASE. A person is asked first.'],
+            }),
+            ...(input.mode === 'clean-up' && {
+              leftovers: [
+                { what: 'fence', instanceId: LIVE.instanceId, cleanUp: 'opens', why: 'It is live.' },
+                {
+                  what: 'recovery instance',
+                  instanceId: NEW.instanceId,
+                  cleanUp: 'deletes',
+                  why: 'It was not.',
+                },
+                LEFT_ALONE,
+              ],
+            }),
+            ...(input.mode === 'rename' && {
+              from: { instanceId: NEW.instanceId, host: NEW.host },
+              to: { instanceId: LIVE.instanceId, host: LIVE.host },
+              outageMinutes: 10,
+              consumers: [{ cluster: 'shop', service: 'web' }],
+            }),
+          },
   };
 }
 

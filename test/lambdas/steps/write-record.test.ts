@@ -192,7 +192,11 @@ describe('write-record', () => {
       'production: undo: ACT NOW: restart the application',
       'production: undo: recovered',
     ]);
-    expect(messages.at(-1)?.text).toContain('The migrations that the recovery took away are there again');
+    expect(messages[0]?.text.split('\n').slice(2, 4)).toEqual([
+      'Its migrations are those of then.',
+      'Until the cutover nothing changes.',
+    ]);
+    expect(messages.at(-1)?.text).toContain('Its migrations are those of then, too');
     const { record, page } = await recordOf(executionArn);
     expect(record.steps.map(({ state }) => state)).toEqual(expect.arrayContaining(['TakeBack', 'Fence']));
     expect(record.steps.map(({ state }) => state)).not.toEqual(expect.arrayContaining(['Verify']));
