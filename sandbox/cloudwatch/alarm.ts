@@ -3,20 +3,11 @@ import { ApiError, NotInSandbox } from '../core/api';
 import type { AlarmState, MissingData, Point } from './evaluation';
 import { isStatistic, type MetricId, type Statistic } from './metrics';
 
-/** An alarm on one metric. Plain data. */
-export interface Alarm {
+/** What every alarm has, whatever it looks at. Plain data. */
+export interface AnyAlarm {
   readonly name: string;
   readonly arn: string;
   readonly description: string | undefined;
-  readonly metric: MetricId;
-  readonly statistic: Statistic;
-  /** Seconds. */
-  readonly period: number;
-  readonly evaluationPeriods: number;
-  readonly datapointsToAlarm: number | undefined;
-  readonly threshold: number;
-  readonly comparison: Comparison;
-  readonly treatMissingData: MissingData;
   readonly actions: Readonly<Record<AlarmState, readonly string[]>>;
   actionsEnabled: boolean;
   readonly configuredAt: Date;
@@ -26,6 +17,19 @@ export interface Alarm {
   updatedAt: Date;
   changedAt: Date;
   tags: Record<string, string>;
+}
+
+/** An alarm on one metric. Plain data. */
+export interface Alarm extends AnyAlarm {
+  readonly metric: MetricId;
+  readonly statistic: Statistic;
+  /** Seconds. */
+  readonly period: number;
+  readonly evaluationPeriods: number;
+  readonly datapointsToAlarm: number | undefined;
+  readonly threshold: number;
+  readonly comparison: Comparison;
+  readonly treatMissingData: MissingData;
   /** Whether the next minute can bring another state. */
   awake: boolean;
 }
@@ -100,14 +104,6 @@ export function settingsOf(input: PutMetricAlarmInput): Settings {
   if (!isComparison(comparison)) throw new NotInSandbox(`alarms with the operator ${comparison}`);
   const treatMissingData = input.TreatMissingData ?? 'missing';
   if (!isMissingData(treatMissingData)) throw invalid(`Unsupported TreatMissingData: ${treatMissingData}`);
-  const actions = {
-    OK: input.OKActions ?? [],
-    ALARM: input.AlarmActions ?? [],
-    INSUFFICIENT_DATA: input.InsufficientDataActions ?? [],
-  };
-  for (const action of Object.values(actions).flat())
-    if (!/^arn:aws[\w-]*:sns:/.test(action))
-      throw new NotInSandbox(`the alarm action ${action} (actions are SNS topics)`);
   return {
     name,
     description: input.AlarmDescription,
@@ -124,9 +120,22 @@ export function settingsOf(input: PutMetricAlarmInput): Settings {
     threshold: Threshold,
     comparison,
     treatMissingData,
-    actions,
+    actions: actionsOf(input),
     actionsEnabled: input.ActionsEnabled ?? true,
   };
+}
+
+/** Whom an alarm tells, by its new state. @throws {NotInSandbox} */
+export function actionsOf({
+  OKActions: OK = [],
+  AlarmActions: ALARM = [],
+  InsufficientDataActions: INSUFFICIENT_DATA = [],
+}: Pick<PutMetricAlarmInput, 'OKActions' | 'AlarmActions' | 'InsufficientDataActions'>): AnyAlarm['actions'] {
+  const actions = { OK, ALARM, INSUFFICIENT_DATA };
+  for (const action of Object.values(actions).flat())
+    if (!/^arn:aws[\w-]*:sns:/.test(action))
+      throw new NotInSandbox(`the alarm action ${action} (actions are SNS topics)`);
+  return actions;
 }
 
 export function dimensionsOf(
@@ -153,9 +162,8 @@ export function pointOf({ comparison, threshold }: Alarm, value: number | undefi
   return COMPARISONS[comparison](value, threshold) ? 'breaching' : 'fine';
 }
 
-/** An alarm as DescribeAlarms answers it. */
-export function describedAlarm(alarm: Alarm): MetricAlarm {
-  const { metric } = alarm;
+/** What DescribeAlarms answers of every alarm. */
+export function describedState(alarm: AnyAlarm) {
   return {
     AlarmName: alarm.name,
     AlarmArn: alarm.arn,
@@ -170,6 +178,14 @@ export function describedAlarm(alarm: Alarm): MetricAlarm {
     ...(alarm.reasonData !== undefined && { StateReasonData: alarm.reasonData }),
     StateUpdatedTimestamp: alarm.updatedAt,
     StateTransitionedTimestamp: alarm.changedAt,
+  } satisfies MetricAlarm;
+}
+
+/** An alarm as DescribeAlarms answers it. */
+export function describedAlarm(alarm: Alarm): MetricAlarm {
+  const { metric } = alarm;
+  return {
+    ...describedState(alarm),
     MetricName: metric.name,
     Namespace: metric.namespace,
     Statistic: alarm.statistic,

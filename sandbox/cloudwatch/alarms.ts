@@ -2,12 +2,14 @@ import type { AlarmHistoryItem } from '@aws-sdk/client-cloudwatch';
 import { ApiError, type Caller } from '../core/api';
 import type { SandboxContext } from '../core/context';
 import { pointOf, reasonFor, type Alarm } from './alarm';
+import { alarmsIn, isTrue } from './alarm-rule';
+import { isComposite, isOnMetric, transitionOf, type CompositeAlarm } from './composite-alarm';
 import { evaluate, evaluationRange, type AlarmState } from './evaluation';
 import { MINUTE, seriesKey, statistic, type MetricId, type MetricStore } from './metrics';
-import { notice, stateChange } from './notice';
+import { notice, stateChange, time } from './notice';
 
 interface State {
-  readonly alarms: Map<string, Alarm>;
+  readonly alarms: Map<string, Alarm | CompositeAlarm>;
   readonly history: AlarmHistoryItem[];
 }
 
@@ -16,7 +18,7 @@ const KEPT = 1000;
 
 /**
  * The alarms. Each is looked at every minute, as on AWS, but for those that nothing can change: an alarm whose metric has no
- * value in its evaluation range sleeps until there is one.
+ * value in its evaluation range sleeps until there is one. Composite alarms follow the alarms of their rule at once.
  */
 export class Alarms {
   private state: State = { alarms: new Map(), history: [] };
@@ -37,7 +39,7 @@ export class Alarms {
     });
   }
 
-  get all(): readonly Alarm[] {
+  get all(): readonly (Alarm | CompositeAlarm)[] {
     return [...this.state.alarms.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
@@ -46,15 +48,40 @@ export class Alarms {
     return this.state.history;
   }
 
-  get(name: string): Alarm | undefined {
+  get(name: string): Alarm | CompositeAlarm | undefined {
     return this.state.alarms.get(name);
   }
 
-  put(alarm: Alarm): void {
+  /** By name or ARN, as rules name alarms. */
+  find(named: string): Alarm | CompositeAlarm | undefined {
+    return this.state.alarms.get(named) ?? this.all.find(({ arn }) => arn === named);
+  }
+
+  /** The composite alarms whose rule names an alarm. */
+  above({ name, arn }: Alarm | CompositeAlarm): CompositeAlarm[] {
+    return this.all
+      .filter(isComposite)
+      .filter(({ rule }) => alarmsIn(rule).some((named) => named === name || named === arn));
+  }
+
+  put(alarm: Alarm | CompositeAlarm): void {
     const known = this.state.alarms.has(alarm.name);
     this.state.alarms.set(alarm.name, alarm);
     this.remember(alarm, 'ConfigurationUpdate', `Alarm "${alarm.name}" ${known ? 'updated' : 'created'}`, {});
     this.arm();
+  }
+
+  /** Has a composite alarm take the state that its rule has now. */
+  async settle(alarm: CompositeAlarm, because: 'created' | 'updated'): Promise<void> {
+    const state = this.stateOf(alarm);
+    const triggers = alarmsIn(alarm.rule).flatMap((named) => this.find(named) ?? []);
+    await this.changeComposite(
+      alarm,
+      state,
+      `${alarm.arn} was ${because} and its alarm rule evaluates to ${state}`,
+      triggers,
+      [],
+    );
   }
 
   delete(name: string): void {
@@ -64,15 +91,19 @@ export class Alarms {
   /** Wakes the alarms of a metric that has a new value. */
   wake(metric: MetricId): void {
     const key = seriesKey(metric);
-    const woken = [...this.state.alarms.values()].filter(
-      (alarm) => !alarm.awake && seriesKey(alarm.metric) === key,
-    );
+    const woken = this.onMetrics.filter((alarm) => !alarm.awake && seriesKey(alarm.metric) === key);
     for (const alarm of woken) alarm.awake = true;
     if (woken.length > 0) this.arm();
   }
 
   /** Resolves when whoever is to be told has been. */
-  async change(alarm: Alarm, state: AlarmState, reason: string, reasonData?: string): Promise<void> {
+  async change(
+    alarm: Alarm | CompositeAlarm,
+    state: AlarmState,
+    reason: string,
+    reasonData?: string,
+    below: readonly string[] = [],
+  ): Promise<void> {
     const before = { value: alarm.state, reason: alarm.reason, at: alarm.changedAt };
     const now = this.context.clock.now();
     alarm.reason = reason;
@@ -88,6 +119,13 @@ export class Alarms {
     await this.publish(alarm, before);
     if (alarm.actionsEnabled)
       for (const topic of alarm.actions[state]) await this.tell(alarm, topic, before.value);
+    // Rules can name each other in a circle: CloudWatch stops there.
+    const path = [...below, alarm.name];
+    for (const composite of this.above(alarm).filter(({ name }) => !path.includes(name))) {
+      const follows = this.stateOf(composite);
+      if (follows !== composite.state)
+        await this.changeComposite(composite, follows, transitionOf(alarm), [alarm], path);
+    }
   }
 
   stop(): void {
@@ -95,15 +133,38 @@ export class Alarms {
     this.cancel = undefined;
   }
 
+  private get onMetrics(): Alarm[] {
+    return [...this.state.alarms.values()].filter(isOnMetric);
+  }
+
+  private stateOf({ rule }: CompositeAlarm): AlarmState {
+    return isTrue(rule, (named) => this.find(named)?.state) ? 'ALARM' : 'OK';
+  }
+
+  private async changeComposite(
+    alarm: CompositeAlarm,
+    state: AlarmState,
+    reason: string,
+    by: readonly (Alarm | CompositeAlarm)[],
+    below: readonly string[],
+  ): Promise<void> {
+    alarm.triggers = by.map((each) => ({ arn: each.arn, state: each.state, at: each.changedAt }));
+    const triggeringAlarms = alarm.triggers.map(({ arn, state: value, at }) => ({
+      arn,
+      state: { value, timestamp: time(at) },
+    }));
+    await this.change(alarm, state, reason, JSON.stringify({ triggeringAlarms }), below);
+  }
+
   /** At the end of the present minute, if some alarm is awake. */
   private arm(): void {
-    if (this.cancel !== undefined || ![...this.state.alarms.values()].some(({ awake }) => awake)) return;
+    if (this.cancel !== undefined || !this.onMetrics.some(({ awake }) => awake)) return;
     const at = new Date((Math.floor(this.context.clock.now().getTime() / MINUTE) + 1) * MINUTE);
     this.cancel = this.context.clock.schedule(
       at,
       async () => {
         this.cancel = undefined;
-        for (const alarm of this.state.alarms.values()) if (alarm.awake) await this.look(alarm, at.getTime());
+        for (const alarm of this.onMetrics) if (alarm.awake) await this.look(alarm, at.getTime());
         this.arm();
       },
       { background: true },
@@ -139,7 +200,7 @@ export class Alarms {
     await this.change(alarm, state, reasonFor(alarm, state, values), JSON.stringify(reasonData));
   }
 
-  private async tell(alarm: Alarm, topicArn: string, before: AlarmState): Promise<void> {
+  private async tell(alarm: Alarm | CompositeAlarm, topicArn: string, before: AlarmState): Promise<void> {
     const service = 'cloudwatch.amazonaws.com';
     const caller: Caller = { arn: service, via: { service, sourceArn: alarm.arn } };
     const input = { TopicArn: topicArn, ...notice(this.context.account, alarm, before) };
@@ -160,7 +221,10 @@ export class Alarms {
     }
   }
 
-  private async publish(alarm: Alarm, before: Parameters<typeof stateChange>[1]): Promise<void> {
+  private async publish(
+    alarm: Alarm | CompositeAlarm,
+    before: Parameters<typeof stateChange>[1],
+  ): Promise<void> {
     const entry = {
       Source: 'aws.cloudwatch',
       DetailType: 'CloudWatch Alarm State Change',
@@ -180,14 +244,14 @@ export class Alarms {
   }
 
   private remember(
-    alarm: Alarm,
+    alarm: Alarm | CompositeAlarm,
     type: 'ConfigurationUpdate' | 'StateUpdate' | 'Action',
     summary: string,
     data: object,
   ): void {
     this.state.history.push({
       AlarmName: alarm.name,
-      AlarmType: 'MetricAlarm',
+      AlarmType: isComposite(alarm) ? 'CompositeAlarm' : 'MetricAlarm',
       Timestamp: this.context.clock.now(),
       HistoryItemType: type,
       HistorySummary: summary,

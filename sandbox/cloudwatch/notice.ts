@@ -1,5 +1,6 @@
 import type { Account } from '../core/account';
 import type { Alarm } from './alarm';
+import type { CompositeAlarm } from './composite-alarm';
 import type { AlarmState } from './evaluation';
 
 /** How AWS calls its Regions in messages to people; others by their code. */
@@ -13,12 +14,11 @@ const REGION_NAMES: Readonly<Record<string, string>> = {
 /** What an alarm publishes to a topic when it has changed. */
 export function notice(
   account: Account,
-  alarm: Alarm,
+  alarm: Alarm | CompositeAlarm,
   before: AlarmState,
 ): { readonly Subject: string; readonly Message: string } {
-  const { metric, actions } = alarm;
+  const { actions } = alarm;
   const region = REGION_NAMES[account.region] ?? account.region;
-  const time = (date: Date): string => date.toISOString().replace('Z', '+0000');
   const message = {
     AlarmName: alarm.name,
     AlarmDescription: alarm.description ?? null,
@@ -33,6 +33,17 @@ export function notice(
     OKActions: actions.OK,
     AlarmActions: actions.ALARM,
     InsufficientDataActions: actions.INSUFFICIENT_DATA,
+    ...('rule' in alarm ? children(alarm) : trigger(alarm)),
+  };
+  return {
+    Subject: `${alarm.state}: "${alarm.name}" in ${region}`.slice(0, 100),
+    Message: JSON.stringify(message),
+  };
+}
+
+function trigger(alarm: Alarm): object {
+  const { metric } = alarm;
+  return {
     Trigger: {
       MetricName: metric.name,
       Namespace: metric.namespace,
@@ -49,44 +60,59 @@ export function notice(
       EvaluateLowSampleCountPercentile: '',
     },
   };
+}
+
+/** Which alarms made a composite one change. */
+function children({ ruleText, triggers }: CompositeAlarm): object {
   return {
-    Subject: `${alarm.state}: "${alarm.name}" in ${region}`.slice(0, 100),
-    Message: JSON.stringify(message),
+    AlarmRule: ruleText,
+    TriggeringChildren: triggers.map(({ arn, state, at }) => ({
+      Arn: arn,
+      State: { Value: state, Timestamp: time(at) },
+    })),
   };
 }
 
 /** The event `CloudWatch Alarm State Change`. */
 export function stateChange(
-  alarm: Alarm,
+  alarm: Alarm | CompositeAlarm,
   before: { readonly value: AlarmState; readonly reason: string; readonly at: Date },
 ): object {
-  const { metric } = alarm;
   return {
     alarmName: alarm.name,
     state: {
       value: alarm.state,
       reason: alarm.reason,
       ...(alarm.reasonData !== undefined && { reasonData: alarm.reasonData }),
-      timestamp: alarm.changedAt.toISOString().replace('Z', '+0000'),
+      timestamp: time(alarm.changedAt),
     },
     previousState: {
       value: before.value,
       reason: before.reason,
-      timestamp: before.at.toISOString().replace('Z', '+0000'),
+      timestamp: time(before.at),
     },
     configuration: {
       ...(alarm.description !== undefined && { description: alarm.description }),
-      metrics: [
-        {
-          id: 'm1',
-          metricStat: {
-            metric: { namespace: metric.namespace, name: metric.name, dimensions: metric.dimensions },
-            period: alarm.period,
-            stat: alarm.statistic,
-          },
-          returnData: true,
-        },
-      ],
+      ...('rule' in alarm ? { alarmRule: alarm.ruleText } : { metrics: metricsOf(alarm) }),
     },
   };
+}
+
+function metricsOf({ metric, period, statistic }: Alarm): object[] {
+  return [
+    {
+      id: 'm1',
+      metricStat: {
+        metric: { namespace: metric.namespace, name: metric.name, dimensions: metric.dimensions },
+        period,
+        stat: statistic,
+      },
+      returnData: true,
+    },
+  ];
+}
+
+/** As CloudWatch writes times to people and programs. */
+export function time(date: Date): string {
+  return date.toISOString().replace('Z', '+0000');
 }

@@ -20,7 +20,9 @@ import type {
   ListTagsForResourceInput,
   ListTagsForResourceOutput,
   Metric,
+  MetricAlarm,
   MetricDatum,
+  PutCompositeAlarmInput,
   PutDashboardInput,
   PutDashboardOutput,
   PutMetricAlarmInput,
@@ -34,7 +36,15 @@ import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
 import { describedAlarm, dimensionsOf, settingsOf, type Alarm } from './alarm';
+import { alarmsIn } from './alarm-rule';
 import { Alarms } from './alarms';
+import {
+  compositeSettingsOf,
+  describedComposite,
+  isComposite,
+  isOnMetric,
+  type CompositeAlarm,
+} from './composite-alarm';
 import type { AlarmState } from './evaluation';
 import {
   isStatistic,
@@ -60,7 +70,7 @@ interface State {
 const WEEKS_BACK = 14 * 86_400_000;
 const HOURS_AHEAD = 2 * 3_600_000;
 
-/** CloudWatch: metrics by the minute, alarms on one metric's statistic, dashboards as they were put. */
+/** CloudWatch: metrics by the minute, alarms on one metric's statistic or on other alarms, dashboards as they were put. */
 export class CloudWatchService implements Service {
   readonly name = 'monitoring';
   readonly operations: Readonly<Record<string, Operation>>;
@@ -83,6 +93,7 @@ export class CloudWatchService implements Service {
       GetMetricStatistics: async (input: GetMetricStatisticsInput) => this.getStatistics(input),
       GetMetricData: async (input: GetMetricDataInput) => this.getMetricData(input),
       PutMetricAlarm: async (input: PutMetricAlarmInput) => this.putAlarm(input),
+      PutCompositeAlarm: async (input: PutCompositeAlarmInput) => this.putComposite(input),
       DescribeAlarms: async (input: DescribeAlarmsInput) => this.describeAlarms(input),
       DescribeAlarmHistory: async (input: DescribeAlarmHistoryInput) => this.describeHistory(input),
       DeleteAlarms: async (input: DeleteAlarmsInput) => this.deleteAlarms(input),
@@ -106,7 +117,7 @@ export class CloudWatchService implements Service {
   }
 
   /** The alarms as they are now, for inspection. */
-  inspect(): readonly Readonly<Alarm>[] {
+  inspect(): readonly Readonly<Alarm | CompositeAlarm>[] {
     return this.alarms.all;
   }
 
@@ -266,57 +277,105 @@ export class CloudWatchService implements Service {
   private putAlarm(input: PutMetricAlarmInput): object {
     const settings = settingsOf(input);
     const known = this.alarms.get(settings.name);
-    const now = this.context.clock.now();
-    this.alarms.put({
+    if (known && isComposite(known)) throw otherType(known);
+    this.alarms.put({ ...settings, ...this.begun(settings.name, input.Tags), awake: true });
+    return {};
+  }
+
+  private async putComposite(input: PutCompositeAlarmInput): Promise<object> {
+    const settings = compositeSettingsOf(input);
+    const missing = alarmsIn(settings.rule).filter((named) => !this.alarms.find(named));
+    if (missing.length > 0)
+      throw new ApiError(
+        'ValidationError',
+        `Could not save the composite alarm as alarms [${missing.join(', ')}] in the alarm rule do not exist`,
+      );
+    const known = this.alarms.get(settings.name);
+    if (known && isOnMetric(known)) throw otherType(known);
+    const alarm = {
       ...settings,
-      arn: arn(this.context.account, 'cloudwatch', `alarm:${settings.name}`),
+      ...this.begun(settings.name, input.Tags),
+      triggers: known?.triggers ?? [],
+    };
+    this.alarms.put(alarm);
+    await this.alarms.settle(alarm, known ? 'updated' : 'created');
+    return {};
+  }
+
+  /** What an alarm has that is new; what it goes on with that was there. */
+  private begun(
+    name: string,
+    tags: PutMetricAlarmInput['Tags'],
+  ): Pick<
+    Alarm,
+    'arn' | 'configuredAt' | 'state' | 'reason' | 'reasonData' | 'updatedAt' | 'changedAt' | 'tags'
+  > {
+    const known = this.alarms.get(name);
+    const now = this.context.clock.now();
+    return {
+      arn: arn(this.context.account, 'cloudwatch', `alarm:${name}`),
       configuredAt: now,
       state: known?.state ?? 'INSUFFICIENT_DATA',
       reason: known?.reason ?? 'Unchecked: Initial alarm creation',
       reasonData: known?.reasonData,
       updatedAt: known?.updatedAt ?? now,
       changedAt: known?.changedAt ?? now,
-      tags: known?.tags ?? tagsOf(input.Tags),
-      awake: true,
-    });
-    return {};
+      tags: known?.tags ?? tagsOf(tags),
+    };
   }
 
   private describeAlarms(input: DescribeAlarmsInput): DescribeAlarmsOutput {
-    const {
-      AlarmNames: names,
-      AlarmNamePrefix: prefix = '',
-      StateValue: state,
-      NextToken: after = '',
-    } = input;
-    if (
-      input.ActionPrefix !== undefined ||
-      input.ChildrenOfAlarmName !== undefined ||
-      input.ParentsOfAlarmName !== undefined
-    )
-      throw new NotInSandbox('monitoring:DescribeAlarms by action or relation');
-    if (input.AlarmTypes?.length === 1 && input.AlarmTypes[0] === 'CompositeAlarm')
-      return { MetricAlarms: [], CompositeAlarms: [] };
-    const matching = this.alarms.all.filter(
-      (alarm) =>
-        alarm.name > after &&
-        (names === undefined || names.includes(alarm.name)) &&
-        alarm.name.startsWith(prefix) &&
-        (state === undefined || alarm.state === state),
-    );
-    const page = matching.slice(0, input.MaxRecords ?? 50);
+    const { MaxRecords = 50, NextToken: after = '' } = input;
+    const matching = this.matching(input).filter(({ name }) => name > after);
+    const page = matching.slice(0, MaxRecords);
     const last = page.at(-1);
+    const composites = page.filter(isComposite).map(describedComposite);
+    const onMetrics = page.filter(isOnMetric).map(describedAlarm);
+    const shown = shownOf(input);
     return {
-      MetricAlarms: page.map(describedAlarm),
-      CompositeAlarms: [],
+      MetricAlarms: shown ? onMetrics.map(shown) : onMetrics,
+      CompositeAlarms: shown ? composites.map(shown) : composites,
       ...(last && matching.length > page.length && { NextToken: last.name }),
     };
   }
 
+  private matching(input: DescribeAlarmsInput): readonly (Alarm | CompositeAlarm)[] {
+    const { ChildrenOfAlarmName: parent, ParentsOfAlarmName: child, ...others } = input;
+    const related = parent ?? child;
+    if (related !== undefined) {
+      const more = Object.entries({ ...others, MaxRecords: undefined, NextToken: undefined }).some(
+        ([, value]) => value !== undefined,
+      );
+      if (more || (parent !== undefined && child !== undefined))
+        throw new ApiError(
+          'ValidationError',
+          'ChildrenOfAlarmName and ParentsOfAlarmName cannot be specified with other parameters.',
+        );
+      const alarm = this.alarms.get(related);
+      if (!alarm) throw notFound();
+      if (parent === undefined) return this.alarms.above(alarm);
+      if (!isComposite(alarm)) return [];
+      const below = alarmsIn(alarm.rule).map((named) => this.alarms.find(named));
+      return this.alarms.all.filter((each) => below.includes(each));
+    }
+    if (input.ActionPrefix !== undefined) throw new NotInSandbox('monitoring:DescribeAlarms by action');
+    const { AlarmNames: names, AlarmNamePrefix: prefix = '', StateValue: state } = input;
+    const types = typesOf(input.AlarmTypes);
+    return this.alarms.all.filter(
+      (alarm) =>
+        types.includes(typeOf(alarm)) &&
+        (names === undefined || names.includes(alarm.name)) &&
+        alarm.name.startsWith(prefix) &&
+        (state === undefined || alarm.state === state),
+    );
+  }
+
   private describeHistory(input: DescribeAlarmHistoryInput): DescribeAlarmHistoryOutput {
     const { AlarmName: name, HistoryItemType: type, StartDate: from, EndDate: to } = input;
+    const types = typesOf(input.AlarmTypes);
     const items = this.alarms.history.filter(
-      ({ AlarmName, HistoryItemType, Timestamp: at }) =>
+      ({ AlarmName, AlarmType = 'MetricAlarm', HistoryItemType, Timestamp: at }) =>
+        types.includes(AlarmType) &&
         (name === undefined || name === AlarmName) &&
         (type === undefined || type === HistoryItemType) &&
         (!from || !at || at >= from) &&
@@ -331,6 +390,17 @@ export class CloudWatchService implements Service {
     const missing = names.find((name) => !this.alarms.get(name));
     // Of several that are to go, none goes when one is not there.
     if (missing !== undefined && names.length > 1) throw notFound();
+    const going = names.flatMap((name) => this.alarms.get(name) ?? []);
+    if (going.filter(isComposite).length > 1)
+      throw new ApiError('ValidationError', 'Only one composite alarm can be deleted at a time.');
+    const needed = going
+      .filter((alarm) => this.alarms.above(alarm).some((above) => !going.includes(above)))
+      .map(({ name }) => name);
+    if (needed.length > 0)
+      throw new ApiError(
+        'ValidationError',
+        `Cannot delete ${needed.join(',')} as there are composite alarm(s) depending on ${needed.length === 1 ? 'it' : 'them'}.`,
+      );
     for (const name of names) this.alarms.delete(name);
     return {};
   }
@@ -343,10 +413,11 @@ export class CloudWatchService implements Service {
       throw new ApiError('ValidationError', 'StateValue must be one of OK, ALARM and INSUFFICIENT_DATA');
     if (input.StateReasonData !== undefined && !isJson(input.StateReasonData))
       throw new ApiError('InvalidFormat', 'StateReasonData must be valid JSON.');
-    // It holds until the alarm is looked at again, in the next minute.
-    alarm.awake = true;
+    // It holds until the alarm is looked at again, in the next minute; of a composite one until an alarm of its rule changes.
+    if (isOnMetric(alarm)) alarm.awake = true;
+    else alarm.triggers = [];
     await this.alarms.change(alarm, state, input.StateReason ?? '', input.StateReasonData);
-    this.alarms.wake(alarm.metric);
+    if (isOnMetric(alarm)) this.alarms.wake(alarm.metric);
     return {};
   }
 
@@ -377,7 +448,7 @@ export class CloudWatchService implements Service {
     };
   }
 
-  private tagged(resourceArn = ''): Alarm {
+  private tagged(resourceArn = ''): Alarm | CompositeAlarm {
     const alarm = this.alarms.get(resourceArn.split(':alarm:')[1] ?? '');
     if (!alarm) throw notFound();
     return alarm;
@@ -458,6 +529,35 @@ function aggregatesOf(datum: MetricDatum): Aggregate[] {
     const count = Counts?.[index] ?? 1;
     return { ...one(value), count, sum: value * count };
   });
+}
+
+/** Left out, composite alarms are left out. */
+function typesOf(types: readonly string[] = []): readonly string[] {
+  if (types.includes('LogAlarm')) throw new NotInSandbox('log alarms');
+  return types.length === 0 ? ['MetricAlarm'] : types;
+}
+
+function typeOf(alarm: Alarm | CompositeAlarm): 'MetricAlarm' | 'CompositeAlarm' {
+  return isComposite(alarm) ? 'CompositeAlarm' : 'MetricAlarm';
+}
+
+/** Of children and parents only a little is shown. */
+function shownOf({
+  ChildrenOfAlarmName: parent,
+  ParentsOfAlarmName: child,
+}: DescribeAlarmsInput): ((alarm: MetricAlarm) => MetricAlarm) | undefined {
+  if (parent !== undefined)
+    return ({ AlarmName, AlarmArn, StateValue, StateUpdatedTimestamp }) => ({
+      AlarmName,
+      AlarmArn,
+      StateValue,
+      StateUpdatedTimestamp,
+    });
+  return child === undefined ? undefined : ({ AlarmName, AlarmArn }) => ({ AlarmName, AlarmArn });
+}
+
+function otherType({ name }: Alarm | CompositeAlarm): ApiError {
+  return new ApiError('ValidationError', `An alarm named ${name} of another type exists.`);
 }
 
 function isState(text: string | undefined): text is AlarmState {

@@ -30,6 +30,23 @@ export const CLOUDWATCH_PROVIDERS: Readonly<Record<string, Provider>> = {
       return { physicalId: name, attributes: { Arn: arn(context.account, 'cloudwatch', `alarm:${name}`) } };
     },
   ),
+  'AWS::CloudWatch::CompositeAlarm': provider(
+    {
+      ActionsEnabled: truth.optional(),
+      AlarmActions: texts.optional(),
+      AlarmDescription: text.optional(),
+      AlarmName: text.optional(),
+      AlarmRule: text,
+      InsufficientDataActions: texts.optional(),
+      OKActions: texts.optional(),
+      Tags: tags.optional(),
+    },
+    async (properties, { call, context, generatedName }) => {
+      const name = properties.AlarmName ?? generatedName(255);
+      await call('monitoring', 'PutCompositeAlarm', { ...properties, AlarmName: name });
+      return { physicalId: name, attributes: { Arn: arn(context.account, 'cloudwatch', `alarm:${name}`) } };
+    },
+  ),
   'AWS::CloudWatch::Dashboard': provider(
     { DashboardBody: text, DashboardName: text.optional() },
     async ({ DashboardBody, DashboardName }, { call, generatedName }) => {

@@ -3,13 +3,14 @@ import { Decision, SoakResult } from '../../../lambdas/contract';
 import { OPERATOR, type Scenario } from '../scenario';
 import { check, recovered } from '../scenario-checks';
 
-/** An alarm that the team has: its orders fail. */
-const ALARM = 'task-tracker-errors';
+/** An alarm that the team has, of several: its orders fail. */
+const ALARM = 'task-tracker-broken';
+const ERRORS = 'task-tracker-errors';
 
 export const soak: Scenario = {
   name: 'soak',
   shows:
-    'the new database is watched for ten minutes; at the third look an alarm of the team rings: nothing is undone, a person is asked, though the old instance is kept anyway; deployments go on meanwhile',
+    'the new database is watched for ten minutes; at the third look a composite alarm of the team rings: nothing is undone, a person is asked, though the old instance is kept anyway; deployments go on meanwhile',
   badMigration: 'dropped-table',
   async play(stage) {
     const before = await stage.digest();
@@ -19,7 +20,7 @@ export const soak: Scenario = {
     const cloudWatch = (operation: string, input: object): Promise<object> =>
       api.call('monitoring', operation, input, callers.administrator());
     await cloudWatch('PutMetricAlarm', {
-      AlarmName: ALARM,
+      AlarmName: ERRORS,
       Namespace: 'TaskTracker',
       MetricName: 'Errors',
       Statistic: 'Sum',
@@ -29,12 +30,16 @@ export const soak: Scenario = {
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
       TreatMissingData: 'ignore',
     });
+    await cloudWatch('PutCompositeAlarm', {
+      AlarmName: ALARM,
+      AlarmRule: `ALARM("${ERRORS}") AND NOT FALSE`,
+    });
     let looks = 0;
     let gate = 'not asked';
     const unhook = api.intercept(async ({ context }, next) => {
       if (context.operation === 'DescribeAlarms' && ++looks === 3) {
         await cloudWatch('SetAlarmState', {
-          AlarmName: ALARM,
+          AlarmName: ERRORS,
           StateValue: 'ALARM',
           StateReason: 'orders fail',
         });

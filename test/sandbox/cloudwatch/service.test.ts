@@ -8,6 +8,7 @@ import {
   GetMetricDataCommand,
   GetMetricStatisticsCommand,
   ListMetricsCommand,
+  PutCompositeAlarmCommand,
   PutDashboardCommand,
   PutMetricAlarmCommand,
   PutMetricDataCommand,
@@ -388,6 +389,97 @@ describe('CloudWatch', () => {
     await sandbox.context.api.call('sqs', 'PurgeQueue', { QueueUrl: 'dead' }, admin);
     await clock.advance(10 * MINUTE);
     expect(await state('not-empty')).toBe('OK');
+  });
+
+  it('has composite alarms follow the alarms of their rule at once, and tell of it in the words of AWS', async () => {
+    const names = ['below-1', 'below-2', 'composite', 'composite-above'];
+    for (const name of ['below-1', 'below-2'])
+      await alarm(name, { AlarmActions: [], TreatMissingData: 'ignore' });
+    const composite = (AlarmName: string, AlarmRule: string): Promise<object> =>
+      client.send(new PutCompositeAlarmCommand({ AlarmName, AlarmRule, AlarmActions: [TopicArn] }));
+    const set = (AlarmName: string, StateValue: 'ALARM' | 'OK'): Promise<object> =>
+      client.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'a test' }));
+    const states = async (): Promise<(string | undefined)[]> => {
+      const { MetricAlarms = [], CompositeAlarms = [] } = await client.send(
+        new DescribeAlarmsCommand({ AlarmNames: names, AlarmTypes: ['MetricAlarm', 'CompositeAlarm'] }),
+      );
+      return [...MetricAlarms, ...CompositeAlarms].map(({ StateValue }) => StateValue);
+    };
+    await expect(composite('composite', 'ALARM(nobody)')).rejects.toThrow(
+      'Could not save the composite alarm as alarms [nobody] in the alarm rule do not exist',
+    );
+    await expect(composite('below-1', 'TRUE')).rejects.toThrow('of another type');
+    await composite('composite', 'ALARM("below-1") AND ALARM(below-2)');
+    await composite('composite-above', 'ALARM(arn:aws:cloudwatch:eu-central-1:123456789012:alarm:composite)');
+    const told = sandbox.sns.messages.length;
+    await set('below-1', 'ALARM');
+    expect((await states()).slice(2)).toEqual(['OK', 'OK']);
+    await set('below-2', 'ALARM');
+    expect(await states()).toEqual(['ALARM', 'ALARM', 'ALARM', 'ALARM']);
+    expect(
+      sandbox.sns.messages
+        .slice(told)
+        .map(({ subject, message }) => ({ subject, ...Notice.parse(JSON.parse(message)) })),
+    ).toMatchObject([
+      {
+        subject: 'ALARM: "composite" in EU (Frankfurt)',
+        AlarmRule: 'ALARM("below-1") AND ALARM(below-2)',
+        OldStateValue: 'OK',
+        NewStateReason: expect.stringMatching(
+          /^arn:aws:cloudwatch:eu-central-1:123456789012:alarm:below-2 transitioned to ALARM at [A-Z][a-z]+day \d\d [A-Z][a-z]+, \d{4} \d\d:\d\d:\d\d UTC$/,
+        ) as string,
+        TriggeringChildren: [
+          {
+            Arn: 'arn:aws:cloudwatch:eu-central-1:123456789012:alarm:below-2',
+            State: { Value: 'ALARM' },
+          },
+        ],
+      },
+      { subject: 'ALARM: "composite-above" in EU (Frankfurt)' },
+    ]);
+    expect(sandbox.events.events.at(-1)?.detail).toMatchObject({
+      alarmName: 'composite-above',
+      configuration: { alarmRule: expect.stringContaining('alarm:composite') as string },
+    });
+
+    const { MetricAlarms, CompositeAlarms } = await client.send(
+      new DescribeAlarmsCommand({ AlarmNames: names }),
+    );
+    expect([MetricAlarms?.length, CompositeAlarms]).toEqual([2, []]);
+    const related = async (relation: object): Promise<(string | undefined)[]> => {
+      const found = await client.send(new DescribeAlarmsCommand(relation));
+      return [...(found.MetricAlarms ?? []), ...(found.CompositeAlarms ?? [])].map(
+        ({ AlarmName }) => AlarmName,
+      );
+    };
+    expect(await related({ ChildrenOfAlarmName: 'composite' })).toEqual(['below-1', 'below-2']);
+    expect(await related({ ParentsOfAlarmName: 'composite' })).toEqual(['composite-above']);
+    await expect(related({ ParentsOfAlarmName: 'composite', StateValue: 'OK' })).rejects.toThrow(
+      'cannot be specified with other parameters',
+    );
+
+    const remove = (...AlarmNames: string[]): Promise<object> =>
+      client.send(new DeleteAlarmsCommand({ AlarmNames }));
+    await expect(remove('below-1')).rejects.toThrow(
+      'Cannot delete below-1 as there are composite alarm(s) depending on it.',
+    );
+    // In a circle, nothing goes round for ever and nothing can be deleted.
+    await composite('composite', 'ALARM(composite-above) OR ALARM(below-1)');
+    await set('below-1', 'OK');
+    await expect(remove('composite')).rejects.toThrow('depending on it');
+    await composite('composite', 'FALSE');
+    expect((await states()).slice(2)).toEqual(['OK', 'OK']);
+    await remove('composite-above');
+    await remove('composite', 'below-1', 'below-2');
+    expect(await states()).toEqual([]);
+    const history = await client.send(
+      new DescribeAlarmHistoryCommand({
+        AlarmName: 'composite',
+        AlarmTypes: ['CompositeAlarm'],
+        HistoryItemType: 'ConfigurationUpdate',
+      }),
+    );
+    expect(history.AlarmHistoryItems).toHaveLength(3);
   });
 
   it('costs nothing while there is nothing to look at', async () => {

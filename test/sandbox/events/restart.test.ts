@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import {
   CloudWatchClient,
   DescribeAlarmsCommand,
+  PutCompositeAlarmCommand,
   PutMetricAlarmCommand,
   PutMetricDataCommand,
+  type AlarmType,
 } from '@aws-sdk/client-cloudwatch';
 import {
   EventBridgeClient,
@@ -120,6 +122,7 @@ test('a restarted sandbox goes on delivering, running schedules and watching', a
         TreatMissingData: 'ignore',
       }),
     );
+    await before.cloudWatch.send(new PutCompositeAlarmCommand({ AlarmName: 'on-x', AlarmRule: 'ALARM(x)' }));
     await before.cloudWatch.send(
       new PutMetricDataCommand({ Namespace: 'Drill', MetricData: [{ MetricName: 'm', Value: 5 }] }),
     );
@@ -138,9 +141,11 @@ test('a restarted sandbox goes on delivering, running schedules and watching', a
     expect(
       (await after.sns.send(new ListSubscriptionsByTopicCommand({ TopicArn }))).Subscriptions,
     ).toHaveLength(1);
-    expect((await after.cloudWatch.send(new DescribeAlarmsCommand({}))).MetricAlarms).toMatchObject([
-      { AlarmName: 'x', StateValue: 'ALARM' },
-    ]);
+    const AlarmTypes: AlarmType[] = ['MetricAlarm', 'CompositeAlarm'];
+    expect(await after.cloudWatch.send(new DescribeAlarmsCommand({ AlarmTypes }))).toMatchObject({
+      MetricAlarms: [{ AlarmName: 'x', StateValue: 'ALARM' }],
+      CompositeAlarms: [{ AlarmName: 'on-x', StateValue: 'ALARM' }],
+    });
     for (const client of Object.values(after)) client.destroy();
   } finally {
     await sandbox?.stop();
