@@ -35,6 +35,8 @@ export class DatabaseStack extends Stack {
   readonly subnets: readonly ec2.ISubnet[];
   readonly secretsManagerEndpoint: SecretsManagerEndpoint | undefined;
   readonly instance: rds.DatabaseInstance;
+  /** Its name in words: no stack that has it depends on the instance. */
+  readonly instanceIdentifier: string;
   readonly masterSecret: secretsmanager.ISecret;
   readonly databaseUrlSecret: secretsmanager.ISecret;
 
@@ -52,6 +54,7 @@ export class DatabaseStack extends Stack {
       : secretsManagerEndpoint(this, this.vpc);
     this.masterSecret = this.makeMasterSecret(settings, removalPolicy);
     this.databaseUrlSecret = this.emptyDatabaseUrlSecret(settings, removalPolicy);
+    this.instanceIdentifier = instanceIdentifierOf(settings.name, database);
     this.instance = this.makeInstance(settings, database, removalPolicy);
     this.letApplicationIn();
     new ApplicationDatabase(this, 'ApplicationDatabase', {
@@ -138,7 +141,7 @@ export class DatabaseStack extends Stack {
     database: DatabaseSettings,
     removalPolicy: RemovalPolicy,
   ): rds.DatabaseInstance {
-    const instanceIdentifier = instanceIdentifierOf(settings.name, database);
+    const { instanceIdentifier } = this;
     const adopted = database.instanceIdentifier !== undefined;
     // CloudFormation adopts only what it would not delete.
     const ownRemovalPolicy = adopted ? RemovalPolicy.RETAIN : removalPolicy;

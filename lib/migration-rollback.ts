@@ -21,6 +21,7 @@ import type {
   RetentionRules,
 } from '../lambdas/contract';
 import { copyPermissions } from './copy-permissions';
+import { DatabaseDashboard } from './database-dashboard';
 import { DrillSchedule } from './drill-schedule';
 import type {
   DrillSchedule as DrillSettings,
@@ -83,6 +84,11 @@ export interface MigrationRollbackProps {
    * @default - as in production: a person approves before the old instance is deleted
    */
   readonly recovery?: RecoverySettings;
+  /**
+   * Name of the instance: a dashboard finds it by that, and what recoveries make of it.
+   * @default - no dashboard
+   */
+  readonly instanceIdentifier?: string;
   /**
    * When a recovery is rehearsed.
    * @default - never by itself
@@ -173,6 +179,12 @@ export class MigrationRollback extends Construct {
       logDays,
     }).machine;
     this.alarms(props.environment);
+    if (props.instanceIdentifier !== undefined)
+      new DatabaseDashboard(this, 'Dashboard', {
+        environment: props.environment,
+        instanceIdentifier: props.instanceIdentifier,
+        machine: this.machine,
+      });
     const { deadLetters } = new SnapshotSchedules(this, 'SnapshotSchedules', {
       environment: props.environment,
       schedule,

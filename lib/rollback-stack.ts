@@ -66,7 +66,13 @@ export class RollbackStack extends Stack {
 
 type DatabaseProps = Pick<
   MigrationRollbackProps,
-  'instance' | 'databaseUrlSecret' | 'masterSecret' | 'vpc' | 'subnets' | 'secretsManagerEndpoint'
+  | 'instance'
+  | 'instanceIdentifier'
+  | 'databaseUrlSecret'
+  | 'masterSecret'
+  | 'vpc'
+  | 'subnets'
+  | 'secretsManagerEndpoint'
 >;
 
 function fromStack(database: DatabaseStack): DatabaseProps {
@@ -78,6 +84,7 @@ function fromStack(database: DatabaseStack): DatabaseProps {
       securityGroups: instance.connections.securityGroups,
       defaultPort: ec2.Port.POSTGRES,
     }),
+    instanceIdentifier: database.instanceIdentifier,
     databaseUrlSecret,
     masterSecret,
     vpc,
@@ -90,6 +97,7 @@ function importDatabase(scope: Construct, existing: ExistingDatabase): DatabaseP
   const vpc = importVpc(scope, existing.vpc);
   return {
     vpc,
+    instanceIdentifier: existing.instanceId,
     instance: rds.DatabaseInstance.fromDatabaseInstanceAttributes(scope, 'Database', {
       instanceIdentifier: existing.instanceId,
       instanceEndpointAddress: existing.host,

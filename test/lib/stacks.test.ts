@@ -8,6 +8,22 @@ const stack = (name: string): Template => templateOf(templates, name);
 const PREFIXES = ['Production', 'Staging', 'Development'] as const;
 const databaseStacks = PREFIXES.map((prefix) => [prefix, stack(`${prefix}-Database`)] as const);
 
+/** A database that is there before any stack. */
+const EXISTING: ExistingDatabase = {
+  vpc: {
+    vpcId: 'vpc-0123456789abcdef0',
+    availabilityZones: ['eu-central-1a', 'eu-central-1b'],
+    subnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+    reachesSecretsManager: true,
+  },
+  instanceId: 'shop',
+  host: 'shop.abc.eu-central-1.rds.amazonaws.com',
+  port: 5433,
+  securityGroupId: 'sg-0123456789abcdef0',
+  masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-master-AbCdEf',
+  databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-url-AbCdEf',
+};
+
 const instanceOf = (template: Template) => onlyOf(template, 'AWS::RDS::DBInstance');
 
 test('there are two stacks per environment', () => {
@@ -148,10 +164,10 @@ describe('the network', () => {
     expect(readable(database.Outputs['ApplicationSecurityGroupId']?.Value)).toBe(source);
   });
 
-  test('no alarm, dashboard or schedule names an instance: after a recovery another one is live', () => {
+  test('no alarm and no schedule names an instance: after a recovery another one is live', () => {
     for (const name of ['Production-Database', 'Production-Rollback', 'Staging-Rollback'])
       for (const [id, { Type, Properties }] of Object.entries(stack(name).Resources))
-        if (/^AWS::(CloudWatch|Scheduler|Events)::/.test(Type))
+        if (/^AWS::(CloudWatch::Alarm|Scheduler::|Events::)/.test(Type))
           expect({
             id,
             names: /DBInstanceIdentifier|-database"|RefDatabase/.test(JSON.stringify(Properties)),
@@ -521,6 +537,47 @@ describe('functions', () => {
   });
 });
 
+describe('the dashboard', () => {
+  /** Everything that its graphs show. */
+  function shown(template: Template): string[] {
+    const { Properties } = onlyOf(template, 'AWS::CloudWatch::Dashboard');
+    const Body = z.object({
+      widgets: z.array(z.object({ properties: z.object({ metrics: z.array(z.unknown()).optional() }) })),
+    });
+    const { widgets } = Body.parse(JSON.parse(readable(Properties['DashboardBody'])));
+    return widgets.flatMap(({ properties }) =>
+      (properties.metrics ?? []).map((each) => JSON.stringify(each)),
+    );
+  }
+  const searches = (template: Template): string[] =>
+    shown(template).filter((each) => each.includes('SEARCH'));
+
+  test.each(['production', 'staging'])('of %s finds whatever is live by the words of its name', (name) => {
+    const template = stack(`${name === 'production' ? 'Production' : 'Staging'}-Rollback`);
+    const { Properties } = onlyOf(template, 'AWS::CloudWatch::Dashboard');
+    expect(Properties['DashboardName']).toBe(`${name}-database`);
+    const found = searches(template);
+    expect(found.join('\n')).toMatch(
+      /FreeStorageSpace[^]*CPUUtilization[^]*DatabaseConnections[^]*ReadLatency/,
+    );
+    // In quotes it would be this one instance, and none that takes its place.
+    for (const search of found) {
+      expect(search).toContain(` DBInstanceIdentifier=${name}-database'`);
+      expect(search).not.toMatch(/["']production-database/);
+    }
+    // Fifty metrics are free: while a recovery runs there are two instances.
+    const ofRds = found.join().match(/MetricName=/g)?.length ?? 0;
+    expect(2 * ofRds + shown(template).length - found.length).toBeLessThanOrEqual(50);
+  });
+
+  test('of a database that exists already, which a recovery made, finds the ones after it', () => {
+    const { production } = ENVIRONMENTS;
+    const existing = { ...EXISTING, instanceId: 'shop-rec-0123456789' };
+    const made = templateOf(synthesise([{ ...production, database: { existing } }]), 'Production-Rollback');
+    for (const search of searches(made)) expect(search).toContain(" DBInstanceIdentifier=shop'");
+  });
+});
+
 describe('an idle environment', () => {
   /** Dollars per month of 730 hours in eu-central-1. What costs nothing while idle is listed with 0. */
   const PRICES: Readonly<Record<string, (properties: Record<string, unknown>) => number>> = {
@@ -531,6 +588,8 @@ describe('an idle environment', () => {
     'AWS::SecretsManager::Secret': () => 0.4,
     'AWS::KMS::Key': () => 1,
     'AWS::CloudWatch::Alarm': () => 0.1,
+    // The first three of an account; each one more is 3 dollars.
+    'AWS::CloudWatch::Dashboard': () => 0,
   };
   /** The database itself, and what is paid by use. */
   const FREE = [
@@ -579,26 +638,19 @@ describe('an idle environment', () => {
     expect(dollars).toBeGreaterThan(8);
     expect(dollars).toBeLessThan(10);
   });
+
+  test('all environments together have no more dashboards than are free', () => {
+    const dashboards = [...templates.keys()].flatMap((name) =>
+      resourcesOf(stack(name), 'AWS::CloudWatch::Dashboard'),
+    );
+    expect(dashboards).toHaveLength(2);
+  });
 });
 
 describe('a database that exists already', () => {
-  const existing: ExistingDatabase = {
-    vpc: {
-      vpcId: 'vpc-0123456789abcdef0',
-      availabilityZones: ['eu-central-1a', 'eu-central-1b'],
-      subnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
-      reachesSecretsManager: true,
-    },
-    instanceId: 'shop',
-    host: 'shop.abc.eu-central-1.rds.amazonaws.com',
-    port: 5433,
-    securityGroupId: 'sg-0123456789abcdef0',
-    masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-master-AbCdEf',
-    databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-url-AbCdEf',
-  };
   const settings = (change: Partial<ExistingDatabase> = {}): EnvironmentSettings => ({
     ...ENVIRONMENTS.production,
-    database: { existing: { ...existing, ...change } },
+    database: { existing: { ...EXISTING, ...change } },
   });
 
   test('gets functions and machine, and none of its own parts is made', () => {
@@ -615,13 +667,13 @@ describe('a database that exists already', () => {
   });
 
   test('gets an endpoint for Secrets Manager where its network has no way there', () => {
-    const made = synthesise([settings({ vpc: { ...existing.vpc, reachesSecretsManager: false } })]);
+    const made = synthesise([settings({ vpc: { ...EXISTING.vpc, reachesSecretsManager: false } })]);
     const { Properties } = onlyOf(templateOf(made, 'Production-Rollback'), 'AWS::EC2::VPCEndpoint');
     expect(Properties['SubnetIds']).toEqual(['subnet-0123456789abcdef0']);
   });
 
   test('in a VPC that exists already, the database is made there', () => {
-    const made = synthesise([{ ...ENVIRONMENTS.staging, vpc: existing.vpc }]);
+    const made = synthesise([{ ...ENVIRONMENTS.staging, vpc: EXISTING.vpc }]);
     const database = templateOf(made, 'Staging-Database');
     expect(resourcesOf(database, 'AWS::EC2::VPC')).toEqual([]);
     expect(onlyOf(database, 'AWS::RDS::DBSubnetGroup').Properties['SubnetIds']).toEqual([
