@@ -1,3 +1,4 @@
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -52,6 +53,10 @@ export function ecsClient(): ECSClient {
 
 export function eventBridgeClient(): EventBridgeClient {
   return new EventBridgeClient(CONFIGURATION);
+}
+
+export function cloudWatchClient(): CloudWatchClient {
+  return new CloudWatchClient(CONFIGURATION);
 }
 
 export function stepFunctionsClient(): SFNClient {

@@ -330,6 +330,15 @@ export interface Leftover {
   why: string;
 }
 
+/**
+ * What knows an instance by its name, and so looks at nothing of the one that takes its place: the first hundred of each; null: not
+ * known.
+ */
+export interface NamedBy {
+  alarms: string[] | null;
+  dashboards: string[] | null;
+}
+
 interface UsedQuota {
   used: number;
   quota: number;
@@ -366,6 +375,8 @@ export interface PlanResult {
     costPerDay: { amount: number; currency: string; priceOf: string } | null;
     /** Old instances of earlier recoveries that were to be kept until a day which is over, each with what to do. */
     keptTooLong: string[];
+    /** What names the live instance, and will not follow; null of a drill. */
+    namedBy: NamedBy | null;
     /**
      * That the live instance serves and its own recovery was stopped before it had all its settings: they are taken from what it
      * replaced, or a snapshot of that; null: not known. Null as a whole where it is finished.
@@ -413,6 +424,8 @@ export interface PlanUndoResult {
     why: string;
     /** Minutes of writes, those since the cutover, that the application has no more afterwards. */
     lossWindowMinutes: number;
+    /** What names the live instance, and will not follow. */
+    namedBy: NamedBy;
   };
 }
 
@@ -434,6 +447,8 @@ export interface PlanRenameResult {
     outageMinutes: number;
     /** Have to be restarted afterwards, and are. */
     consumers: Consumer[];
+    /** What names the instance as it is called now, and will not follow. */
+    namedBy: NamedBy;
   };
 }
 

@@ -6,8 +6,10 @@ import { readLogin } from './database-url';
 import { earlierExecutions } from './earlier-recoveries';
 import { InvalidInput, RenameRefused } from './errors';
 import { findLiveInstance } from './live-instance';
+import { findNamedBy } from './named-by';
 import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
 import { parse } from './parse';
+import { namedByLines } from './plan-summary';
 import { addressOf, listInstances } from './rds';
 import { nameBefore, refuseRename, refuseWhileMigrating } from './renaming';
 import { requireClaimable } from './take-claim';
@@ -61,6 +63,8 @@ export async function planRename(
     rename: { begun: begun !== undefined },
   };
   const { consumers } = deps.recoveryRules;
+  // Its resource id stays.
+  const { namedBy, notKnown } = await findNamedBy([live.instanceId], deps.cloudWatch);
   const host = live.host.startsWith(`${live.instanceId}.`)
     ? `${to}${live.host.slice(live.instanceId.length)}`
     : null;
@@ -87,11 +91,14 @@ export async function planRename(
           ? 'Restarted: nothing, since the table of environments names no services. Restart everything that uses the database by hand.'
           : `Restarted: ${consumers.map(({ cluster, service }) => `${cluster}/${service}`).join(', ')}.`,
         'It cannot be taken back by itself: if it fails on the way, a redrive goes on forward.',
+        ...namedByLines(live.instanceId, namedBy),
+        ...notKnown,
       ],
       from: { instanceId: live.instanceId, host: begun?.from.host ?? live.host },
       to: { instanceId: to, host },
       outageMinutes,
       consumers: [...consumers],
+      namedBy,
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
 import { INPUT_TO_RENAME } from './begun-rename';
-import type { Leftover, PlanResult, Recovery } from './contract';
+import type { Leftover, NamedBy, PlanResult, Recovery } from './contract';
 import type { FoundRestorePoint } from './restore-point';
 import type { RunningRecovery } from './claim';
 
@@ -76,6 +76,7 @@ export function summaryOf(
           `Until one of them goes there are two instances ${size(instance)}: ${costPerDay ? `${costPerDay.amount} ${costPerDay.currency} a day more (${costPerDay.priceOf}).` : 'twice the cost of now; the table of environments has no price.'}`,
         ]),
     ...plan.keptTooLong,
+    ...(plan.namedBy ? namedByLines(live.instanceId, plan.namedBy) : []),
     ...(plan.undo
       ? [
           `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
@@ -88,6 +89,19 @@ export function summaryOf(
       ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
       : []),
   ];
+}
+
+/** What a person has to see to after an instance is another one, or has another name. */
+export function namedByLines(instanceId: string, { alarms, dashboards }: NamedBy): string[] {
+  const named = [
+    ...(alarms?.length ? [`alarms ${list(alarms)}`] : []),
+    ...(dashboards?.length ? [`dashboards ${list(dashboards)}`] : []),
+  ];
+  return named.length === 0
+    ? []
+    : [
+        `These know ${instanceId} by its name, and see nothing of what is live afterwards: ${named.join('; ')}. Runbook: "Dashboards and alarms that follow".`,
+      ];
 }
 
 /** Of what is gone the loss does not grow. */

@@ -2,10 +2,12 @@ import type * as z from 'zod/mini';
 import { KEEP_DAYS, RecoveryInput, type PlanEvent, type PlanUndoResult, type Recovery } from './contract';
 import { InvalidInput, LiveInstanceUnclear } from './errors';
 import { findLiveOrGone } from './live-instance';
+import { findNamedBy } from './named-by';
 import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
 import { parse } from './parse';
+import { namedByLines } from './plan-summary';
 import { isUp } from './rds';
-import { approvalsFor, minutesBetween, soakFor, type PlanDeps } from './steps/plan';
+import { approvalsFor, minutesBetween, namesOf, soakFor, type PlanDeps } from './steps/plan';
 import { requireClaimable } from './take-claim';
 import { findUndoable } from './undoable';
 
@@ -29,6 +31,7 @@ export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps)
       'Wait until it is available, or delete it by hand, its automated backups kept; then start the undo again.',
     );
   const { recoveryId: undone, instance, cutover } = await findUndoable(database, deps);
+  const { namedBy, notKnown } = await findNamedBy(namesOf(live), deps.cloudWatch);
   const since = cutover.toISOString();
   const recovery: Recovery = {
     id,
@@ -63,9 +66,12 @@ export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps)
         `Lost to the application: what was written since, now ${lossWindowMinutes} minutes. ${leftIn(recovery)}`,
         'Its migrations and its quarantine are those of then, too: what that recovery took away or brought back is undone, and what was applied since is pending again.',
         afterwards(recovery),
+        ...namedByLines(live.instanceId, namedBy),
+        ...notKnown,
       ],
       why: `Recovery ${undone} is undone.`,
       lossWindowMinutes,
+      namedBy,
     },
   };
 }

@@ -1,5 +1,11 @@
 import * as z from 'zod/mini';
-import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
+import {
+  cloudWatchClient,
+  lambdaClient,
+  rdsClient,
+  secretsManagerClient,
+  stepFunctionsClient,
+} from './clients';
 import {
   PlanEvent,
   readInstancePrice,
@@ -43,6 +49,7 @@ export const handler = defineHandler({
       rds: rdsClient(),
       secrets: secretsManagerClient(),
       stepFunctions: stepFunctionsClient(),
+      cloudWatch: cloudWatchClient(),
       environment: settings.ENVIRONMENT,
       databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
       recoveryRules: readRecoveryRules(required(settings.RECOVERY_RULES, 'RECOVERY_RULES')),

@@ -51,7 +51,15 @@ function takenAway(migrations: readonly string[] | null, mode: string): string {
   return migrations === null ? 'not known' : migrations.join(', ') || 'none';
 }
 
-function facts({ requestedBy, reason, mode, restored, renamed, measured }: RecoveryRecord): string[][] {
+function facts({
+  requestedBy,
+  reason,
+  mode,
+  restored,
+  renamed,
+  measured,
+  namedBy,
+}: RecoveryRecord): string[][] {
   const { recoverySeconds, lossSeconds, closedSeconds } = measured;
   return [
     ['Who', requestedBy ?? 'not said'],
@@ -84,6 +92,14 @@ function facts({ requestedBy, reason, mode, restored, renamed, measured }: Recov
         ? 'not measured'
         : `${span(closedSeconds)}, ${renamed ? 'from the call to RDS until the application was back' : 'from the fence to the proof'}`,
     ],
+    ...(namedBy === null || namedBy.length === 0
+      ? []
+      : [
+          [
+            'Alarms and dashboards',
+            `that know the instance by its name: ${namedBy.join(', ')}. Runbook, "Dashboards and alarms that follow".`,
+          ],
+        ]),
     ...(mode === 'recover' && recoverySeconds !== null
       ? [
           [

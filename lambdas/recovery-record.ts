@@ -80,6 +80,8 @@ export const RecoveryRecord = z.object({
       migrationsTakenAway: z.nullable(z.array(z.string())),
     }),
   ),
+  /** Alarms and dashboards that knew the instance that was live by its name, as far as that is known; null: not at all. */
+  namedBy: z.nullable(z.array(z.string())),
   /** Of a rename; null where no plan was made of one. */
   renamed: z.nullable(z.object({ from: z.string(), to: z.string() })),
   measured: z.object({
@@ -131,6 +133,14 @@ const PlannedRename = z.looseObject({
   recovery: z.looseObject({ mode: z.literal('rename'), recoveryInstanceId: z.string() }),
   plan: z.looseObject({ from: z.looseObject({ instanceId: z.string() }) }),
 });
+const Named = z.looseObject({
+  plan: z.looseObject({
+    namedBy: z.looseObject({
+      alarms: z.nullable(z.array(z.string())),
+      dashboards: z.nullable(z.array(z.string())),
+    }),
+  }),
+});
 const FinishedRename = z.looseObject({ outage: z.looseObject({ seconds: z.number() }) });
 const Verified = z.looseObject({ migrationsTakenAway: z.nullable(z.array(z.string())) });
 const Checked = z.looseObject({ checks: z.array(z.unknown()) });
@@ -174,6 +184,7 @@ export function recordOf(
   const rename = PlannedRename.safeParse(result('Plan')).data;
   const planned = rename ? undefined : Planned.safeParse(result('Plan')).data;
   const verified = Verified.safeParse(result('Verify')).data;
+  const { alarms, dashboards } = Named.safeParse(result('Plan')).data?.plan.namedBy ?? {};
   return {
     version: 1,
     environment,
@@ -203,6 +214,7 @@ export function recordOf(
           migrationsTakenAway: verified?.migrationsTakenAway ?? null,
         }
       : null,
+    namedBy: alarms || dashboards ? [...(alarms ?? []), ...(dashboards ?? [])] : null,
     renamed: rename ? { from: rename.plan.from.instanceId, to: rename.recovery.recoveryInstanceId } : null,
     measured: rename ? measureRename(steps) : measure(startedAt, planned, steps),
     decisions: decisionsOf(startedAt, input, planned, steps),

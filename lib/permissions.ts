@@ -155,6 +155,21 @@ export function functionPermissions(
       listRecoveries,
       seeHistories,
       askDatabase,
+      {
+        sid: 'SeeAlarms',
+        actions: ['cloudwatch:DescribeAlarms', 'cloudwatch:ListDashboards'],
+        resources: ['*'],
+        wildcardReason:
+          'Which alarms and dashboards name the live instance is not known before all have been seen. Reading them changes nothing.',
+      },
+      {
+        sid: 'ReadDashboards',
+        actions: ['cloudwatch:GetDashboard'],
+        resources: [
+          stack.formatArn({ service: 'cloudwatch', region: '', resource: 'dashboard', resourceName: '*' }),
+        ],
+        wildcardReason: 'The same of dashboards: what a dashboard names is in its body.',
+      },
     ],
     'start-restore': [
       readUrl,

@@ -1,3 +1,4 @@
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { mkdtempSync, chmodSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -250,6 +251,7 @@ export class Sandbox implements PlayedAccount {
     secrets: SecretsManagerClient;
     stepFunctions: SFNClient;
     lambda: LambdaClient;
+    cloudWatch: CloudWatchClient;
   } {
     const { endpoint } = this.context;
     const options = { endpoint, region, credentials: this.credentials(caller) };
@@ -258,6 +260,7 @@ export class Sandbox implements PlayedAccount {
       secrets: new SecretsManagerClient(options),
       stepFunctions: new SFNClient(options),
       lambda: new LambdaClient(options),
+      cloudWatch: new CloudWatchClient(options),
     };
   }
 

@@ -1,3 +1,4 @@
+import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
@@ -31,6 +32,7 @@ import { asInBackup, modifiedAfterRestore } from '../instance-settings';
 import { keptTooLong } from '../kept-instances';
 import { findLeftovers } from '../leftovers';
 import { findLiveOrGone, settingsLost, type LiveOrGone } from '../live-instance';
+import { findNamedBy } from '../named-by';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
 import { inputToCleanUp, leftoverLines, summaryOf, unfinishedRenameLine } from '../plan-summary';
@@ -54,6 +56,7 @@ export interface PlanDeps {
   readonly rds: RDSClient;
   readonly secrets: SecretsManagerClient;
   readonly stepFunctions: SFNClient;
+  readonly cloudWatch: CloudWatchClient;
   readonly environment: EnvironmentName;
   readonly databaseUrlSecretId: string;
   readonly recoveryRules: RecoveryRules;
@@ -85,6 +88,8 @@ export async function plan(
   const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
   const { live, status } = database;
   refuseWhatPasses(database);
+  // Asked for beside everything else; it does not fail.
+  const namedBy = input.mode === 'drill' ? undefined : findNamedBy(namesOf(live), deps.cloudWatch);
   const history: History =
     live.state === 'there'
       ? await historyOf(deps)
@@ -101,7 +106,7 @@ export async function plan(
       : undefined;
   try {
     return await planFor(
-      { execution, input, id, approvals, running, database, history, leftovers, notKnown },
+      { execution, input, id, approvals, running, database, history, leftovers, namedBy, notKnown },
       deps,
     );
   } catch (error) {
@@ -122,11 +127,12 @@ interface Known {
   readonly database: LiveOrGone;
   readonly history: History;
   readonly leftovers: Leftover[] | undefined;
+  readonly namedBy: ReturnType<typeof findNamedBy> | undefined;
   readonly notKnown: string[];
 }
 
 async function planFor(
-  { execution, input, id, approvals, running, database, history, leftovers, notKnown }: Known,
+  { execution, input, id, approvals, running, database, history, leftovers, namedBy, notKnown }: Known,
   deps: PlanDeps,
 ): Promise<PlanResult> {
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
@@ -185,6 +191,8 @@ async function planFor(
   );
   if ('unknown' in history)
     notKnown.push(`Which migrations the live database has is not known: ${history.unknown}`);
+  const named = await namedBy;
+  notKnown.push(...(named?.notKnown ?? []));
   const price = pricePerDay(wanted, deps.instancePrice);
   const result: Omit<PlanResult['plan'], 'summary'> = {
     live: { instanceId: live.instanceId, status },
@@ -225,6 +233,7 @@ async function planFor(
       live: { DbiResourceId: live.resourceId },
       now: deps.now(),
     }),
+    namedBy: named?.namedBy ?? null,
     leftovers: leftovers ?? null,
     unfinished: unfinished
       ? { recoveryId: unfinished.recoveryId, settingsFrom: settingsFrom(database) }
@@ -256,6 +265,11 @@ async function planFor(
     recovery,
     plan: { summary: summaryOf(recovery, found, wanted, result, running), ...result },
   };
+}
+
+/** By which CloudWatch may know an instance that something else takes the place of. */
+export function namesOf({ instanceId, resourceId }: Recovery['live']): string[] {
+  return [instanceId, resourceId].filter((name) => name !== '');
 }
 
 /** What an undo would do now, for a person to see beforehand. */

@@ -52,6 +52,11 @@ export const minutesInWords = (minutes: string): string =>
 export const someOf = (names: string): string =>
   `($names := ${names}; $join($names[[0..2]], ", ") & ($count($names) > 3 ? " and " & $string($count($names) - 3) & " more"))`;
 
+/** A line about alarms and dashboards that know the instance that was live by its name; nothing where Plan found none. */
+export const NOT_FOLLOWING =
+  '($byName := [$plan.namedBy.alarms, $plan.namedBy.dashboards][$ != null]; ' +
+  `$count($byName) = 0 ? "" : "\\nStill look at the old name: " & ${cut(someOf('$byName'), 60)})`;
+
 /** Where the console shows the execution. */
 export const CONSOLE =
   '($region := $split($states.context.Execution.Id, ":")[3]; "https://" & $region & ' +

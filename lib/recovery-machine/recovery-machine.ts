@@ -11,6 +11,7 @@ import {
   IS_RENAME,
   IS_UNDO,
   LIVE,
+  NOT_FOLLOWING,
   RECOVERY_INSTANCE,
   REDRIVES,
   RESTORED_AS_OF,
@@ -295,7 +296,7 @@ export class RecoveryMachine extends Construct {
       then:
         `"It was " & ${LIVE} & ". Without a database: " & ${minutesInWords('$finished.outage.seconds / 60')} & ", from " & ${inWords('$finished.outage.from')} & ".\\n" & ` +
         `($finished.snapshot.taken ? "" : "Without a snapshot: " & ${cut('$finished.snapshot.reason', 100)} & " Until there is one a recovery cannot go without the instance: ask for one, or wait for the schedule.\\n") & ` +
-        `"The stack owns it again: a deploy changes nothing."`,
+        `"The stack owns it again: a deploy changes nothing." & ${NOT_FOLLOWING}`,
     };
     const succeed = sfn.Succeed.jsonata(this, 'Renamed', {
       outputs: {
@@ -309,6 +310,7 @@ export class RecoveryMachine extends Construct {
         outage: jsonata('$finished.outage'),
         snapshot: jsonata('$finished.snapshot'),
         approvals: jsonata('$approvals'),
+        namedBy: jsonata('$plan.namedBy'),
       },
     });
     return this.states
@@ -658,7 +660,7 @@ export class RecoveryMachine extends Construct {
         '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known: look before the next deployment." : ' +
         '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
         `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.") & ` +
-        `(${IS_UNDO} ? "" : "\\nFor CloudFormation: npm run adopt, or {\\"mode\\":\\"rename\\"}.")`,
+        `(${IS_UNDO} ? "" : "\\nFor CloudFormation: npm run adopt, or {\\"mode\\":\\"rename\\"}.") & ${NOT_FOLLOWING}`,
     };
     const notify = this.states.notify('NotifyRecovered', recovered, untold, {
       firstError: {
@@ -688,6 +690,7 @@ export class RecoveryMachine extends Construct {
           soak: jsonata('$soak'),
           retirement: jsonata('$retirement'),
           approvals: jsonata('$approvals'),
+          namedBy: jsonata('$plan.namedBy'),
         },
       }),
     );

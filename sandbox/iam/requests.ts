@@ -34,7 +34,7 @@ export async function requestsOf(
     case 'scheduler':
       return schedulerRequests(operation, input, account);
     case 'monitoring':
-      return monitoringRequests(operation, input);
+      return monitoringRequests(operation, input, account);
     case 'sqs':
       return sqsRequests(operation, input, account, lookup);
     case 's3':
@@ -351,14 +351,17 @@ function schedulerRequests(operation: string, given: unknown, account: Account):
   ];
 }
 
-const MonitoringInput = z.object({ Namespace: text });
+const MonitoringInput = z.object({ Namespace: text, DashboardName: text });
 
-function monitoringRequests(operation: string, given: unknown): PermissionRequest[] {
-  const { Namespace: namespace } = MonitoringInput.parse(given);
+function monitoringRequests(operation: string, given: unknown, account: Account): PermissionRequest[] {
+  const { Namespace: namespace, DashboardName: dashboard } = MonitoringInput.parse(given);
   return [
     {
       action: `cloudwatch:${operation}`,
-      resource: '*',
+      resource:
+        dashboard === undefined
+          ? '*'
+          : arn(account, 'cloudwatch', `dashboard/${dashboard}`, { regional: false }),
       ...(namespace !== undefined && { context: { 'cloudwatch:namespace': namespace } }),
     },
   ];

@@ -8,6 +8,9 @@ const rows = sectionsOf('docs/permissions.md').flatMap((section) => section.rows
 
 /** How the page says that an action is allowed. */
 const WORDS: Readonly<Record<string, RegExp>> = {
+  'cloudwatch:DescribeAlarms': /see all alarms and dashboards/,
+  'cloudwatch:GetDashboard': /see all alarms and dashboards/,
+  'cloudwatch:ListDashboards': /see all alarms and dashboards/,
   'ecs:DescribeServices': /describe and update the ECS services/,
   'ecs:UpdateService': /describe and update the ECS services/,
   'events:PutEvents': /event of a cutover/,

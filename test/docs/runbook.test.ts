@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { PutMetricAlarmCommand } from '@aws-sdk/client-cloudwatch';
 import { InvokeCommand } from '@aws-sdk/client-lambda';
 import {
   AddTagsToResourceCommand,
@@ -282,6 +283,19 @@ describe('an operator who follows it', () => {
   });
 
   test('gets a plan, and nothing is made', async () => {
+    await operator.sandbox.clients().cloudWatch.send(
+      new PutMetricAlarmCommand({
+        AlarmName: 'storage-runs-out',
+        Namespace: 'AWS/RDS',
+        MetricName: 'FreeStorageSpace',
+        Dimensions: [{ Name: 'DBInstanceIdentifier', Value: 'production-database' }],
+        Statistic: 'Minimum',
+        Period: 300,
+        EvaluationPeriods: 1,
+        Threshold: 1e9,
+        ComparisonOperator: 'LessThanThreshold',
+      }),
+    );
     await operator.does('Make a plan');
     const printed = await operator.does('Wait for the end');
     expect(printed).toMatch(/^SUCCEEDED\tNone\tNone\t\{/);
@@ -293,6 +307,11 @@ describe('an operator who follows it', () => {
       .parse(JSON.parse(printed.split('\t')[3] ?? ''));
     expect(recovery.live.instanceId).toBe('production-database');
     expect(plan.inputToRecover.mode).toBe('recover');
+    expect(plan.summary.join('\n')).toContain('know production-database by its name');
+    // The stack's own dashboard does not: it searches.
+    expect(await operator.does('Dashboards and alarms that follow')).toBe(
+      '"alarms":["storage-runs-out"],"dashboards":[]\n',
+    );
     expect(await operator.instances()).toEqual({ 'production-database': 'available' });
   });
 
@@ -370,8 +389,9 @@ describe('an operator who follows it', () => {
       ]),
     );
     expect(await operator.does('Read the record')).toMatch(
-      /^# Recovery .* of production\n\n\*\*Recovered\*\* \(SUCCEEDED\)/,
+      /^# Recovery .* of production\n\n\*\*Recovered\*\* \(SUCCEEDED\)[^]*\| that know the instance by its name: storage-runs-out\./,
     );
+    expect(await operator.does('Dashboards and alarms that follow')).toContain('storage-runs-out');
 
     await operator.does('What it decided');
     const { OLD, NEW = '', FINAL = '' } = await operator.variables();

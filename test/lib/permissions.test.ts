@@ -49,6 +49,7 @@ test('"*" as a whole resource stands only where AWS knows no narrower one', () =
     'LambdaMakesInterfaces',
     'LookAtAlarms',
     'ReadQuota',
+    'SeeAlarms',
     'WriteLog',
   ]);
 });

@@ -297,6 +297,7 @@ const UNTRUE =
 
 const lines = (...text: readonly string[]): string => text.join('\n');
 const service = (name: string) => ({ cluster: 'apps', service: name, deploymentId: 'ecs-svc/1' });
+const Planned = z.object({ recovery: z.unknown(), plan: z.looseObject({}) });
 /** The same with names as long as RDS lets them be. */
 const longNames: Answer = (event, call) => {
   const text = JSON.stringify(ALL_WELL['plan']?.(event, call));
@@ -441,6 +442,27 @@ describe('what people are told', () => {
       ),
     ]);
   });
+
+  test.each(['recover', 'undo', 'rename'])(
+    'after mode %s it names what still looks at the old name, in one line more',
+    async (mode) => {
+      const namedBy = {
+        alarms: ['orders-free-storage', 'orders-processor', 'orders-write-latency'],
+        dashboards: ['orders'],
+      };
+      const plan: Answer = (event, call) => {
+        const { recovery, plan: planned } = Planned.parse(ALL_WELL['plan']?.(event, call));
+        return { recovery, plan: { ...planned, namedBy } };
+      };
+      const way = { input: mode === 'recover' ? {} : { mode }, failing: [], approves: true };
+      const { messages, executionArn } = await play(way, { plan });
+      const last = messages.at(-1) ?? { subject: '', text: '' };
+      expect(faults(last, executionArn, 720)).toEqual([]);
+      expect(last.text).toContain(
+        '\nStill look at the old name: orders-free-storage, orders-processor, orders-write-laten...\n',
+      );
+    },
+  );
 
   test.each([
     [

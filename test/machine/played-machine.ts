@@ -141,6 +141,7 @@ const UNDO_PLAN: PlanUndoResult['plan'] = {
   summary: ['A person is asked first.'],
   why: 'Recovery 9876543210 is undone.',
   lossWindowMinutes: 7,
+  namedBy: { alarms: [], dashboards: [] },
 };
 
 function planned(event: unknown): unknown {
@@ -184,6 +185,7 @@ function planned(event: unknown): unknown {
               stay: { count: 1, newest: '20251101000000_init' },
             },
             expectedMinutes: { median: 14.2, shortest: 12, longest: 31, recoveries: 3 },
+            namedBy: { alarms: [], dashboards: null },
             ...(input.mode !== 'recover' && {
               summary: ['THE APPLICATION HAS NO DATABASE. A person is asked first.'],
             }),

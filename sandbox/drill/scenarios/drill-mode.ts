@@ -1,4 +1,4 @@
-import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch';
+import { GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch';
 import { DescribeSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { ENVIRONMENT, type Stage } from '../stage';
 import { OPERATOR, type Scenario } from '../scenario';
@@ -65,12 +65,7 @@ async function secretLabels(stage: Stage): Promise<string[]> {
 }
 
 async function newestMetric(stage: Stage, name: string): Promise<number | undefined> {
-  const { endpoint, account } = stage.sandbox.context;
-  const cloudWatch = new CloudWatchClient({
-    endpoint,
-    region: account.region,
-    credentials: stage.sandbox.credentials(),
-  });
+  const { cloudWatch } = stage.sandbox.clients();
   const now = stage.now();
   const { Datapoints } = await cloudWatch.send(
     new GetMetricStatisticsCommand({

@@ -51,6 +51,7 @@ export class Lab {
     readonly rds: ReturnType<Sandbox['clients']>['rds'],
     readonly secrets: ReturnType<Sandbox['clients']>['secrets'],
     readonly stepFunctions: ReturnType<Sandbox['clients']>['stepFunctions'],
+    readonly cloudWatch: ReturnType<Sandbox['clients']>['cloudWatch'],
     readonly masterSecretId: string,
     readonly databaseUrlSecretId: string,
     readonly machineArn: string,
@@ -64,7 +65,7 @@ export class Lab {
   ): Promise<Lab> {
     const sandbox = await Sandbox.start({ clock, durations: durations('quick') });
     try {
-      const { rds, secrets, stepFunctions } = sandbox.clients();
+      const { rds, secrets, stepFunctions, cloudWatch } = sandbox.clients();
       const distrust = trust(sandbox.postgres.authority.caFile);
       await rds.send(
         new CreateDBInstanceCommand({
@@ -96,6 +97,7 @@ export class Lab {
         rds,
         secrets,
         stepFunctions,
+        cloudWatch,
         master.ARN ?? '',
         url.ARN ?? '',
         machine.stateMachineArn ?? '',
@@ -123,7 +125,7 @@ export class Lab {
 
   async stop(): Promise<void> {
     this.distrust();
-    for (const client of [this.rds, this.secrets, this.stepFunctions]) client.destroy();
+    for (const client of [this.rds, this.secrets, this.stepFunctions, this.cloudWatch]) client.destroy();
     await this.sandbox.stop();
   }
 
@@ -171,9 +173,9 @@ export class Lab {
     input: unknown,
     changes: Partial<PlanDeps> = {},
   ): Promise<PlanResult> {
-    const { rds, secrets, stepFunctions, environment, now, checkMigrations: check } = this;
+    const { rds, secrets, stepFunctions, cloudWatch, environment, now, checkMigrations: check } = this;
     const { databaseUrlSecretId, instancePrice, recoveryRules } = this;
-    const clients = { rds, secrets, stepFunctions };
+    const clients = { rds, secrets, stepFunctions, cloudWatch };
     const deps = { ...clients, environment, now, databaseUrlSecretId, instancePrice, recoveryRules };
     return plan({ execution, input }, { ...deps, checkMigrations: check, ...changes });
   }

@@ -54,9 +54,9 @@ const refused = (): Promise<unknown> =>
     (error: unknown) => error,
   );
 function planDeps() {
-  const { rds, secrets, stepFunctions, environment, now, databaseUrlSecretId, instancePrice } = lab;
-  const { recoveryRules, checkMigrations } = lab;
-  const clients = { rds, secrets, stepFunctions };
+  const { rds, secrets, stepFunctions, cloudWatch, environment, now, databaseUrlSecretId } = lab;
+  const { instancePrice, recoveryRules, checkMigrations } = lab;
+  const clients = { rds, secrets, stepFunctions, cloudWatch };
   const more = { environment, now, databaseUrlSecretId, instancePrice, recoveryRules, checkMigrations };
   return { ...clients, ...more };
 }

@@ -76,6 +76,7 @@ describe('write-record', () => {
         migrationsTakenAway: ['20251208120000_drop_details'],
       },
     });
+    expect(record.namedBy).toEqual([]);
     // The steps in their order, each within the time of the one before it and the one after it.
     const states = record.steps.map(({ state }) => state);
     expect(states[0]).toBe('Plan');
