@@ -327,6 +327,10 @@ def cloudwatch():
     call("cloudwatch", "describe_alarms", AlarmNames=[name])
     call("cloudwatch", "set_alarm_state", AlarmName=name, StateValue="ALARM", StateReason="boto3")
     call("cloudwatch", "describe_alarm_history", AlarmName=name)
+    call("cloudwatch", "put_composite_alarm", AlarmName=f"{name}-all", AlarmRule=f'ALARM("{name}") AND NOT FALSE')
+    got = call("cloudwatch", "describe_alarms", AlarmTypes=["CompositeAlarm"])
+    assert got["CompositeAlarms"][0]["StateValue"] == "ALARM", got
+    call("cloudwatch", "delete_alarms", AlarmNames=[f"{name}-all"])
     call("cloudwatch", "delete_alarms", AlarmNames=[name])
 
 
