@@ -51,21 +51,22 @@ function takenAway(migrations: readonly string[] | null, mode: string): string {
   return migrations === null ? 'not known' : migrations.join(', ') || 'none';
 }
 
-function facts({
-  requestedBy,
-  reason,
-  mode,
-  restored,
-  renamed,
-  measured,
-  namedBy,
-}: RecoveryRecord): string[][] {
+function facts(record: RecoveryRecord): string[][] {
+  const { execution, requestedBy, reason, mode, restored, renamed, measured, namedBy } = record;
   const { recoverySeconds, lossSeconds, closedSeconds } = measured;
+  const recoversNothing = mode === 'clean-up' || mode === 'rename';
   return [
     ['Who', requestedBy ?? 'not said'],
     ['Why', reason ?? 'not said'],
     ['Mode', mode],
-    ...(renamed ? [['Renamed', `${renamed.from} to ${renamed.to}, the same instance`]] : []),
+    ...(renamed
+      ? [
+          [
+            execution.end === 'Renamed' ? 'Renamed' : 'To be renamed',
+            `${renamed.from} to ${renamed.to}, the same instance`,
+          ],
+        ]
+      : []),
     ...(restored
       ? [
           ['Restored', `${restored.from}, as of ${moment(restored.asOf)}`],
@@ -74,18 +75,22 @@ function facts({
           ['Migrations taken away', takenAway(restored.migrationsTakenAway, mode)],
         ]
       : [['Restored', mode === 'clean-up' || renamed ? 'nothing' : 'nothing: no plan could be made']]),
-    [
-      'Time to recover (RTO)',
-      recoverySeconds === null
-        ? 'none: no cutover was proven'
-        : `${span(recoverySeconds)}, from the start to the proven cutover`,
-    ],
-    [
-      'Writes lost (RPO)',
-      lossSeconds === null
-        ? 'none: the old database was never closed'
-        : `those of ${span(lossSeconds)}, from the restore point until the old database was closed`,
-    ],
+    ...(recoversNothing
+      ? []
+      : [
+          [
+            'Time to recover (RTO)',
+            recoverySeconds === null
+              ? 'none: no cutover was proven'
+              : `${span(recoverySeconds)}, from the start to the proven cutover`,
+          ],
+          [
+            'Writes lost (RPO)',
+            lossSeconds === null
+              ? 'none: the old database was never closed'
+              : `those of ${span(lossSeconds)}, from the restore point until the old database was closed`,
+          ],
+        ]),
     [
       'Without a database',
       closedSeconds === null

@@ -246,10 +246,12 @@ describe('write-record', () => {
     );
     expect(failed).toMatchObject({ status: 'FAILED', error: 'LoginRefused' });
     expect(failed.cause).toContain('There is only forward');
-    expect((await recordOf(failed.executionArn)).record).toMatchObject({
+    const atFirst = await recordOf(failed.executionArn);
+    expect(atFirst.record).toMatchObject({
       execution: { end: 'RenameNotFinished' },
       measured: { closedSeconds: null },
     });
+    expect(atFirst.page).toContain(`| To be renamed | ${NEW.instanceId} to ${LIVE.instanceId}`);
     expect(await machine.redrive(failed.executionArn)).toMatchObject({ status: 'SUCCEEDED' });
     const { record, page } = await recordOf(failed.executionArn);
     expect(record.steps.map(({ state }) => state)).toEqual([
@@ -269,6 +271,8 @@ describe('write-record', () => {
     expect(page).toMatch(/^# Rename recovery-/);
     expect(page).toContain(`| Renamed | ${NEW.instanceId} to ${LIVE.instanceId}, the same instance |`);
     expect(page).toContain('11 min 20 s, from the call to RDS until the application was back');
+    // It recovers nothing, and nothing is lost.
+    expect(page).not.toMatch(/RTO|RPO/);
   });
 
   test('a wrong input leaves a record, without a plan', async () => {
