@@ -6,17 +6,18 @@ import {
 import type { FunctionName, Recovery } from '../../lambdas/contract';
 import { LoginRefused } from '../../lambdas/errors';
 import { findLiveInstance } from '../../lambdas/live-instance';
+import { planRename } from '../../lambdas/plan-rename';
 import { listInstances } from '../../lambdas/rds';
 import { readMarks } from '../../lambdas/tags';
 import type { Fired } from '../../sandbox/faults/faults';
 import type { FaultPlanInput } from '../../sandbox/faults/plan';
-import { carryOut, type Ending, type Guide } from './steps/carry-out';
+import { carryOut, carryOutRename, type Ending, type Guide } from './steps/carry-out';
 import { Functions, STEPS } from './steps/functions';
 import { Lab, migrationTable, until } from './steps/lab';
 
 /**
- * Whole recoveries, one after the other on the same database, while every API call that the steps make fails in one of the
- * ways in which calls fail, and functions die between any two of them. After each, the design's invariants hold.
+ * Whole recoveries, each renamed afterwards, one after the other on the same database, while every API call that the steps make fails in
+ * one of the ways in which calls fail, and functions die between any two of them. After each, the design's invariants hold.
  *
  * CHAOS_CASES=200 adds that many recoveries with one fault each, at call after call.
  */
@@ -57,6 +58,7 @@ const WRITING_CALLS = [
   'rds:DeleteDBInstance',
   'rds:AddTagsToResource',
   'rds:RemoveTagsFromResource',
+  'rds:CreateDBSnapshot',
   'secretsmanager:PutSecretValue',
   'secretsmanager:UpdateSecretVersionStage',
 ];
@@ -150,6 +152,36 @@ async function expectRecovered({ recovery, ending }: { recovery: Recovery; endin
   expect(readMarks(DBSnapshots?.[0]?.TagList)).toMatchObject({ role: 'final', 'recovery-id': recovery.id });
 }
 
+/** The live instance gets its old name back, and nothing else changes. */
+async function renameWith(faults: FaultInput[]): Promise<readonly Fired[]> {
+  const find = () => findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
+  const before = await until(find, ({ instance }) => instance.DBInstanceStatus === 'available');
+  const input = { mode: 'rename', reason: 'a test', requestedBy: 'jest' };
+  const { recovery } = await planRename({ execution: await lab.execution('rename'), input }, lab);
+  const functions = new Functions(lab);
+  lab.sandbox.faults.follow({ faults });
+  let fired: readonly Fired[];
+  try {
+    const { snapshot } = await carryOutRename(lab, recovery, { around: functions.around });
+    expect(snapshot).toEqual({ taken: true, snapshotId: recovery.safetySnapshotId });
+    fired = lab.sandbox.faults.fired();
+  } finally {
+    lab.sandbox.faults.follow({});
+    functions.end();
+  }
+  const { address, instances, instance } = await find();
+  expect(address).toMatchObject({ instanceId: 'orders', resourceId: before.address.resourceId });
+  expect(address.host).not.toBe(before.address.host);
+  expect(instances).toHaveLength(1);
+  expect(readMarks(instance.TagList)).toEqual(readMarks(before.instance.TagList));
+  expect(await lab.sql('select id from task order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+  const { DBSnapshots } = await lab.rds.send(
+    new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: recovery.safetySnapshotId }),
+  );
+  expect(DBSnapshots).toMatchObject([{ DBInstanceIdentifier: 'orders', DbiResourceId: address.resourceId }]);
+  return fired;
+}
+
 /** The old instance is live as before; `kept` is what else there is. */
 async function expectUnchanged(recovery: Recovery, kept: string[]): Promise<void> {
   const live = await findLiveInstance(lab.rds, lab.secrets, lab.databaseUrlSecretId);
@@ -181,7 +213,7 @@ async function remove(instanceId: string): Promise<void> {
 
 const kinds = ['killed before', 'killed after', 'not answered', 'in an outage', 'throttled'] as const;
 
-test.each(kinds)('a recovery in which every call was %s once', async (kind) => {
+test.each(kinds)('a recovery, then a rename, in which every call was %s once', async (kind) => {
   const run = await recoverWith(EVERY_CALL_ONCE[kind]);
   await expectRecovered(run);
   const failed = new Set(run.fired.map(({ operation }) => operation));
@@ -191,6 +223,16 @@ test.each(kinds)('a recovery in which every call was %s once', async (kind) => {
       'secretsmanager:PutSecretValue',
       'secretsmanager:UpdateSecretVersionStage',
       'rds:DeleteDBInstance',
+    ]),
+  );
+  const inRename = new Set((await renameWith(EVERY_CALL_ONCE[kind])).map(({ operation }) => operation));
+  expect([...inRename]).toEqual(
+    expect.arrayContaining([
+      'rds:AddTagsToResource',
+      'rds:ModifyDBInstance',
+      'secretsmanager:UpdateSecretVersionStage',
+      'rds:CreateDBSnapshot',
+      'rds:RemoveTagsFromResource',
     ]),
   );
 });

@@ -1,6 +1,7 @@
 import {
   NOT_YET_ERRORS,
   PASSING_ERRORS,
+  type FinishRenameResult,
   type FunctionName,
   type InstanceAddress,
   type Recovery,
@@ -10,6 +11,7 @@ import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-ins
 import { discard } from '../../../lambdas/steps/discard';
 import { drain } from '../../../lambdas/steps/drain';
 import { fence } from '../../../lambdas/steps/fence';
+import { finishRename } from '../../../lambdas/steps/finish-rename';
 import { finishSettings } from '../../../lambdas/steps/finish-settings';
 import { giveBack } from '../../../lambdas/steps/give-back';
 import { liftFence } from '../../../lambdas/steps/lift-fence';
@@ -17,6 +19,7 @@ import { matchCredentials } from '../../../lambdas/steps/match-credentials';
 import { matchSettings } from '../../../lambdas/steps/match-settings';
 import { prove } from '../../../lambdas/steps/prove';
 import { recordPosition } from '../../../lambdas/steps/record-position';
+import { rename } from '../../../lambdas/steps/rename';
 import { retire } from '../../../lambdas/steps/retire';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
@@ -67,9 +70,9 @@ export interface Guide {
   readonly tell?: (step: FunctionName, recovery: Recovery) => Recovery;
 }
 
-/** Asks the steps as the machine of docs/state-machine.md does, from StartRestore, or TakeBack of an undo, to the end. */
-export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): Promise<Ending> {
-  const ask = async <T>(
+/** Asks a step until it has an answer, as the machine does. */
+function asking(lab: Lab, planned: Recovery, guide: Guide) {
+  return async <T>(
     step: FunctionName,
     call: (recovery: Recovery, deps: StepDeps) => Promise<T>,
   ): Promise<T> => {
@@ -89,6 +92,26 @@ export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): 
       }
     }
   };
+}
+
+/** A rename from Rename to its end, but for the application, which there is none of. */
+export async function carryOutRename(lab: Lab, planned: Recovery, guide: Guide): Promise<FinishRenameResult> {
+  const ask = asking(lab, planned, guide);
+  const { environment, checkMigrations } = lab;
+  const { instance, askedAt } = await ask('rename', (recovery, deps) =>
+    rename({ recovery }, { ...deps, environment, checkMigrations }),
+  );
+  const { versionId } = await ask('swap', (recovery, deps) => swap({ recovery, instance }, deps));
+  await ask('prove', (recovery, deps) => prove({ recovery, instance, versionId }, deps));
+  const backAt = lab.now().toISOString();
+  return ask('finish-rename', (recovery, deps) =>
+    finishRename({ recovery, instance, askedAt, backAt }, { ...deps, environment }),
+  );
+}
+
+/** Asks the steps as the machine of docs/state-machine.md does, from StartRestore, or TakeBack of an undo, to the end. */
+export async function carryOut(lab: Lab, planned: Recovery, guide: Guide = {}): Promise<Ending> {
+  const ask = asking(lab, planned, guide);
   const end = (state: Ending['state'], error?: unknown): Ending => ({
     state,
     ...(error instanceof Error ? { error: error.name } : {}),

@@ -311,9 +311,11 @@ test('stopped after the swap its end is still missing, and is made up for', asyn
     previousVersionId: before.versionId,
   });
   // While RDS takes no snapshot it is waited for, and the end is still missing.
-  const noSnapshot = (code: string) => { lab.sandbox.faults.follow({
+  const noSnapshot = (code: string) => {
+    lab.sandbox.faults.follow({
       faults: [{ fault: 'error', at: { operation: 'rds:CreateDBSnapshot' }, code, message: 'No.' }],
-    }); };
+    });
+  };
   noSnapshot('InvalidDBInstanceState');
   await expect(finish(recovery, done)).rejects.toMatchObject({ name: 'InstanceBusy' });
   expect((await lab.plan({})).plan.rename).toMatchObject({ begun: true });
