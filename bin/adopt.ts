@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
@@ -19,12 +19,11 @@ import {
   instanceIdentifierOf,
   selectEnvironments,
 } from '../lib/environments';
+import { commandContext } from './command-context';
 import { adoptionSteps, comparedTable, compareWithLive, inTheWay, ownedInstance } from './adoption';
 
 // package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
-
-const ROOT = join(__dirname, '..');
 
 /**
  * `npm run adopt -- --env production`: after a recovery, how the stack gets the live instance for its own. It changes nothing: it
@@ -121,14 +120,11 @@ function synthesise(
   directory: string | undefined,
   stackName: string,
 ): unknown {
-  const { context } = z
-    .object({ context: z.record(z.string(), z.unknown()) })
-    .parse(JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')));
   // CI checks the same stacks by the CDK's rules.
   process.env['CDK_VALIDATION'] = 'false';
   const outdir = directory ?? mkdtempSync(join(tmpdir(), 'migration-rollback-adopt-'));
   try {
-    const app = new App({ outdir, context });
+    const app = new App({ outdir, context: commandContext() });
     addEnvironment(app, { ...settings, database });
     return app.synth().getStackByName(stackName).template;
   } finally {

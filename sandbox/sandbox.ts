@@ -208,7 +208,6 @@ export class Sandbox implements PlayedAccount {
     assemblyDirectory: string,
     stacks: readonly string[],
     onProgress?: (text: string) => void,
-    options: { readonly importExistingResources?: boolean } = {},
   ): Promise<DeployedStacks> {
     const deployed = await deployAssembly({
       assemblyDirectory,
@@ -216,7 +215,6 @@ export class Sandbox implements PlayedAccount {
       context: this.context,
       inAccount: (accountId) => this.accounts.of(accountId),
       authority: this.postgres.authority,
-      ...options,
       ...(onProgress ? { onProgress } : {}),
     });
     await this.state?.write();

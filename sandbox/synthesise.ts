@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { commandContext } from '../bin/command-context';
 
 const ROOT = join(__dirname, '..');
 
@@ -22,12 +23,8 @@ export async function synthesise(
       CDK_VALIDATION: 'false',
       CDK_OUTDIR: directory,
       CDK_CONTEXT_JSON: JSON.stringify({
-        '@aws-cdk/core:target-partitions': ['aws'],
-        // As the CDK's own command has it, so that it finds no difference to what it would synthesise.
-        'aws:cdk:enable-path-metadata': true,
-        'aws:cdk:enable-asset-metadata': true,
-        'aws:cdk:version-reporting': true,
-        'aws:cdk:bundling-stacks': ['**'],
+        // It finds no difference to what it would synthesise itself.
+        ...commandContext(),
         environments: environments.join(','),
       }),
     },

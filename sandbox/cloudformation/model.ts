@@ -247,6 +247,40 @@ export const CLOUDFORMATION_MODEL = {
     structure('DeleteStackInput', { StackName: TEXT, ClientRequestToken: TEXT, RoleARN: TEXT }, 1),
     'unit',
   ] satisfies StaticOperationSchema,
+  DetectStackDrift$: operation('DetectStackDrift', stack, 1, { StackDriftDetectionId: TEXT }),
+  DescribeStackDriftDetectionStatus$: operation(
+    'DescribeStackDriftDetectionStatus',
+    { StackDriftDetectionId: TEXT },
+    1,
+    {
+      StackId: TEXT,
+      StackDriftDetectionId: TEXT,
+      StackDriftStatus: TEXT,
+      DetectionStatus: TEXT,
+      DriftedStackResourceCount: NUMBER,
+      Timestamp: TIME,
+    },
+  ),
+  DescribeStackResourceDrifts$: operation('DescribeStackResourceDrifts', { ...stack, ...page }, 1, {
+    StackResourceDrifts: list(
+      structure('StackResourceDrift', {
+        StackId: TEXT,
+        LogicalResourceId: TEXT,
+        PhysicalResourceId: TEXT,
+        ResourceType: TEXT,
+        PropertyDifferences: list(
+          structure('PropertyDifference', {
+            PropertyPath: TEXT,
+            ExpectedValue: TEXT,
+            ActualValue: TEXT,
+            DifferenceType: TEXT,
+          }),
+        ),
+        StackResourceDriftStatus: TEXT,
+        Timestamp: TIME,
+      }),
+    ),
+  }),
   // What the CDK asks for when a change set fails: there are neither hooks nor validations here.
   DescribeEvents$: operation(
     'DescribeEvents',

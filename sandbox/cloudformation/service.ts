@@ -28,6 +28,7 @@ import type { ResourceEvent } from '../deploy/resource';
 import { stackIdOf } from '../deploy/stack-template';
 import { Template } from '../deploy/template';
 import { describeChange, summaryOf, type ChangeSet, type ExecutionStatus } from './change-set';
+import { detectDrift, type DriftDetection } from './drift';
 import {
   become,
   isUnderWay,
@@ -69,6 +70,7 @@ interface NewChangeSet extends StackName {
 interface Kept {
   readonly histories: ReadonlyMap<string, StackHistory>;
   readonly changeSets: ReadonlyMap<string, ChangeSet>;
+  readonly detections: ReadonlyMap<string, DriftDetection>;
 }
 
 /** A stack as the API shows it: what has been deployed, by whatever way, and what the API did with it. */
@@ -90,6 +92,8 @@ export class CloudFormationService implements Service {
   private readonly deployed: DeployedStacks;
   private histories = new Map<string, StackHistory>();
   private changeSets = new Map<string, ChangeSet>();
+  /** The last one of each stack. */
+  private detections = new Map<string, DriftDetection>();
 
   constructor(
     private readonly context: SandboxContext,
@@ -110,14 +114,18 @@ export class CloudFormationService implements Service {
       ExecuteChangeSet: this.executeChangeSet,
       UpdateTerminationProtection: this.updateTerminationProtection,
       DeleteStack: this.deleteStack,
+      DetectStackDrift: this.detectDrift,
+      DescribeStackDriftDetectionStatus: this.describeDriftDetection,
+      DescribeStackResourceDrifts: this.describeDrifts,
       DescribeEvents: async () => ({ OperationEvents: [] }),
       ListHookResults: async () => ({ HookResults: [] }),
     };
     context.keep<Kept>('cloudformation', {
-      save: () => ({ histories: this.histories, changeSets: this.changeSets }),
-      load: ({ histories, changeSets }) => {
+      save: () => ({ histories: this.histories, changeSets: this.changeSets, detections: this.detections }),
+      load: ({ histories, changeSets, detections }) => {
         this.histories = new Map(histories);
         this.changeSets = new Map(changeSets);
+        this.detections = new Map(detections);
       },
       resume: async () => {
         for (const history of this.histories.values())
@@ -352,6 +360,59 @@ export class CloudFormationService implements Service {
     this.histories.delete(stack.name);
     this.forgetChangeSets(stack.name);
     return {};
+  };
+
+  private readonly detectDrift = async ({ StackName: given }: StackName): Promise<object> => {
+    const { name, deployed } = this.stack(given);
+    const id = randomUUID();
+    for (const [other, { stackName }] of this.detections)
+      if (stackName === name) this.detections.delete(other);
+    const drifts = await detectDrift(Object.values(deployed?.resources ?? {}), this.context);
+    this.detections.set(id, { stackName: name, at: this.context.clock.now(), drifts });
+    return { StackDriftDetectionId: id };
+  };
+
+  private readonly describeDriftDetection = async ({
+    StackDriftDetectionId: id,
+  }: {
+    StackDriftDetectionId: string;
+  }): Promise<object> => {
+    const detection = this.detections.get(id);
+    if (!detection)
+      throw new ApiError(
+        'ValidationError',
+        `Drift detection ${id} does not exist, or another one has followed`,
+      );
+    const drifted = detection.drifts.filter(({ status }) => status !== 'IN_SYNC').length;
+    return {
+      StackId: this.stackId(detection.stackName),
+      StackDriftDetectionId: id,
+      StackDriftStatus: drifted > 0 ? 'DRIFTED' : 'IN_SYNC',
+      DetectionStatus: 'DETECTION_COMPLETE',
+      DriftedStackResourceCount: drifted,
+      Timestamp: detection.at,
+    };
+  };
+
+  private readonly describeDrifts = async ({ StackName: given }: StackName): Promise<object> => {
+    const { name, id } = this.stack(given);
+    const detection = [...this.detections.values()].find(({ stackName }) => stackName === name);
+    return {
+      StackResourceDrifts: (detection?.drifts ?? []).map((drift) => ({
+        StackId: id,
+        LogicalResourceId: drift.logicalId,
+        PhysicalResourceId: drift.physicalId,
+        ResourceType: drift.type,
+        StackResourceDriftStatus: drift.status,
+        Timestamp: detection?.at,
+        PropertyDifferences: drift.differences.map((difference) => ({
+          PropertyPath: `/${difference.name}`,
+          ExpectedValue: asText(difference.expected),
+          ActualValue: asText(difference.actual),
+          DifferenceType: 'NOT_EQUAL',
+        })),
+      })),
+    };
   };
 
   /** What the sandbox would otherwise pass over. */

@@ -36,7 +36,7 @@ export interface Lasting<State> {
 }
 
 /** What another version wrote can't be read. Raised whenever the shape of any part's state changes. */
-const FORMAT = 8;
+const FORMAT = 9;
 
 interface Saved {
   readonly format: number;

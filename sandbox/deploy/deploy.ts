@@ -30,8 +30,6 @@ export interface DeployOptions extends DeployTarget {
   readonly assemblyDirectory: string;
   /** Ids of the stacks to deploy; they are deployed in the order of their dependencies. */
   readonly stacks: readonly string[];
-  /** As of `cdk deploy --import-existing-resources`: what is new in a template and exists already is adopted. */
-  readonly importExistingResources?: boolean;
   /** Told what happens, e.g. `Production-Database: Database (AWS::RDS::DBInstance)`. */
   readonly onProgress?: (text: string) => void;
 }
@@ -208,24 +206,24 @@ export function deployedTo(context: SandboxContext): DeployedStacks {
  * @throws Error when an earlier process ended in the middle of a deployment
  */
 export async function deployAssembly(options: DeployOptions): Promise<DeployedStacks> {
-  const {
-    assemblyDirectory,
-    context,
-    importExistingResources = false,
-    onProgress = () => undefined,
-  } = options;
+  const { assemblyDirectory, context, onProgress = () => undefined } = options;
   const artifacts = await readAssembly(assemblyDirectory, options.stacks);
   for (const { name, region } of artifacts)
     if (region !== undefined && region !== context.account.region)
       throw new NotInSandbox(`${name} in another Region (${region}) than ${context.account.region}`);
-  await deployArtifacts(inOrder(artifacts), options, importExistingResources, (event) => {
+  await deployArtifacts(inOrder(artifacts), options, false, (event) => {
     const text = progressOf(event);
     if (text !== undefined) onProgress(text);
   });
   return deployedTo(context);
 }
 
-/** Deploys stacks one after the other, and tells of each resource. @throws Error as `deployAssembly` does */
+/**
+ * Deploys stacks one after the other, and tells of each resource.
+ *
+ * @param importExistingResources whether what is new in a template and exists already is adopted
+ * @throws Error as `deployAssembly` does
+ */
 export async function deployArtifacts(
   artifacts: readonly StackArtifact[],
   target: DeployTarget,

@@ -32,7 +32,13 @@ export async function runAdopt(sandbox: Sandbox, environment: string, output: st
  * the time that takes.
  */
 export async function runCdk(sandbox: Sandbox, command: string, assembly: string): Promise<Ran> {
-  return run(sandbox, '/bin/sh', ['-c', command], { CDK_APP: assembly });
+  return run(sandbox, '/bin/sh', ['-c', command], {
+    CDK_APP: assembly,
+    // It asks nothing of the internet, and tells nobody there.
+    CDK_NOTICES: 'false',
+    CDK_DISABLE_CLI_TELEMETRY: 'true',
+    FORCE_COLOR: '0',
+  });
 }
 
 async function run(

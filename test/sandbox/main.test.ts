@@ -369,6 +369,7 @@ describe('npm run sandbox -- --state DIR', () => {
       // What the app would synthesise, without the time that takes; and nothing of the internet.
       CDK_APP: join(state, 'assembly'),
       CDK_NOTICES: 'false',
+      CDK_DISABLE_CLI_TELEMETRY: 'true',
       AWS_ACCESS_KEY_ID: 'of-another-account',
     };
     const printed = await new Promise<string>((resolve, reject) => {

@@ -292,6 +292,71 @@ test('the template is read from the bucket of the CDK, and events come page by p
   ]);
 });
 
+test('drift tells how an instance differs from what its stack gave it, and that it has gone', async () => {
+  const instance = {
+    DBInstanceStatus: 'available',
+    DBInstanceArn: 'arn:aws:rds:eu-central-1:123456789012:db:drifts',
+    DbiResourceId: 'db-1',
+    DBInstanceClass: 'db.t4g.medium',
+    DBInstanceIdentifier: 'drifts',
+    AllocatedStorage: 100,
+    Engine: 'postgres',
+    DeletionProtection: true,
+    EnabledCloudwatchLogsExports: ['upgrade', 'postgresql'],
+    Endpoint: { Address: '127.0.0.1', Port: 5432 },
+    VpcSecurityGroups: [{ VpcSecurityGroupId: 'sg-1' }],
+  };
+  let live: object[] = [instance];
+  api.register({
+    name: 'rds',
+    operations: {
+      CreateDBInstance: async () => ({}),
+      DescribeDBInstances: async () => ({ DBInstances: live }),
+    },
+  });
+  const body = template({
+    Database: {
+      Type: 'AWS::RDS::DBInstance',
+      Properties: {
+        DBInstanceIdentifier: 'Drifts',
+        DBInstanceClass: 'db.t4g.medium',
+        AllocatedStorage: '100',
+        Engine: 'postgres',
+        DeletionProtection: true,
+        EnableCloudwatchLogsExports: ['postgresql', 'upgrade'],
+        MasterUserPassword: 'not shown',
+        VPCSecurityGroups: ['sg-1'],
+      },
+    },
+    Log: group('drifts'),
+  });
+  expect(await deploy('Drifts', 'CREATE', body)).toMatchObject({ StackStatus: 'CREATE_COMPLETE' });
+  const drift = async () => {
+    const detection = await call('DetectStackDrift', { StackName: 'Drifts' });
+    const { StackDriftStatus } = await call('DescribeStackDriftDetectionStatus', detection);
+    const { StackResourceDrifts } = await call('DescribeStackResourceDrifts', { StackName: 'Drifts' });
+    return [StackDriftStatus, StackResourceDrifts];
+  };
+  expect(await drift()).toMatchObject([
+    'IN_SYNC',
+    [{ LogicalResourceId: 'Database', StackResourceDriftStatus: 'IN_SYNC', PropertyDifferences: [] }],
+  ]);
+  live = [{ ...instance, DeletionProtection: false }];
+  expect(await drift()).toMatchObject([
+    'DRIFTED',
+    [
+      {
+        StackResourceDriftStatus: 'MODIFIED',
+        PropertyDifferences: [
+          { PropertyPath: '/DeletionProtection', ExpectedValue: 'true', ActualValue: 'false' },
+        ],
+      },
+    ],
+  ]);
+  live = [];
+  expect(await drift()).toMatchObject(['DRIFTED', [{ StackResourceDriftStatus: 'DELETED' }]]);
+});
+
 test.each([
   [
     'parameters',
