@@ -39,7 +39,7 @@ const program = new Command('npm run restore-points --')
   .option('--migration <name>', 'only those made with this migration pending')
   .option('--since <time>', 'only those of this moment or later, as 2026-11-21T10:00:00Z')
   .option('--limit <number>', 'only the newest so many', (text) => {
-    if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+    if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 5000) return Number(text);
     throw new InvalidArgumentError('Allowed is a whole number from 1 to 5000.');
   });
 

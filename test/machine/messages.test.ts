@@ -619,6 +619,123 @@ describe('what people are told', () => {
     expect(others).toEqual(expected);
   });
 
+  /** The last message, or the one with that subject. */
+  const saying = (answers: Way['answers'] = {}, more: Partial<Way> = {}, about?: string) => ({
+    way: { failing: [], ...more, answers },
+    about,
+  });
+  const planning = (changes: object, point?: object): Answer => {
+    const plan = z.object({ recovery: z.looseObject({}), plan: z.looseObject({}) });
+    return (event, call) => {
+      const { recovery, plan: made } = plan.parse(ALL_WELL['plan']?.(event, call));
+      return { recovery: { ...recovery, ...point }, plan: { ...made, ...changes } };
+    };
+  };
+  const retired = (result: object): Record<string, Answer> => ({
+    retire: () => ({ instanceId: LIVE.instanceId, ...result }),
+  });
+  const verified = (migrationsTakenAway: string[] | null): Record<string, Answer> => ({
+    verify: (event, call) => ({
+      ...z.looseObject({}).parse(ALL_WELL['verify']?.(event, call)),
+      migrationsTakenAway,
+    }),
+  });
+  const byTime = { restorePoint: { kind: 'time', time: '2026-11-22T01:00:00Z', pendingMigrations: null } };
+  test.each([
+    [
+      'a start of which little is known',
+      saying(
+        { plan: planning({ migrations: { goAway: null, stay: null }, expectedMinutes: null }, byTime) },
+        {},
+        STARTED,
+      ),
+      [
+        'Back to 2026-11-22 01:00 UTC (automated backups)',
+        'Which migrations go is not known.',
+        'No earlier recovery says how long it takes.',
+      ],
+    ],
+    [
+      'a start that takes no migration away',
+      saying({ plan: planning({ migrations: { goAway: [], stay: null } }) }, {}, STARTED),
+      ['No migration goes.'],
+    ],
+    [
+      'an old instance that is kept until a day',
+      saying(retired({ retired: 'kept', keepUntil: '2026-12-06T02:00:00.000Z' })),
+      ['The old production-database is kept until 2026-12-06; what was written since is in it.'],
+    ],
+    [
+      'an old instance that is kept',
+      saying(retired({ retired: 'kept', keepUntil: null })),
+      ['The old production-database is kept; what was written since is in it.'],
+    ],
+    [
+      'an old instance that was gone',
+      saying(retired({ retired: 'gone' })),
+      ['production-database was gone already.'],
+    ],
+    [
+      'migrations that are not known',
+      saying(verified(null)),
+      ['Which migrations were taken away is not known: look'],
+    ],
+    ['no migration taken away', saying(verified([])), ['No migration was taken away.']],
+    [
+      'an undo',
+      saying({}, { input: { mode: 'undo' } }),
+      ['The migrations that the recovery took away are there again; those applied since are pending again.'],
+    ],
+    [
+      'an undo that was swapped back, and cannot be fenced again',
+      saying(
+        { 'lift-fence': () => ({ lifted: true, reason: '', stillOpen: 'The server does not answer.' }) },
+        { input: { mode: 'undo' }, failing: ['prove'] },
+      ),
+      [
+        `${NEW.instanceId} is retired again, and kept. DATABASE_URL named it for a while: restart what read it meanwhile`,
+        'It could not be fenced again: The server does not answer. Start a new undo.',
+      ],
+    ],
+    [
+      'a rename whose secret somebody changed',
+      saying(
+        { swap: throws('SecretMovedMeanwhile', 'Version v3 is current.') },
+        { input: { mode: 'rename' }, approves: true },
+      ),
+      ['There is no way back. Start a rename again: it goes on from what is there.'],
+    ],
+    [
+      'a soak that found something where the old instance is kept anyway',
+      saying(
+        {
+          soak: (event, call) => ({
+            ...z.looseObject({}).parse(ALL_WELL['soak']?.(event, call)),
+            problems: ['transactions fail: 20 of 100.'],
+          }),
+        },
+        { input: { soakMinutes: 10, soakAlarms: [], retire: 'keep' } },
+        'DELETE THE OLD DATABASE?',
+      ),
+      [
+        'LOOK: transactions fail: 20 of 100. Is it over?',
+        'Yes: production-database is kept, the recovery is over.',
+      ],
+    ],
+  ])('%s is told in these words', async (_, { way, about }, expected) => {
+    const { messages } = await play(way);
+    const message =
+      about === undefined ? messages.at(-1) : messages.find(({ subject }) => subject.endsWith(about));
+    for (const words of expected) expect(message?.text).toContain(words);
+  });
+
+  test('what failed after a redrive says what it did itself: another execution may have moved the secret meanwhile', async () => {
+    const { executionArn } = await play({ failing: ['plan'] });
+    const { messages } = await machine.redrive(executionArn, { verify: fails });
+    expect(messages.at(-1)?.text).toContain('This did not change DATABASE_URL.');
+    expect(messages.at(-1)?.text).not.toMatch(UNTRUE);
+  });
+
   test('told or not, a recovery goes on', async () => {
     const { api } = machine.served.context;
     let refused = 0;

@@ -1,6 +1,7 @@
 import {
   CreateDBInstanceCommand,
   CreateDBSnapshotCommand,
+  DeleteDBSnapshotCommand,
   ModifyDBInstanceCommand,
 } from '@aws-sdk/client-rds';
 import {
@@ -182,6 +183,50 @@ describe('a restore point by name or time', () => {
       name: 'RestorePointNotFound',
       message: containing('is "failed"'),
     });
+  });
+
+  test('the latest snapshot is one of the pipeline or the schedule; a newer one made by hand is named, and what it holds', async () => {
+    const id = 'orders-by-hand';
+    await lab.rds.send(
+      new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'orders', DBSnapshotIdentifier: id }),
+    );
+    await until(
+      () => findSnapshot(lab.rds, id),
+      (snapshot) => snapshot?.Status === 'available',
+    );
+    const latest = { restore: { to: 'latest-snapshot' } };
+    const { recovery, plan } = await lab.plan(latest);
+    expect(recovery.restorePoint).toMatchObject({ kind: 'snapshot', snapshotId });
+    expect(plan.why).toContain(
+      'newest available snapshot that was taken by the schedule or before a migration',
+    );
+    expect(plan.alternatives).toMatchObject([
+      {
+        restore: { to: 'snapshot', snapshotId: id },
+        why: expect.stringMatching(
+          /^It is the newest snapshot of orders \(.*minutes less.*a bad migration, too/,
+        ) as string,
+      },
+    ]);
+    expect(plan.inputToRecover).toMatchObject({ restore: { to: 'snapshot', snapshotId } });
+    await lab.rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: id }));
+
+    // With none at all both that ask for the latest say so, and what else would do.
+    const none = lab.sandbox.context.api.intercept(({ context }, next) =>
+      context.operation === 'DescribeDBSnapshots' ? Promise.resolve({ DBSnapshots: [] }) : next(),
+    );
+    try {
+      expect(await refusal(latest)).toMatchObject({
+        name: 'RestorePointNotFound',
+        message: containing('that the schedule or the pipeline took. Hint: Restore to a time instead'),
+      });
+      expect(await refusal({})).toMatchObject({
+        name: 'RestorePointNotFound',
+        message: containing('Hint: '),
+      });
+    } finally {
+      none();
+    }
   });
 
   test("another database's snapshot is refused", async () => {
