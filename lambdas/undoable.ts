@@ -31,11 +31,7 @@ export interface UndoableDeps {
 export async function findUndoable(database: LiveOrGone, deps: UndoableDeps): Promise<Undoable> {
   const others = database.instances.filter(({ DbiResourceId }) => DbiResourceId !== database.live.resourceId);
   const recoveryId = await madeLiveBy(database, others, deps);
-  if (recoveryId === undefined)
-    throw new NothingToUndo(
-      `Instance ${database.live.instanceId} is live, and no recovery made it so: its tags name none.`,
-      'There is nothing to go back to. To go back in time start the machine with {}.',
-    );
+  if (recoveryId === undefined) throw madeByNone(database, others, deps);
   const found =
     others.find((other) => isRetiredBy(recoveryId, other, deps)) ??
     (await notYetRetired(others, database, deps));
@@ -113,14 +109,40 @@ async function notYetRetired(
   );
 }
 
-function twoStopped(
-  { DBInstanceIdentifier: id = '', TagList }: DBInstance,
+/** Of what is gone the tags went with it; where it had been renamed, no recovery's version of the secret names its address either. */
+function madeByNone(
+  { live }: LiveOrGone,
+  others: readonly DBInstance[],
   { environment }: UndoableDeps,
 ): NothingToUndo {
+  if (live.state !== 'gone')
+    return new NothingToUndo(
+      `Instance ${live.instanceId} is live, and no recovery made it so: its tags name none.`,
+      'There is nothing to go back to. To go back in time start the machine with {}.',
+    );
+  const retired = others.filter(({ TagList }) => {
+    const marks = readMarks(TagList);
+    return marks.role === 'retired' && marks.environment === environment;
+  });
+  return new NothingToUndo(
+    `Instance ${live.instanceId}, which the secret names, is gone, and of no retired instance it is known that it was replaced by that one.`,
+    'To go back in time start the machine with {}: it says what is left of it.' +
+      (retired.length === 0
+        ? ''
+        : ` Retired, and there: ${retired.map(({ DBInstanceIdentifier: id = '' }) => id).join(', ')}. ${bySnapshot(retired[0], environment)}`),
+  );
+}
+
+function twoStopped(replaced: DBInstance, { environment }: UndoableDeps): NothingToUndo {
+  const { DBInstanceIdentifier: id = '', TagList } = replaced;
   return new NothingToUndo(
     `Instance ${id}, which was live before, is of recovery ${readMarks(TagList)['recovery-id'] ?? ''}, which was stopped, too.`,
-    `To go back to it recover to a snapshot of it: aws rds create-db-snapshot --db-instance-identifier ${id} --db-snapshot-identifier NAME --tags Key=migration-rollback:environment,Value=${environment}, then {"mode":"recover","restore":{"to":"snapshot","snapshotId":"NAME"}} (docs/runbook.md).`,
+    bySnapshot(replaced, environment),
   );
+}
+
+function bySnapshot(instance: DBInstance | undefined, environment: EnvironmentName): string {
+  return `To go back to it recover to a snapshot of it: aws rds create-db-snapshot --db-instance-identifier ${instance?.DBInstanceIdentifier ?? ''} --db-snapshot-identifier NAME --tags Key=migration-rollback:environment,Value=${environment}, then {"mode":"recover","restore":{"to":"snapshot","snapshotId":"NAME"}} (docs/runbook.md).`;
 }
 
 /** What was retired is deleted: its final snapshot is the way back, by a recovery. */

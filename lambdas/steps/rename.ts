@@ -68,7 +68,7 @@ function finished(
   if (isTerminal(status))
     throw new LiveInstanceUnclear(
       `Instance ${id}, which was to become ${to}, is "${status ?? ''}", which it does not leave by itself.`,
-      'Its events in RDS say why. Bring it up, then redrive; if that cannot be done, start a recovery: a plan says how.',
+      'Its events in RDS say why. Bring it up, then redrive. If that cannot be done, put the endpoint that it has now into the secret by hand: then a plan says how a recovery goes without it.',
     );
   const address = addressOf(instance);
   // What else may be pending keeps the application waiting for nothing.

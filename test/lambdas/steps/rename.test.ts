@@ -17,6 +17,8 @@ import { z } from 'zod';
 import { renameMarks } from '../../../lambdas/begun-rename';
 import { ApiError } from '../../../sandbox/core/api';
 import { planRename } from '../../../lambdas/plan-rename';
+import { findLiveOrGone } from '../../../lambdas/live-instance';
+import { findUndoable } from '../../../lambdas/undoable';
 import { planUndo } from '../../../lambdas/plan-undo';
 import { readLogin } from '../../../lambdas/database-url';
 import { currentSecret } from '../../../lambdas/secrets';
@@ -386,6 +388,20 @@ test('after it the restore points are there, and a recovery works, and can be un
   expect(undo.recovery.recoveryInstanceId).toBe('orders');
   expect(await carryOut(lab, undo.recovery)).toMatchObject({ state: 'Recovered' });
   expect((await live()).host).toBe((await orders()).Endpoint?.Address);
+  // Were it deleted now, nobody would know what it had replaced: the retired one is named, with the way.
+  const { rds, secrets, databaseUrlSecretId, environment } = lab;
+  const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
+  const gone = { ...database.live, resourceId: 'db-GONE', host: 'gone', state: 'gone' } as const;
+  const instances = database.instances.filter(
+    ({ DBInstanceIdentifier }) => DBInstanceIdentifier !== 'orders',
+  );
+  await expect(findUndoable({ ...database, live: gone, instances }, lab)).rejects.toMatchObject({
+    name: 'NothingToUndo',
+    fact: expect.stringContaining('which the secret names, is gone') as string,
+    hint: expect.stringContaining(
+      `Retired, and there: ${recovery.recoveryInstanceId}. To go back to it`,
+    ) as string,
+  });
   // It has its name, and the one that was given up does not matter.
   expect((await lab.plan({})).plan.rename).toBeNull();
 });
