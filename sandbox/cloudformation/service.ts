@@ -543,7 +543,7 @@ export class CloudFormationService implements Service {
       else
         this.become(history, `${prefix}_FAILED`, {
           reason:
-            `${reason} The sandbox undoes nothing: ${left.join(', ')} may be there, and no stack knows of it. ` +
+            `${reason} The sandbox undoes nothing: ${left.join(', ')} may have been made or changed, and the stack does not know. ` +
             'HINT: begin anew with a new sandbox.',
           token,
         });

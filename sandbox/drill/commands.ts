@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Sandbox } from '../sandbox';
 
+/** What a command has to know of a sandbox. */
+type Called = Pick<Sandbox, 'context' | 'credentials'>;
+
 const ROOT = join(__dirname, '..', '..');
 
 /** What a command of an operator's did. */
@@ -15,7 +18,7 @@ export interface Ran {
  * `npm run adopt`, as an operator runs it, in a process of its own. Answers with what it printed; the stacks as they are to be are
  * in `output`.
  */
-export async function runAdopt(sandbox: Sandbox, environment: string, output: string): Promise<Ran> {
+export async function runAdopt(sandbox: Called, environment: string, output: string): Promise<Ran> {
   return run(sandbox, process.execPath, [
     '--import',
     'tsx',
@@ -31,7 +34,7 @@ export async function runAdopt(sandbox: Sandbox, environment: string, output: st
  * A command line with `npx cdk`, as an operator types it. `assembly` stands for the app: as `npx cdk` would synthesise it, without
  * the time that takes.
  */
-export async function runCdk(sandbox: Sandbox, command: string, assembly: string): Promise<Ran> {
+export async function runCdk(sandbox: Called, command: string, assembly: string): Promise<Ran> {
   return run(sandbox, '/bin/sh', ['-c', command], {
     CDK_APP: assembly,
     // It asks nothing of the internet, and tells nobody there.
@@ -42,7 +45,7 @@ export async function runCdk(sandbox: Sandbox, command: string, assembly: string
 }
 
 async function run(
-  sandbox: Sandbox,
+  sandbox: Called,
   file: string,
   parameters: readonly string[],
   environment: NodeJS.ProcessEnv = {},

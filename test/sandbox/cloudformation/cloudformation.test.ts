@@ -232,7 +232,7 @@ test('a failure that left something says what, and that nothing undoes it', asyn
   );
   expect(failed.StackStatus).toBe('ROLLBACK_FAILED');
   expect(failed.StackStatusReason).toMatch(
-    /^The following resource\(s\) failed to create: \[Second\]\. The sandbox undoes nothing: First may be there/,
+    /^The following resource\(s\) failed to create: \[Second\]\. The sandbox undoes nothing: First may have been made or changed, /,
   );
   await expect(call('DeleteStack', { StackName: 'Left' })).rejects.toThrow(
     /does not implement cloudformation:DeleteStack/,

@@ -11,11 +11,16 @@ import { Callers, SANDBOX_ACCOUNT } from '../../../sandbox/core/account';
 import { Api } from '../../../sandbox/core/api';
 import { held, VirtualClock } from '../../../sandbox/core/clock';
 import type { SandboxContext } from '../../../sandbox/core/context';
-import { deployAssembly, type DeployedStacks } from '../../../sandbox/deploy/deploy';
+import { CloudFormationService } from '../../../sandbox/cloudformation/service';
+import { deployAssembly, deployedTo, type DeployedStacks } from '../../../sandbox/deploy/deploy';
 import { LambdaService } from '../../../sandbox/lambda/service';
 import type { Authority } from '../../../sandbox/postgres/contract';
 import { openAuthority } from '../../../sandbox/postgres/authority';
 import { SecretsManagerService } from '../../../sandbox/secrets-manager/service';
+import { runCdk } from '../../../sandbox/drill/commands';
+import { S3Service } from '../../../sandbox/s3/service';
+import { SsmService } from '../../../sandbox/ssm/service';
+import { StsService } from '../../../sandbox/sts/service';
 import { startServer } from '../../../sandbox/wire/server';
 
 const directory = mkdtempSync(join(tmpdir(), 'deploy-test-'));
@@ -53,7 +58,10 @@ beforeAll(async () => {
   };
   functions = new LambdaService(context, { caFile: authority.caFile });
   api.register(functions);
-  api.register(new SecretsManagerService(context));
+  const target = { context, inAccount: () => ({ context, lambda: functions }), authority };
+  for (const Other of [SecretsManagerService, S3Service, SsmService, StsService])
+    api.register(new Other(context));
+  api.register(new CloudFormationService(context, target));
 });
 
 afterAll(async () => {
@@ -127,6 +135,22 @@ test('a custom resource whose properties change is told the new and the old ones
   const stacks = await deploy(build(8), ['Updated']);
   expect(stacks.stack('Updated').outputs).toEqual({ number: '8', before: '7', ref: 'made-Create' });
 });
+
+test("the CDK's own command deploys a new stack: by a change set, with its code from the bucket", async () => {
+  const app = new App({ outdir: mkdtempSync(join(directory, 'assembly-')), analyticsReporting: false });
+  const stack = new Stack(app, 'Typed');
+  const custom = withCustomResource(stack, { number: 7 });
+  new CfnOutput(stack, 'number', { value: custom.getAttString('number') });
+  const { exitCode, printed } = await runCdk(
+    { context, credentials: () => callers.credentialsFor(callers.administrator()) },
+    'npx cdk deploy Typed --require-approval never',
+    app.synth().directory,
+  );
+  expect([exitCode, printed]).toEqual([0, expect.stringContaining('✅  Typed')]);
+  expect(printed).toMatch(/ CREATE_COMPLETE .* Custom::Thing /);
+  expect(printed).toContain('Typed.number = 7');
+  expect(deployedTo(context).stack('Typed').outputs['number']).toBe('7');
+}, 60_000);
 
 test('a custom resource that answers FAILED fails the deployment with its reason', async () => {
   await expect(
