@@ -684,7 +684,7 @@ describe('what people are told', () => {
     [
       'an undo',
       saying({}, { input: { mode: 'undo' } }),
-      ['The migrations that the recovery took away are there again; those applied since are pending again.'],
+      ['Its migrations are those of then, too: what was applied since is pending again.'],
     ],
     [
       'an undo that was swapped back, and cannot be fenced again',
