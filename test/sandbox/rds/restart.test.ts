@@ -43,7 +43,10 @@ afterAll(async () => {
 });
 
 it('every kind of operation ends as it would have, and every row is there', async () => {
+  await killedWhileDeleting();
   await start('virtual');
+  await settled();
+  expect(await statuses()).toEqual({});
   await setUp();
   await kill('SIGTERM');
 
@@ -129,6 +132,19 @@ it('every kind of operation ends as it would have, and every row is there', asyn
   expect(list('instances')).toHaveLength(12);
   expect(list('snapshots')).toHaveLength(3);
 });
+
+/** Killed when the data of an instance is gone, and its state on disk still says that it runs and is being deleted. */
+async function killedWhileDeleting(): Promise<void> {
+  await start('virtual', 'dies-deleting');
+  await create('half-deleted', 0);
+  await settled();
+  const died = running && once(running, 'exit');
+  await client.send(
+    new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'half-deleted', SkipFinalSnapshot: true }),
+  );
+  expect(await died).toEqual([null, 'SIGKILL']);
+  running = undefined;
+}
 
 /** Instances with a row each, a snapshot, an instance that is stopped, and a restore point. */
 async function setUp(): Promise<void> {
@@ -237,10 +253,10 @@ async function underWay(): Promise<void> {
   ]);
 }
 
-async function start(clock: 'real' | 'virtual'): Promise<void> {
+async function start(clock: 'real' | 'virtual', ...ending: 'dies-deleting'[]): Promise<void> {
   const process_ = spawn(
     process.execPath,
-    ['--import', 'tsx', join(__dirname, 'restart-process.ts'), directory, clock],
+    ['--import', 'tsx', join(__dirname, 'restart-process.ts'), directory, clock, ...ending],
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
   running = process_;
