@@ -105,7 +105,8 @@ describe('a live instance that was deleted by hand', () => {
   let time: string;
   beforeAll(async () => {
     const { DbiResourceId = '' } = (await lab.instance('orders')) ?? {};
-    const written = new Date(Date.now() + 1000);
+    // A time counts as newer than a snapshot from a second on, and is rounded down to one: so two.
+    const written = new Date(Date.now() + 2000);
     const window = await until(
       () => backupWindow(lab.rds, DbiResourceId),
       (seconds) => seconds !== undefined && seconds.to > written,
