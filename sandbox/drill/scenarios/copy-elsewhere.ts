@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { recoverFromCopy, recoveredFromCopy } from '../brought-back';
 import { deleteEverything } from '../delete-everything';
-import { OPERATOR, type Scenario } from '../scenario';
-import { check, recovered } from '../scenario-checks';
+import type { Scenario } from '../scenario';
+import { check } from '../scenario-checks';
 
 const Copied = z.object({ available: z.number(), underWay: z.array(z.string()), region: z.string() });
-const Back = z.object({ status: z.enum(['copying', 'available']), snapshotId: z.string() });
 const Listed = z.object({
   points: z.array(
     z.object({ id: z.string(), copies: z.array(z.object({ region: z.string(), status: z.string() })) }),
@@ -35,25 +35,7 @@ export const copyElsewhere: Scenario = {
       deleteEverything(stage, liveBefore.instance),
     );
     const left = await stage.snapshots();
-    timeline.heading('A person brings the copy back');
-    const snapshotId = await timeline.step(
-      'Bring the newest copy back',
-      async () => {
-        let back = Back.parse(await stage.invoke('bring-back-copy', {}));
-        while (back.status !== 'available') {
-          await stage.sandbox.context.clock.sleep(60_000);
-          back = Back.parse(await stage.invoke('bring-back-copy', { snapshotId: back.snapshotId }));
-        }
-        return back.snapshotId;
-      },
-      (id) => id,
-    );
-    timeline.heading('The recovery machine goes back to it');
-    const run = await stage.recover({
-      mode: 'recover',
-      restore: { to: 'latest-pre-migration-snapshot' },
-      ...OPERATOR,
-    });
+    const { snapshotId, run } = await recoverFromCopy(stage);
     const listed = points.map(({ id, copies }) => ({ id, copies }));
     return {
       before,
@@ -77,13 +59,7 @@ export const copyElsewhere: Scenario = {
       ],
     };
   },
-  async check(stage, outcome) {
-    return [
-      ...(outcome.checks ?? []),
-      ...(await recovered(stage, outcome, copyElsewhere.badMigration)).filter(
-        // Nothing was left that one could be taken of.
-        ({ name }) => !/^A (final|safety) snapshot of it/.test(name),
-      ),
-    ];
+  check(stage, outcome) {
+    return recoveredFromCopy(stage, outcome, copyElsewhere.badMigration);
   },
 };

@@ -3,9 +3,10 @@ import { DeleteDBSnapshotCommand, DescribeDBSnapshotsCommand, RDSClient } from '
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { z } from 'zod';
 import type { Caller } from '../../core/api';
+import { recoverFromCopy, recoveredFromCopy } from '../brought-back';
 import { deleteEverything } from '../delete-everything';
-import { OPERATOR, type Scenario } from '../scenario';
-import { check, recovered } from '../scenario-checks';
+import type { Scenario } from '../scenario';
+import { check } from '../scenario-checks';
 import { ENVIRONMENT, type Stage } from '../stage';
 
 /** As sandbox/app-with-vault.ts has it. */
@@ -18,7 +19,6 @@ const Copied = z.object({
   underWay: z.array(z.string()),
   cleared: z.array(z.string()),
 });
-const Back = z.object({ status: z.enum(['copying', 'available']), snapshotId: z.string() });
 const Listed = z.object({
   points: z.array(
     z.object({
@@ -60,25 +60,7 @@ export const copyToAccount: Scenario = {
     const attempts = await timeline.step('And tries to delete the copy in the vault', () =>
       tryToDelete(stage, snapshotIds),
     );
-    timeline.heading('A person brings the copy back');
-    const snapshotId = await timeline.step(
-      'Bring the newest copy back',
-      async () => {
-        let back = Back.parse(await stage.invoke('bring-back-copy', {}));
-        while (back.status !== 'available') {
-          await clock.sleep(60_000);
-          back = Back.parse(await stage.invoke('bring-back-copy', { snapshotId: back.snapshotId }));
-        }
-        return back.snapshotId;
-      },
-      (id) => id,
-    );
-    timeline.heading('The recovery machine goes back to it');
-    const run = await stage.recover({
-      mode: 'recover',
-      restore: { to: 'latest-pre-migration-snapshot' },
-      ...OPERATOR,
-    });
+    const { snapshotId, run } = await recoverFromCopy(stage);
     const listed = points.map(({ id, copies }) => ({ id, copies }));
     const inVault = await copiesInVault(stage);
     return {
@@ -116,14 +98,8 @@ export const copyToAccount: Scenario = {
       ],
     };
   },
-  async check(stage, outcome) {
-    return [
-      ...(outcome.checks ?? []),
-      ...(await recovered(stage, outcome, copyToAccount.badMigration)).filter(
-        // Nothing was left that one could be taken of.
-        ({ name }) => !/^A (final|safety) snapshot of it/.test(name),
-      ),
-    ];
+  check(stage, outcome) {
+    return recoveredFromCopy(stage, outcome, copyToAccount.badMigration);
   },
 };
 
