@@ -118,7 +118,7 @@ export const VerifyRequest = z.strictObject({
 const PlannedVerify = z.object({ amcheck: z.boolean(), accept: z.array(z.string()) });
 
 /** What the machine is started for. */
-export const MODES = ['plan', 'recover', 'drill', 'undo', 'clean-up', 'rename'] as const;
+const MODES = ['plan', 'recover', 'drill', 'undo', 'clean-up', 'rename'] as const;
 const MODES_WITH_NAME: readonly string[] = ['recover', 'undo', 'clean-up', 'rename'];
 const OF_NO_OLD_INSTANCE = [
   'retire',
@@ -1203,18 +1203,11 @@ export const FUNCTIONS = [
 export type FunctionName = (typeof FUNCTIONS)[number];
 
 /** The functions around restore points that are no states of the machine; named in the same way. */
-export const RESTORE_POINT_FUNCTIONS = [
-  'check-migrations',
-  'scheduled-snapshot',
-  'reap-snapshots',
-  'restore-points',
-  'lift-quarantine',
-] as const;
-export type RestorePointFunctionName = (typeof RESTORE_POINT_FUNCTIONS)[number];
+export type RestorePointFunctionName =
+  'check-migrations' | 'scheduled-snapshot' | 'reap-snapshots' | 'restore-points' | 'lift-quarantine';
 
 /** The functions of an environment whose snapshots are copied to another Region or account; named in the same way. */
-export const COPY_FUNCTIONS = ['copy-snapshots', 'copy-to-vault', 'bring-back-copy'] as const;
-export type CopyFunctionName = (typeof COPY_FUNCTIONS)[number];
+export type CopyFunctionName = 'copy-snapshots' | 'copy-to-vault' | 'bring-back-copy';
 
 /** The function that keeps the retention of the vault, in the account of the vault. */
 export const VAULT_FUNCTION = 'reap-vault';

@@ -55,12 +55,7 @@ export async function readMigrationTables(connection: Connection): Promise<Migra
   return tables;
 }
 
-/** What the migration table in use says; a database without one has none. */
-export async function readMigrationTable(connection: Connection): Promise<RecordedMigrations> {
-  return recorded((await readMigrationTables(connection))[0]);
-}
-
-/** The names in a table by what became of them. */
+/** The names in a table by what became of them; a database without one has none. */
 export function recorded(table: MigrationTable | undefined): RecordedMigrations {
   const named = (state: MigrationRow['state']): string[] =>
     (table?.rows ?? []).filter((row) => row.state === state).map(({ name }) => name);

@@ -23,7 +23,7 @@ export function parse<Schema extends z.ZodMiniType>(
 }
 
 /** zod's issues in plain words; zod/mini has no messages of its own. Those of the contract say what is allowed. */
-export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unknown): Issue[] {
+function describeIssues(issues: readonly z.core.$ZodIssue[], value: unknown): Issue[] {
   return issues.flatMap((issue): Issue[] => {
     const field = pathOf(issue.path);
     const got = show(valueAt(value, issue.path));

@@ -15,7 +15,7 @@ import { readMarks, writeMarks, type Migration } from './tags';
  * until the old one is retired. It is known by a tag of the live instance with the id of the recovery, so that the mark of an
  * earlier recovery says nothing about a later one that takes the same instance back.
  */
-export function isCutoverProven(live: DBInstance, { recoveryId }: { readonly recoveryId: string }): boolean {
+function isCutoverProven(live: DBInstance, { recoveryId }: { readonly recoveryId: string }): boolean {
   return readMarks(live.TagList)['cutover-proven'] === recoveryId;
 }
 

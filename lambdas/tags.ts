@@ -11,7 +11,7 @@ const PREFIX = 'migration-rollback:';
 const MAX_VALUE = 256;
 
 /** What a snapshot or an instance is to this system. */
-export const ROLES = [
+const ROLES = [
   'pre-migration',
   'scheduled',
   'safety',

@@ -7,8 +7,8 @@ import { AwsUnavailable, ConsumersNotRestarted, toRollbackError } from '../error
 import { refuseIfOvertaken } from '../overtaken';
 
 /** Of the event by which others than ECS services learn of a cutover. */
-export const EVENT_SOURCE = 'migration-rollback';
-export const EVENT_TYPE = 'Database cutover';
+const EVENT_SOURCE = 'migration-rollback';
+const EVENT_TYPE = 'Database cutover';
 
 export interface RestartConsumersDeps extends SecretDeps {
   readonly ecs: ECSClient;

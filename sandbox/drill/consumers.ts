@@ -18,7 +18,7 @@ export const CONSUMERS: readonly Consumer[] = ['web', 'worker'].map((service) =>
 }));
 
 /** What their sessions call themselves. */
-export const SESSION_NAME = 'task of a service';
+const SESSION_NAME = 'task of a service';
 
 /** How long tasks may take until they are connected, in milliseconds of the sandbox's time. */
 const PATIENCE = 30 * 60_000;

@@ -153,7 +153,7 @@ export async function readFaultPlan(file: string): Promise<FaultPlan> {
 }
 
 /** `rds:DeleteDBInstance` in its parts; the service is undefined where it is none. */
-export function splitOperation(text: string): [ServiceName | undefined, string | undefined] {
+function splitOperation(text: string): [ServiceName | undefined, string | undefined] {
   const [name, operation] = text.split(':');
   return [MODELLED_SERVICES.find((service) => service === name), operation];
 }

@@ -2,7 +2,7 @@ import { SANDBOX_ACCOUNT } from '../core/account';
 import type { NetworkRecord } from '../deploy/network-registry';
 
 export const DEFAULT_VPC = 'vpc-00000000';
-export const DEFAULT_SECURITY_GROUP = 'sg-00000000';
+const DEFAULT_SECURITY_GROUP = 'sg-00000000';
 
 const ROUTE_TABLE = 'rtb-00000000';
 const GATEWAY = 'igw-00000000';

@@ -24,7 +24,7 @@ function bindError({ host, port }: Address): Promise<string | undefined> {
 }
 
 /** The port after this one, round and round below the ports of outgoing connections. */
-export function portAfter(port: number): number {
+function portAfter(port: number): number {
   return port + 1 >= END_OF_PORTS || port < FIRST_PORT ? FIRST_PORT : port + 1;
 }
 

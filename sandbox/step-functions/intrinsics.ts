@@ -36,10 +36,6 @@ export function callIntrinsic(call: Intrinsic, resolve: (path: string) => Json):
   return run(values);
 }
 
-export function isIntrinsicName(name: string): boolean {
-  return Object.hasOwn(FUNCTIONS, name);
-}
-
 function failure(text: string): IntrinsicFailure {
   return new IntrinsicFailure(text);
 }
