@@ -732,6 +732,17 @@ describe('what people are told', () => {
   test('what failed after a redrive says what it did itself: another execution may have moved the secret meanwhile', async () => {
     const { executionArn } = await play({ failing: ['plan'] });
     const { messages } = await machine.redrive(executionArn, { verify: fails });
+    const told: unknown[] = [];
+    const { executionArn: other } = await play({ failing: ['plan'] });
+    await machine.redrive(other, {
+      prove: fails,
+      'swap-back': (event) => {
+        told.push(event);
+        return { wasSwapped: true };
+      },
+    });
+    // So that it waits for what was cut off before.
+    expect(told).toMatchObject([{ redrives: 1 }]);
     expect(messages.at(-1)?.text).toContain('This did not change DATABASE_URL.');
     expect(messages.at(-1)?.text).not.toMatch(UNTRUE);
   });

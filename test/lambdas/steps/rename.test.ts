@@ -191,6 +191,39 @@ test('is refused while a migration runs, or RDS is busy, or its recovery has not
   await stop(recovery);
 });
 
+test('redriven while its own function of then may still ask RDS, it waits before it asks', async () => {
+  const { recovery } = await planned();
+  const timestamp = new Date(Date.now() - 60_000);
+  const parameters = JSON.stringify({ FunctionName: 'arn:aws:lambda:x:1:function:production-rename' });
+  const events = [
+    { id: 3, type: 'ExecutionRedriven', timestamp, executionRedrivenEventDetails: { redriveCount: 1 } },
+    { id: 2, type: 'ExecutionAborted', timestamp },
+    {
+      id: 1,
+      type: 'TaskScheduled',
+      timestamp,
+      taskScheduledEventDetails: {
+        ...{ resourceType: 'lambda', resource: 'invoke', region: 'eu-central-1', parameters },
+        timeoutInSeconds: 150,
+      },
+    },
+  ];
+  const { arn } = recovery.execution;
+  const told = lab.sandbox.context.api.intercept(({ context, input }, next) =>
+    context.operation === 'GetExecutionHistory' && input['executionArn'] === arn
+      ? Promise.resolve({ events })
+      : next(),
+  );
+  await expect(rename({ recovery, redrives: 1 }, planDeps())).rejects.toMatchObject({
+    name: 'StoppedRecoveryAtWork',
+    message: expect.stringContaining('production-rename') as string,
+  });
+  told();
+  await stop(recovery);
+  expect((await lab.instance(recovery.live.instanceId))?.DBInstanceStatus).toBe('available');
+  expect(await lab.instance(recovery.recoveryInstanceId)).toBeUndefined();
+});
+
 test('stopped while RDS renames it, whoever looks is told, and another rename goes on, asking nobody', async () => {
   const { recovery } = await planned();
   // RDS refuses first: nothing was changed, and a plan is as before.
