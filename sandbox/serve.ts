@@ -7,7 +7,7 @@ import { ENVIRONMENT, Stage } from './drill/stage';
 import { Timeline } from './drill/timeline';
 import { readFaultPlan } from './faults/plan';
 import { writeProfiles, type ProfileFiles } from './profiles';
-import { DURATION_PROFILES, Durations, readDurations, type DurationProfile } from './rds/durations';
+import { durationProfile, Durations } from './rds/durations';
 import { logFromEnvironment, Sandbox, type SandboxOptions } from './sandbox';
 import { clockAt, type Pace } from './time';
 
@@ -66,11 +66,6 @@ export async function serve(options: ServeOptions): Promise<void> {
     process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
     return stop(1);
   }
-}
-
-async function durationProfile(name: string): Promise<DurationProfile> {
-  if (name === 'quick' || name === 'aws') return DURATION_PROFILES[name];
-  return readDurations(name);
 }
 
 /** A state directory knows its own port. */

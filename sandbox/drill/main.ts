@@ -4,7 +4,7 @@ import colors from 'picocolors';
 import { VirtualClock } from '../core/clock';
 import { whenAskedToEnd } from '../core/lifetime';
 import { readFaultPlan } from '../faults/plan';
-import { durations } from '../rds/durations';
+import { durationProfile, Durations } from '../rds/durations';
 import { logFromEnvironment, Sandbox } from '../sandbox';
 import { runDrill } from './drill';
 import { summary, type UnfinishedDrill } from './report';
@@ -17,7 +17,8 @@ interface Options {
   readonly rows: number;
   readonly app?: string;
   readonly port?: number;
-  readonly seed: number;
+  readonly durations: string;
+  readonly seed?: number;
   readonly faults?: string;
   readonly json?: true;
   readonly permissions?: string;
@@ -37,7 +38,8 @@ const program = new Command('npm run drill --')
   .option('--rows <n>', 'rows in the sample app', wholeNumber(1, 50_000_000), 10_000)
   .option('--app <directory>', 'what `cdk synth` has made (default: it is synthesised)')
   .option('--port <n>', 'port of the local AWS (default: any free one)', wholeNumber(1024, 65_535))
-  .option('--seed <n>', 'seed of the AWS-like durations', wholeNumber(0, 2 ** 31), 1)
+  .option('--durations <profile>', 'how long RDS takes: quick, aws, or a file; see docs/sandbox.md', 'aws')
+  .option('--seed <n>', 'seed of these durations', wholeNumber(0, 2 ** 31))
   .option('--faults <file>', 'what else goes wrong: a plan as docs/sandbox.md describes it')
   .option('--json', 'one JSON document on standard output, progress on standard error')
   .option('--permissions <file>', 'writes which of the granted IAM permissions were used')
@@ -64,6 +66,7 @@ async function drill({
   rows,
   app,
   port,
+  durations,
   seed,
   faults,
   json,
@@ -79,6 +82,7 @@ async function drill({
   });
   try {
     const plan = faults === undefined ? undefined : await readFaultPlan(faults);
+    const profile = await durationProfile(durations);
     const report = await runDrill(scenario, {
       rows,
       timeline,
@@ -86,7 +90,7 @@ async function drill({
       start: async () =>
         (sandbox = await Sandbox.start({
           clock,
-          durations: durations('aws', seed),
+          durations: new Durations(profile, seed),
           ...(port === undefined ? {} : { port }),
           ...(plan ? { faults: plan } : {}),
           log: logFromEnvironment(),

@@ -70,8 +70,12 @@ export class DurationsUnreadable extends Error {
   }
 }
 
-/** Reads a profile from a JSON file. @throws DurationsUnreadable */
-export async function readDurations(file: string): Promise<DurationProfile> {
+/** The profile of that name, or that of a file. @throws DurationsUnreadable */
+export async function durationProfile(name: string): Promise<DurationProfile> {
+  return isProfileName(name) ? DURATION_PROFILES[name] : readDurations(name);
+}
+
+async function readDurations(file: string): Promise<DurationProfile> {
   let content: unknown;
   try {
     content = JSON.parse(await readFile(file, 'utf8'));
@@ -145,6 +149,10 @@ export const DURATION_PROFILES = {
 } as const satisfies Record<string, DurationProfile>;
 
 export type DurationProfileName = keyof typeof DURATION_PROFILES;
+
+function isProfileName(name: string): name is DurationProfileName {
+  return Object.hasOwn(DURATION_PROFILES, name);
+}
 
 /** Draws how long each operation takes. The same seed gives the same durations in the same order of operations. */
 export class Durations {

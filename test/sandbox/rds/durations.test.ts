@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DURATION_PROFILES, Durations, durations, readDurations } from '../../../sandbox/rds/durations';
+import { DURATION_PROFILES, durationProfile, Durations, durations } from '../../../sandbox/rds/durations';
 
 const directory = mkdtempSync(join(tmpdir(), 'durations-'));
 afterAll(() => {
@@ -30,7 +30,7 @@ it('are the same for the same seed, others for another, and go on where they wer
 });
 
 it('come from a file, and what it leaves out is as on AWS', async () => {
-  const profile = await readDurations(
+  const profile = await durationProfile(
     file('{"seed": 7, "operations": {"snapshot": {"seconds": 100, "spread": 0.5}, "stop": {"seconds": 3}}}'),
   );
   expect(profile).toEqual({
@@ -61,12 +61,12 @@ it.each([
   ['a spread beyond all', '{"operations": {"snapshot": {"seconds": 1, "spread": 2}}}', /snapshot\.spread/],
   ['minutes', '{"operations": {"snapshot": {"minutes": 1}}}', /minutes/],
 ])('are refused with the place in the file: %s', async (_what, content, message) => {
-  await expect(readDurations(file(content))).rejects.toMatchObject({
+  await expect(durationProfile(file(content))).rejects.toMatchObject({
     name: 'DurationsUnreadable',
     message: expect.stringMatching(message) as string,
   });
 });
 
 it('are refused when there is no file', async () => {
-  await expect(readDurations(join(directory, 'none.json'))).rejects.toThrow(/none\.json[^]*ENOENT/);
+  await expect(durationProfile(join(directory, 'none.json'))).rejects.toThrow(/none\.json[^]*ENOENT/);
 });
