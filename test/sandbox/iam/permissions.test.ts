@@ -349,6 +349,25 @@ const CASES: readonly Case[] = [
     input: () => ({ stateMachineArn: MACHINE }),
     needs: { ListRecoveries: { action: 'states:ListExecutions', resource: MACHINE } },
   },
+  ...['DescribeAlarms', 'ListDashboards'].map((operation): Case => ({
+    function: 'plan',
+    service: 'monitoring',
+    operation,
+    input: () => ({}),
+    needs: { SeeAlarms: { action: `cloudwatch:${operation}`, resource: '*' } },
+  })),
+  {
+    function: 'plan',
+    service: 'monitoring',
+    operation: 'GetDashboard',
+    input: () => ({ DashboardName: 'orders' }),
+    needs: {
+      ReadDashboards: {
+        action: 'cloudwatch:GetDashboard',
+        resource: 'arn:aws:cloudwatch::123456789012:dashboard/orders',
+      },
+    },
+  },
   {
     function: 'clean-up',
     service: 'states',
@@ -858,7 +877,7 @@ test.each(CASES)('$function may call $operation, and not without each statement 
         `to perform: ${action} on resource: ${on} because no identity-based policy allows the ${action} action`,
     );
     expect(refused.code).toBe(
-      ['rds', 'sqs'].includes(call.service) ? 'AccessDenied' : 'AccessDeniedException',
+      ['rds', 'sqs', 'monitoring'].includes(call.service) ? 'AccessDenied' : 'AccessDeniedException',
     );
   }
 });
