@@ -1,10 +1,11 @@
+import type { RecoveryRun } from '../recovery';
 import { OPERATOR, type Scenario } from '../scenario';
 import { check, recovered } from '../scenario-checks';
 
 export const redrive: Scenario = {
   name: 'redrive',
   shows:
-    'there is no room for the final snapshot, so the recovery ends FAILED after the cutover; once there is, a redrive asks again and ends it well',
+    'a second start is refused and names the first; there is no room for the final snapshot, so the recovery ends FAILED after the cutover; once there is, a redrive asks again and ends it well',
   badMigration: 'dropped-column',
   async play(stage) {
     const before = await stage.digest();
@@ -12,20 +13,33 @@ export const redrive: Scenario = {
     const liveBefore = await stage.live();
     const makeRoom = stage.withoutRoomForFinalSnapshot();
     stage.timeline.heading('The recovery machine undoes it, but cannot retire the old instance');
-    const failed = await stage.recover({
-      mode: 'recover',
-      restore: { to: 'latest-pre-migration-snapshot' },
-      ...OPERATOR,
+    const input = { mode: 'recover', restore: { to: 'latest-pre-migration-snapshot' }, ...OPERATOR };
+    let second: Promise<RecoveryRun> | undefined;
+    const unhook = stage.afterFunction('start-restore', async () => {
+      second ??= stage.recover(input);
+      await second;
     });
+    const failed = await stage.recover(input);
+    unhook();
+    const refused = await second;
+    const named = /Recovery \S+, which .*? has claimed this database/.exec(refused?.cause ?? '')?.[0];
+    const checks = [
+      check(
+        'A second start meanwhile was refused, and named the first',
+        refused?.error === 'RecoveryAlreadyRunning' && named?.startsWith(`Recovery ${failed.name},`) === true,
+        named ?? `${refused?.status ?? 'not started'}: ${refused?.cause ?? ''}`,
+      ),
+    ];
     makeRoom();
     stage.timeline.heading('Somebody makes room and redrives the execution');
     const run = await stage.redrive(failed);
-    return { before, liveBefore, run, failed };
+    return { before, liveBefore, run, failed, checks };
   },
   async check(stage, outcome) {
     const { failed, run } = outcome;
     const entered = (state: string): number => run.states.filter(({ name }) => name === state).length;
     return [
+      ...(outcome.checks ?? []),
       check(
         'First it ended FAILED, with the error that it met',
         failed?.status === 'FAILED' && failed.error === 'SnapshotQuotaExceeded',
