@@ -1,4 +1,5 @@
 import type { Check } from '../../lambdas/contract';
+import { isUp } from '../../lambdas/rds';
 import type { Outcome } from './scenario';
 import type { Stage } from './stage';
 
@@ -32,7 +33,7 @@ export async function safeEnd(stage: Stage, { before, after, liveBefore, run }: 
     },
     {
       name: 'DATABASE_URL names a database that is up and lets the application in',
-      ok: live.instance.DBInstanceStatus === 'available' && after.rows > 0,
+      ok: isUp(live.instance.DBInstanceStatus) && after.rows > 0,
       detail: `${live.instance.DBInstanceIdentifier ?? ''}, ${live.instance.DBInstanceStatus ?? ''}`,
     },
     {

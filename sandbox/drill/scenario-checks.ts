@@ -1,4 +1,5 @@
 import type { Check } from '../../lambdas/contract';
+import { isUp } from '../../lambdas/rds';
 import { badMigration, type BadMigrationName } from '../sample-app/bad-migrations';
 import type { Outcome } from './scenario';
 import type { LiveDatabase, Stage } from './stage';
@@ -37,7 +38,7 @@ export async function recovered(
     check(
       'DATABASE_URL names the restored instance',
       live.instance.DbiResourceId !== liveBefore.instance.DbiResourceId &&
-        live.instance.DBInstanceStatus === 'available',
+        isUp(live.instance.DBInstanceStatus),
       `${live.instance.DBInstanceIdentifier ?? ''}, ${live.instance.DBInstanceStatus ?? ''}`,
     ),
     check(

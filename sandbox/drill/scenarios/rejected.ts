@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Decision } from '../../../lambdas/contract';
+import { isUp } from '../../../lambdas/rds';
 import { OPERATOR, type Scenario } from '../scenario';
 import { applicationReaches, check, recovered, secretUntouched } from '../scenario-checks';
 
@@ -35,10 +36,7 @@ export const rejected: Scenario = {
       check(
         'Both databases were kept',
         // RDS may be at a snapshot or a first backup of one of them.
-        instances.length === 2 &&
-          instances.every(({ DBInstanceStatus = '' }) =>
-            ['available', 'backing-up'].includes(DBInstanceStatus),
-          ),
+        instances.length === 2 && instances.every(({ DBInstanceStatus }) => isUp(DBInstanceStatus)),
         instances
           .map(({ DBInstanceIdentifier: id = '', DBInstanceStatus = '' }) => `${id} is ${DBInstanceStatus}`)
           .join(', '),
@@ -57,7 +55,7 @@ export const rejected: Scenario = {
         unanswered.status === 'FAILED' &&
           unanswered.error === 'NotApproved' &&
           /nobody answered within 24 hours/.test(unanswered.cause ?? '') &&
-          kept?.DBInstanceStatus === 'available',
+          isUp(kept?.DBInstanceStatus),
         `${unanswered.status}, ${unanswered.error ?? 'no error'}; ${old} is ${kept?.DBInstanceStatus ?? 'gone'}`,
       ),
     );

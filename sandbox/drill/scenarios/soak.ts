@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Decision, SoakResult } from '../../../lambdas/contract';
+import { isUp } from '../../../lambdas/rds';
 import { OPERATOR, type Scenario } from '../scenario';
 import { check, recovered } from '../scenario-checks';
 
@@ -119,7 +120,7 @@ export const soak: Scenario = {
       ),
       check(
         'The old instance is kept, and says until when',
-        old?.DBInstanceStatus === 'available' && days > 6.9 && days < 7.1,
+        isUp(old?.DBInstanceStatus) && days > 6.9 && days < 7.1,
         `${old?.DBInstanceStatus ?? 'gone'}, until ${until || 'no date'}`,
       ),
       ...(await recovered(stage, outcome, soak.badMigration)).filter(
