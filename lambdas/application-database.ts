@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { secretsManagerClient } from './clients';
-import { ApplicationDatabaseProperties } from './contract';
+import { ApplicationDatabaseProperties } from './contract/application-database';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { applicationDatabase } from './steps/application-database';

@@ -1,5 +1,5 @@
 import type { DBInstance, Tag } from '@aws-sdk/client-rds';
-import type { InstanceAddress } from './contract';
+import type { InstanceAddress } from './contract/recovery';
 import { LiveInstanceUnclear } from './errors';
 import { readMarks, writeMarks } from './tags';
 

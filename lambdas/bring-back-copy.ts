@@ -1,5 +1,6 @@
 import { rdsClient } from './clients';
-import { BringBackCopyEvent, readCopyRules } from './contract';
+import { BringBackCopyEvent } from './contract/copies';
+import { readCopyRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { bringBackCopy } from './steps/bring-back-copy';
 import { vaultOf } from './vault';

@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { CheckMigrationsEvent } from './contract';
+import { CheckMigrationsEvent } from './contract/gate';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { checkMigrations } from './steps/check-migrations';

@@ -1,5 +1,5 @@
 import { rdsClient } from './clients';
-import { CheckRestoredInstanceEvent } from './contract';
+import { CheckRestoredInstanceEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { checkRestoredInstance } from './steps/check-restored-instance';
 

@@ -1,5 +1,5 @@
 import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { CleanUpEvent } from './contract';
+import { CleanUpEvent } from './contract/clean-up';
 import { defineHandler } from './handler';
 import { askLiftFence } from './lift-fence-call';
 import { required } from './secrets';

@@ -1,5 +1,5 @@
 import type { Tag } from '@aws-sdk/client-rds';
-import type { CopyRetention } from './contract';
+import type { CopyRetention } from './contract/rules';
 import { isAwsError } from './errors';
 import { decide, type KnownSnapshot } from './retention';
 import type { OwnSnapshot } from './snapshot-catalogue';

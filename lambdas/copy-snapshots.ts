@@ -1,5 +1,6 @@
 import { rdsClient } from './clients';
-import { CopySnapshotsEvent, readCopyRules } from './contract';
+import { CopySnapshotsEvent } from './contract/copies';
+import { readCopyRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { copySnapshots } from './steps/copy-snapshots';

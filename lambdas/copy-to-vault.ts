@@ -1,5 +1,5 @@
 import { rdsClient } from './clients';
-import { CopyToVaultEvent } from './contract';
+import { CopyToVaultEvent } from './contract/copies';
 import { defineHandler } from './handler';
 import { copyToVault } from './steps/copy-to-vault';
 import { vaultOf } from './vault';

@@ -1,6 +1,7 @@
 import type { HistoryEvent, SFNClient } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
-import type { FunctionName, Recovery } from './contract';
+import type { FunctionName } from './contract/functions';
+import type { Recovery } from './contract/recovery';
 import { AwsUnavailable, StoppedRecoveryAtWork } from './errors';
 import { historyOf } from './execution-history';
 

@@ -1,4 +1,4 @@
-import type { Check } from './contract';
+import type { Check } from './contract/checks';
 import { DatabaseUnreachable, RollbackError } from './errors';
 import type { Connection } from './postgres';
 

@@ -1,5 +1,5 @@
 import { stepFunctionsClient } from './clients';
-import { DecideEvent } from './contract';
+import { DecideEvent } from './contract/questions';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { decide } from './steps/decide';

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { DiscardEvent } from './contract';
+import { DiscardEvent } from './contract/way-back';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { discard } from './steps/discard';

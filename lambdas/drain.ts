@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { DrainEvent } from './contract';
+import { DrainEvent } from './contract/retirement';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { drain } from './steps/drain';

@@ -5,7 +5,7 @@ import {
   type SFNClient,
 } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
-import type { DrillRules } from './contract';
+import type { DrillRules } from './contract/rules';
 
 const Rehearsed = z.object({ mode: z.enum(['drill', 'recover']) });
 

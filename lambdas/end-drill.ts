@@ -1,6 +1,7 @@
 import { MetricUnit, Metrics } from '@aws-lambda-powertools/metrics';
 import { rdsClient, secretsManagerClient } from './clients';
-import { EndDrillEvent, type EnvironmentName } from './contract';
+import { EndDrillEvent } from './contract/drill';
+import type { EnvironmentName } from './contract/settings';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { endDrill, type DrillMetrics } from './steps/end-drill';

@@ -20,7 +20,7 @@ export abstract class RollbackError extends Error {
   }
 }
 
-// --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS and STOPPED_NOT_YET in the contract). ---
+// --- "Not yet": the state machine waits and asks again (NOT_YET_ERRORS and STOPPED_NOT_YET in contract/asking-again.ts). ---
 
 /** A recovery was stopped, and the function that was at work then may still be. */
 export class StoppedRecoveryAtWork extends RollbackError {
@@ -82,7 +82,7 @@ export class DiscardNotFinished extends RollbackError {
   override readonly name = 'DiscardNotFinished';
 }
 
-// --- Passing (PASSING_ERRORS in the contract): the state machine asks again, with backoff. ---
+// --- Passing (PASSING_ERRORS in contract/asking-again.ts): the state machine asks again, with backoff. ---
 
 /** An AWS API could not be asked, after every retry of the SDK: throttled, timed out or out of order. */
 export class AwsUnavailable extends RollbackError {

@@ -1,4 +1,4 @@
-import { FailEvent } from './contract';
+import { FailEvent } from './contract/way-back';
 import { defineHandler } from './handler';
 import { fail } from './steps/fail';
 

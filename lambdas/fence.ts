@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { FenceEvent } from './contract';
+import { FenceEvent } from './contract/cutover';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { fence } from './steps/fence';

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { FinishRenameEvent } from './contract';
+import { FinishRenameEvent } from './contract/rename';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { finishRename } from './steps/finish-rename';

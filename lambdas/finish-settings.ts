@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { FinishSettingsEvent } from './contract';
+import { FinishSettingsEvent } from './contract/cutover';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { finishSettings } from './steps/finish-settings';

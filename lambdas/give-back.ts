@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { GiveBackEvent } from './contract';
+import { GiveBackEvent } from './contract/way-back';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { giveBack } from './steps/give-back';

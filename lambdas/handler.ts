@@ -1,6 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import type * as z from 'zod/mini';
-import { FunctionSettings } from './contract';
+import { FunctionSettings } from './contract/settings';
 import { RollbackError, toRollbackError } from './errors';
 import { parse } from './parse';
 

@@ -1,5 +1,5 @@
 import { rdsClient } from './clients';
-import { HydrateEvent } from './contract';
+import { HydrateEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { hydrate } from './steps/hydrate';
 

@@ -1,5 +1,5 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
-import type { InstancePrice } from './contract';
+import type { InstancePrice } from './contract/rules';
 
 const DAYS_PER_MONTH = 365 / 12;
 

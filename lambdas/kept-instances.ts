@@ -1,5 +1,5 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
-import type { EnvironmentName } from './contract';
+import type { EnvironmentName } from './contract/settings';
 import { readMarks } from './tags';
 
 /**

@@ -5,7 +5,9 @@ import {
   type ExecutionListItem,
   type SFNClient,
 } from '@aws-sdk/client-sfn';
-import type { EnvironmentName, Leftover, Recovery } from './contract';
+import type { Leftover } from './contract/clean-up';
+import type { Recovery } from './contract/recovery';
+import type { EnvironmentName } from './contract/settings';
 import { machineOf } from './earlier-recoveries';
 import { recoveryId } from './names';
 import { isForgotten, replacedBefore } from './replaced-instances';

@@ -1,6 +1,8 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import * as z from 'zod/mini';
-import { LiftFenceResult, PASSING_ERRORS, type Recovery } from './contract';
+import { PASSING_ERRORS } from './contract/asking-again';
+import type { Recovery } from './contract/recovery';
+import { LiftFenceResult } from './contract/way-back';
 import { AwsUnavailable, FenceNotLifted } from './errors';
 
 const Failure = z.object({ errorType: z.string(), errorMessage: z.string() });

@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { LiftFenceEvent } from './contract';
+import { LiftFenceEvent } from './contract/way-back';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { liftFence } from './steps/lift-fence';

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { LiftQuarantineEvent } from './contract';
+import { LiftQuarantineEvent } from './contract/gate';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { liftQuarantine } from './steps/lift-quarantine';

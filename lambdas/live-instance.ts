@@ -1,7 +1,8 @@
 import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { findBegunRename, noAddressYet } from './begun-rename';
-import type { EnvironmentName, InstanceAddress, Recovery } from './contract';
+import type { InstanceAddress, Recovery } from './contract/recovery';
+import type { EnvironmentName } from './contract/settings';
 import { readLogin } from './database-url';
 import { LiveInstanceUnclear } from './errors';
 import { addressOf, findInstance, findSnapshot, isDead, listInstances, listSnapshots } from './rds';

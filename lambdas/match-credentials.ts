@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { MatchCredentialsEvent } from './contract';
+import { MatchCredentialsEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { matchCredentials } from './steps/match-credentials';

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { MatchSettingsEvent } from './contract';
+import { MatchSettingsEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { matchSettings } from './steps/match-settings';

@@ -1,6 +1,6 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import * as z from 'zod/mini';
-import { CheckMigrationsResult, FencedOut, type CheckMigrationsEvent } from './contract';
+import { type CheckMigrationsEvent, CheckMigrationsResult, FencedOut } from './contract/gate';
 import { MigrationsNotChecked, isAwsError } from './errors';
 
 const Failure = z.object({ errorType: z.string(), errorMessage: z.string() });

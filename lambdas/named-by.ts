@@ -4,7 +4,7 @@ import {
   ListDashboardsCommand,
   type CloudWatchClient,
 } from '@aws-sdk/client-cloudwatch';
-import type { NamedBy } from './contract';
+import type { NamedBy } from './contract/plan';
 import { toRollbackError } from './errors';
 
 /** Nobody who recovers waits longer for what is only good to know. */

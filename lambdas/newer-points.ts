@@ -1,5 +1,6 @@
 import type { DBSnapshot } from '@aws-sdk/client-rds';
-import type { InstanceAddress, RestoreRequest } from './contract';
+import type { InstanceAddress } from './contract/recovery';
+import type { RestoreRequest } from './contract/recovery-input';
 import type { Alternative } from './restore-point';
 import { readMarks } from './tags';
 

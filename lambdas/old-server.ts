@@ -1,5 +1,5 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { Recovery } from './contract';
+import type { Recovery } from './contract/recovery';
 import { MAINTENANCE_DATABASE } from './database-fence';
 import { DatabaseUnreachable, LoginRefused, OldInstanceUnreachable, QueryFailed } from './errors';
 import { APPLICATION_NAME, firstAccepted, withConnection, type Connection } from './postgres';

@@ -1,5 +1,5 @@
 import { CLAIM_LABEL, findClaim, runningRecovery, type Claim, type SecretDeps } from './claim';
-import type { InstanceAddress, Recovery } from './contract';
+import type { InstanceAddress, Recovery } from './contract/recovery';
 import { readLogin } from './database-url';
 import { RecoveryOvertaken } from './errors';
 import { currentSecret } from './secrets';

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import { URL_WITH_PASSWORD } from './contract';
+import { URL_WITH_PASSWORD } from './contract/texts';
 import { InvalidInput } from './errors';
 
 interface Issue {

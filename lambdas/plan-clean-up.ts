@@ -1,5 +1,7 @@
 import type * as z from 'zod/mini';
-import { KEEP_DAYS, RecoveryInput, type PlanCleanUpResult, type PlanEvent } from './contract';
+import type { PlanCleanUpResult, PlanEvent } from './contract/plan';
+import { KEEP_DAYS } from './contract/recovery';
+import { RecoveryInput } from './contract/recovery-input';
 import { InvalidInput } from './errors';
 import { findLeftovers } from './leftovers';
 import { findLiveOrGone } from './live-instance';

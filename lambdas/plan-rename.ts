@@ -1,7 +1,9 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
 import { findBegunRename, type BegunRename } from './begun-rename';
-import { KEEP_DAYS, RecoveryInput, type PlanEvent, type PlanRenameResult, type Recovery } from './contract';
+import type { PlanEvent, PlanRenameResult } from './contract/plan';
+import { KEEP_DAYS, type Recovery } from './contract/recovery';
+import { RecoveryInput } from './contract/recovery-input';
 import { readLogin } from './database-url';
 import { earlierExecutions } from './earlier-recoveries';
 import { InvalidInput, RenameRefused } from './errors';

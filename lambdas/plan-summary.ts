@@ -1,6 +1,8 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
 import { INPUT_TO_RENAME } from './begun-rename';
-import type { Leftover, NamedBy, PlanResult, Recovery } from './contract';
+import type { Leftover } from './contract/clean-up';
+import type { NamedBy, PlanResult } from './contract/plan';
+import type { Recovery } from './contract/recovery';
 import type { FoundRestorePoint } from './restore-point';
 import type { RunningRecovery } from './claim';
 

@@ -1,5 +1,7 @@
 import type * as z from 'zod/mini';
-import { KEEP_DAYS, RecoveryInput, type PlanEvent, type PlanUndoResult, type Recovery } from './contract';
+import type { PlanEvent, PlanUndoResult } from './contract/plan';
+import { KEEP_DAYS, type Recovery } from './contract/recovery';
+import { RecoveryInput } from './contract/recovery-input';
 import { InvalidInput, LiveInstanceUnclear } from './errors';
 import { findLiveOrGone } from './live-instance';
 import { findNamedBy } from './named-by';

@@ -7,14 +7,13 @@ import {
   stepFunctionsClient,
 } from './clients';
 import {
-  PlanEvent,
-  readInstancePrice,
-  readRecoveryRules,
   type PlanCleanUpResult,
+  PlanEvent,
   type PlanRenameResult,
   type PlanResult,
   type PlanUndoResult,
-} from './contract';
+} from './contract/plan';
+import { readInstancePrice, readRecoveryRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { askMigrationCheck } from './migration-check';
 import { required } from './secrets';

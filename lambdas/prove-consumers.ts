@@ -1,5 +1,6 @@
 import { secretsManagerClient } from './clients';
-import { ProveConsumersEvent, readRecoveryRules } from './contract';
+import { ProveConsumersEvent } from './contract/cutover';
+import { readRecoveryRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { proveConsumers } from './steps/prove-consumers';

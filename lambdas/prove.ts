@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { ProveEvent } from './contract';
+import { ProveEvent } from './contract/cutover';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { prove } from './steps/prove';

@@ -1,6 +1,6 @@
 import { DescribeExecutionCommand, type HistoryEvent, type SFNClient } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
-import { Decision, QUESTIONS, type Question } from './contract';
+import { Decision, QUESTIONS, type Question } from './contract/questions';
 import { isAwsError } from './errors';
 import { historyOf } from './execution-history';
 

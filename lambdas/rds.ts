@@ -6,7 +6,7 @@ import {
   type DescribeDBSnapshotsMessage,
   type RDSClient,
 } from '@aws-sdk/client-rds';
-import type { InstanceAddress } from './contract';
+import type { InstanceAddress } from './contract/recovery';
 import { isAwsError } from './errors';
 
 /** The instance of that name, or undefined. */

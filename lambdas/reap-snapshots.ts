@@ -1,5 +1,6 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { ReapSnapshotsEvent, readCopyRules, readDrillRules, readRetentionRules } from './contract';
+import { ReapSnapshotsEvent } from './contract/restore-points';
+import { readCopyRules, readDrillRules, readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { reapSnapshots } from './steps/reap-snapshots';

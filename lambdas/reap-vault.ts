@@ -1,5 +1,6 @@
 import { rdsClient } from './clients';
-import { ReapVaultEvent, readVaultRules } from './contract';
+import { ReapVaultEvent } from './contract/copies';
+import { readVaultRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { reapVault } from './steps/reap-vault';

@@ -1,5 +1,5 @@
 import { DeleteDBSnapshotCommand, type RDSClient } from '@aws-sdk/client-rds';
-import type { RetentionRules } from './contract';
+import type { RetentionRules } from './contract/rules';
 import { isAwsError } from './errors';
 import { decide, good, type Decision, type KnownSnapshot } from './retention';
 

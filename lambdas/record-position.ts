@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { RecordPositionEvent } from './contract';
+import { RecordPositionEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { recordPosition } from './steps/record-position';

@@ -1,6 +1,7 @@
 import type { Tag } from '@aws-sdk/client-rds';
 import * as z from 'zod/mini';
-import type { CheckMigrationsResult, RecordedState } from './contract';
+import type { CheckMigrationsResult } from './contract/gate';
+import type { RecordedState } from './contract/recovery';
 import {
   decode,
   encode,

@@ -1,6 +1,6 @@
 import { DescribeExecutionCommand, type DescribeExecutionOutput, type SFNClient } from '@aws-sdk/client-sfn';
 import { findClaim, runningRecovery, type Claim, type RunningRecovery, type SecretDeps } from './claim';
-import type { Recovery } from './contract';
+import type { Recovery } from './contract/recovery';
 import { RecoveryAlreadyRunning, SecretMovedMeanwhile, isAwsError } from './errors';
 import { currentSecret } from './secrets';
 

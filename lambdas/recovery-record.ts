@@ -1,6 +1,6 @@
 import type { DescribeExecutionOutput, HistoryEvent } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
-import { URL_WITH_PASSWORD } from './contract';
+import { URL_WITH_PASSWORD } from './contract/texts';
 import { readChecks, withoutChecks } from './told-checks';
 
 const RecordedDecision = z.object({

@@ -1,5 +1,5 @@
 import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { RenameEvent } from './contract';
+import { RenameEvent } from './contract/rename';
 import { defineHandler } from './handler';
 import { askMigrationCheck } from './migration-check';
 import { required } from './secrets';

@@ -1,5 +1,6 @@
 import type { DBInstance } from '@aws-sdk/client-rds';
-import type { CheckMigrationsResult, EnvironmentName } from './contract';
+import type { CheckMigrationsResult } from './contract/gate';
+import type { EnvironmentName } from './contract/settings';
 import { RenameRefused, toRollbackError } from './errors';
 import { originalName } from './names';
 import { addressOf, unfinished } from './rds';

@@ -1,5 +1,6 @@
 import { ecsClient, eventBridgeClient, secretsManagerClient } from './clients';
-import { RestartConsumersEvent, readRecoveryRules } from './contract';
+import { RestartConsumersEvent } from './contract/cutover';
+import { readRecoveryRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { restartConsumers } from './steps/restart-consumers';

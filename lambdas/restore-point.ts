@@ -1,11 +1,8 @@
 import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
-import type {
-  CheckMigrationsResult,
-  EnvironmentName,
-  Recovery,
-  RestorePoint,
-  RestoreRequest,
-} from './contract';
+import type { CheckMigrationsResult } from './contract/gate';
+import type { Recovery, RestorePoint } from './contract/recovery';
+import type { RestoreRequest } from './contract/recovery-input';
+import type { EnvironmentName } from './contract/settings';
 import { RestorePointNotFound } from './errors';
 import { endOf, newerPoints, type OfLiveInstance } from './newer-points';
 import { backupWindow, readMarkers } from './point-in-time';

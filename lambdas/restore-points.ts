@@ -1,5 +1,6 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { RestorePointsEvent, readCopyRules, readRetentionRules } from './contract';
+import { RestorePointsEvent } from './contract/restore-points';
+import { readCopyRules, readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { restorePoints } from './steps/restore-points';

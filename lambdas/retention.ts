@@ -1,4 +1,4 @@
-import type { RetentionRules } from './contract';
+import type { RetentionRules } from './contract/rules';
 
 /** A snapshot of this system, as far as it matters for whether it stays. */
 export interface KnownSnapshot {

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { RetireEvent } from './contract';
+import { RetireEvent } from './contract/retirement';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { retire } from './steps/retire';

@@ -1,5 +1,6 @@
 import { lambdaClient, rdsClient, secretsManagerClient } from './clients';
-import { ScheduledSnapshotEvent, readRetentionRules } from './contract';
+import { ScheduledSnapshotEvent } from './contract/restore-points';
+import { readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
 import { askMigrationCheck } from './migration-check';
 import { required } from './secrets';

@@ -1,6 +1,6 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
-import type { RestorePoint } from './contract';
+import type { RestorePoint } from './contract/recovery';
 import { InvalidInput, SecretUnclear, isAwsError } from './errors';
 import type { Login } from './postgres';
 

@@ -5,7 +5,7 @@ import {
   type ModifyDBInstanceMessage,
   type RDSClient,
 } from '@aws-sdk/client-rds';
-import type { InstanceAddress, Recovery } from './contract';
+import type { InstanceAddress, Recovery } from './contract/recovery';
 import { RestoreFailed, SettingsCannotMatch, SettingsNotMatched, isAwsError } from './errors';
 import { findInstance, isTerminal, unfinished } from './rds';
 import { readMarks, writeMarks, type Marks } from './tags';

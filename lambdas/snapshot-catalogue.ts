@@ -4,7 +4,7 @@ import {
   type DBSnapshot,
   type RDSClient,
 } from '@aws-sdk/client-rds';
-import type { EnvironmentName } from './contract';
+import type { EnvironmentName } from './contract/settings';
 import { readQuarantine } from './quarantine';
 import type { KnownSnapshot } from './retention';
 import { readMarks, readMigrationEntries } from './tags';

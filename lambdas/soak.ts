@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { SoakEvent } from './contract';
+import { SoakEvent } from './contract/retirement';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { soak } from './steps/soak';

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { StartRestoreEvent } from './contract';
+import { StartRestoreEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { startRestore } from './steps/start-restore';

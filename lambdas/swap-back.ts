@@ -1,5 +1,5 @@
 import { secretsManagerClient, stepFunctionsClient } from './clients';
-import { SwapBackEvent } from './contract';
+import { SwapBackEvent } from './contract/way-back';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { swapBack } from './steps/swap-back';

@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { SwapEvent } from './contract';
+import { SwapEvent } from './contract/cutover';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { swap } from './steps/swap';

@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
-import { TakeBackEvent } from './contract';
+import { TakeBackEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { takeBack } from './steps/take-back';

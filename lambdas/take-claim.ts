@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { PutSecretValueCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
-import type { FunctionName, Recovery } from './contract';
+import type { FunctionName } from './contract/functions';
+import type { Recovery } from './contract/recovery';
 import { AwsUnavailable, StoppedRecoveryAtWork, isAwsError } from './errors';
 import { LONGEST_TASK_MS, findCutOff } from './cut-off';
 import { CLAIM_LABEL, findClaim, runningRecovery, type Claim } from './claim';

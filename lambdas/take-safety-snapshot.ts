@@ -1,5 +1,5 @@
 import { rdsClient, secretsManagerClient } from './clients';
-import { TakeSafetySnapshotEvent } from './contract';
+import { TakeSafetySnapshotEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { takeSafetySnapshot } from './steps/take-safety-snapshot';

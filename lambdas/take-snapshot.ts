@@ -6,7 +6,9 @@ import {
   type Tag,
 } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { CheckMigrationsResult, EnvironmentName, InstanceAddress } from './contract';
+import type { CheckMigrationsResult } from './contract/gate';
+import type { InstanceAddress } from './contract/recovery';
+import type { EnvironmentName } from './contract/settings';
 import { InstanceBusy, LiveInstanceUnclear, SnapshotQuotaExceeded, isAwsError } from './errors';
 import { findSnapshot, isTerminal } from './rds';
 import { recordedDetails, recordedMarks } from './recorded-state';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import type { VerificationCheck } from './contract';
+import type { VerificationCheck } from './contract/checks';
 import { QueryFailed } from './errors';
 import { withConnection, type Login, type ReadRows } from './postgres';
 

@@ -1,4 +1,4 @@
-import type { Check, VerificationCheck } from './contract';
+import type { Check, VerificationCheck } from './contract/checks';
 
 /**
  * The checks of a state that failed, in the message of its error: people read them there, and the record reads them back, since such

@@ -1,6 +1,7 @@
 import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { EnvironmentName, InstanceAddress } from './contract';
+import type { InstanceAddress } from './contract/recovery';
+import type { EnvironmentName } from './contract/settings';
 import { readLogin } from './database-url';
 import { NothingToUndo } from './errors';
 import type { LiveOrGone } from './live-instance';

@@ -1,6 +1,7 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
 import { rdsClientUnder } from './clients';
-import { readVaultRules, type EnvironmentName, type FunctionSettings, type VaultRules } from './contract';
+import { type VaultRules, readVaultRules } from './contract/rules';
+import type { EnvironmentName, FunctionSettings } from './contract/settings';
 import { isAwsError } from './errors';
 import { required } from './secrets';
 import { listOwnSnapshots, type OwnSnapshot } from './snapshot-catalogue';

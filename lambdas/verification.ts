@@ -1,9 +1,5 @@
-import {
-  type COMPARING_CHECKS,
-  type RecordedState,
-  type RestorePoint,
-  type VerificationCheck,
-} from './contract';
+import type { COMPARING_CHECKS, VerificationCheck } from './contract/checks';
+import type { RecordedState, RestorePoint } from './contract/recovery';
 import type { DatabaseFacts, Fact } from './database-facts';
 import { appliedRows, recorded, type MigrationTable } from './migrations';
 import { COUNTED_EXACTLY, type RowCounts } from './row-counts';

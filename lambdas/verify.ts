@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { VerifyEvent } from './contract';
+import { VerifyEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { verify } from './steps/verify';

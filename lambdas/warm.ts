@@ -1,5 +1,5 @@
 import { secretsManagerClient } from './clients';
-import { WarmEvent } from './contract';
+import { WarmEvent } from './contract/restore';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { warm } from './steps/warm';

@@ -1,5 +1,5 @@
 import { s3Client, stepFunctionsClient } from './clients';
-import { WriteRecordEvent } from './contract';
+import { WriteRecordEvent } from './contract/record';
 import { defineHandler } from './handler';
 import { required } from './secrets';
 import { writeRecord } from './steps/write-record';

@@ -6,7 +6,8 @@ import type * as rds from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Provider } from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
-import type { ApplicationDatabaseProperties, EnvironmentName } from '../lambdas/contract';
+import type { ApplicationDatabaseProperties } from '../lambdas/contract/application-database';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import { allow } from './permission';
 import { RollbackFunction } from './rollback-function';
 

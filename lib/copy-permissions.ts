@@ -1,5 +1,5 @@
 import type { Construct } from 'constructs';
-import type { CopyFunctionName } from '../lambdas/contract';
+import type { CopyFunctionName } from '../lambdas/contract/functions';
 import type { Permission } from './permission';
 import {
   COPIED,

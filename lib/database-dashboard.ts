@@ -2,7 +2,7 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { EnvironmentName } from '../lambdas/contract';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 
 export interface DatabaseDashboardProps {
   readonly environment: EnvironmentName;

@@ -3,7 +3,8 @@ import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { EnvironmentName, RecoveryInput } from '../lambdas/contract';
+import type { RecoveryInput } from '../lambdas/contract/recovery-input';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { DrillSchedule as Settings } from './environments';
 import { allow } from './permission';
 

@@ -1,5 +1,6 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { EnvironmentName, InstancePrice } from '../lambdas/contract';
+import type { InstancePrice } from '../lambdas/contract/rules';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { CiRepository } from './ci-role';
 
 /** Where the functions that talk to PostgreSQL run, when the VPC exists already. */

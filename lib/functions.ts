@@ -5,7 +5,7 @@ import type {
   RECORD_FUNCTION,
   RestorePointFunctionName,
   VAULT_FUNCTION,
-} from '../lambdas/contract';
+} from '../lambdas/contract/functions';
 
 /** Every function, and whether it talks to PostgreSQL and so runs in the VPC. */
 export const RUNS_IN_VPC: {
@@ -65,7 +65,7 @@ export const HANDLERS: readonly string[] = [
   ...Object.keys(RUNS_IN_VPC),
   ...Object.keys(RESTORE_POINT_FUNCTION_RUNS_IN_VPC),
   ...Object.keys(COPY_FUNCTION_RUNS_IN_VPC),
-  // As RECORD_FUNCTION and VAULT_FUNCTION of the contract, of which lib imports types only.
+  // As RECORD_FUNCTION and VAULT_FUNCTION of lambdas/contract/functions.ts, of which lib imports types only.
   'write-record' satisfies typeof RECORD_FUNCTION,
   'reap-vault' satisfies typeof VAULT_FUNCTION,
   'application-database',

@@ -9,17 +9,15 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import type { CopyFunctionName, FunctionName, RestorePointFunctionName } from '../lambdas/contract/functions';
 import type {
-  CopyFunctionName,
   CopyRules,
   DrillRules,
-  EnvironmentName,
-  FunctionName,
   InstancePrice,
   RecoveryRules,
-  RestorePointFunctionName,
   RetentionRules,
-} from '../lambdas/contract';
+} from '../lambdas/contract/rules';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import { copyPermissions } from './copy-permissions';
 import { DatabaseDashboard } from './database-dashboard';
 import { DrillSchedule } from './drill-schedule';

@@ -1,7 +1,7 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import type { EnvironmentName } from '../lambdas/contract';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { SnapshotVault } from './environments';
 import type { Permission } from './permission';
 import { KEY_ACTIONS, throughRds, vaultRoleArn, type VaultRole } from './vault';

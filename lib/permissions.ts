@@ -1,5 +1,5 @@
 import type { Construct } from 'constructs';
-import type { FunctionName } from '../lambdas/contract';
+import type { FunctionName } from '../lambdas/contract/functions';
 import type { Permission } from './permission';
 import { permissionTerms, type PermissionScope } from './permission-terms';
 

@@ -7,7 +7,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { EnvironmentName } from '../lambdas/contract';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import { RollbackFunction } from './rollback-function';
 
 export interface RecordWriterProps {

@@ -1,5 +1,5 @@
 import type { Construct } from 'constructs';
-import type { RestorePointFunctionName } from '../lambdas/contract';
+import type { RestorePointFunctionName } from '../lambdas/contract/functions';
 import type { Permission } from './permission';
 import {
   copyTerms,

@@ -6,13 +6,12 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type {
   CopyFunctionName,
-  EnvironmentName,
   FunctionName,
-  FunctionSettings,
   RECORD_FUNCTION,
   RestorePointFunctionName,
   VAULT_FUNCTION,
-} from '../lambdas/contract';
+} from '../lambdas/contract/functions';
+import type { EnvironmentName, FunctionSettings } from '../lambdas/contract/settings';
 import { functionCode } from './function-code';
 import { allow, type Permission } from './permission';
 

@@ -7,7 +7,7 @@ import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import type { EnvironmentName } from '../lambdas/contract';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { SnapshotSchedule } from './environments';
 import { allow } from './permission';
 import { deadLettersName } from './restore-point-permissions';

@@ -1,11 +1,8 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import type {
-  CopyFunctionName,
-  EnvironmentName,
-  RestorePointFunctionName,
-  VaultRules,
-} from '../lambdas/contract';
+import type { CopyFunctionName, RestorePointFunctionName } from '../lambdas/contract/functions';
+import type { VaultRules } from '../lambdas/contract/rules';
+import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { SnapshotVault } from './environments';
 
 /**

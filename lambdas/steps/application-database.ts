@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { PutSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { ApplicationDatabaseProperties } from '../contract';
+import type { ApplicationDatabaseProperties } from '../contract/application-database';
 import { readLogin } from '../database-url';
 import { identifier, withConnection, type Connection } from '../postgres';
 import { scramVerifier } from '../scram';

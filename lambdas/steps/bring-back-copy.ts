@@ -5,7 +5,9 @@ import {
   type RDSClient,
 } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
-import type { BringBackCopyEvent, BringBackCopyResult, CopyRules, EnvironmentName } from '../contract';
+import type { BringBackCopyEvent, BringBackCopyResult } from '../contract/copies';
+import type { CopyRules } from '../contract/rules';
+import type { EnvironmentName } from '../contract/settings';
 import { copyTags, isCopied } from '../copies';
 import { RestorePointNotFound, SnapshotQuotaExceeded, SnapshotUnusable, isAwsError } from '../errors';
 import { findSnapshot } from '../rds';

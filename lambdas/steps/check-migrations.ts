@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { CheckMigrationsEvent, CheckMigrationsResult, FencedOut } from '../contract';
+import type { CheckMigrationsEvent, CheckMigrationsResult, FencedOut } from '../contract/gate';
 import { fact } from '../database-facts';
 import { MAINTENANCE_DATABASE, findFence } from '../database-fence';
 import { readLogin, readSchema } from '../database-url';

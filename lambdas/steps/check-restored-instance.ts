@@ -1,5 +1,6 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
-import type { CheckRestoredInstanceResult, Recovery } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { CheckRestoredInstanceResult } from '../contract/restore';
 import { InstanceNotReady, RestoreFailed } from '../errors';
 import { addressOf, findInstance, isTerminal, unfinished } from '../rds';
 

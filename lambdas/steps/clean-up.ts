@@ -1,5 +1,7 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
-import type { CleanUpResult, LiftFenceResult, Leftover, Recovery } from '../contract';
+import type { CleanUpResult, Leftover } from '../contract/clean-up';
+import type { Recovery } from '../contract/recovery';
+import type { LiftFenceResult } from '../contract/way-back';
 import {
   DatabaseUnreachable,
   DiscardNotFinished,

@@ -1,6 +1,8 @@
 import { CopyDBSnapshotCommand, DeleteDBSnapshotCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
-import type { CopyRules, CopySnapshotsEvent, CopySnapshotsResult, EnvironmentName } from '../contract';
+import type { CopySnapshotsEvent, CopySnapshotsResult } from '../contract/copies';
+import type { CopyRules } from '../contract/rules';
+import type { EnvironmentName } from '../contract/settings';
 import { copiesToMake, copyExpiry, copyTags, inTheWay } from '../copies';
 import { SnapshotsNotCopied, isAwsError } from '../errors';
 import { findSnapshot } from '../rds';

@@ -1,6 +1,7 @@
 import { CopyDBSnapshotCommand, ModifyDBSnapshotAttributeCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
-import type { CopyToVaultEvent, CopyToVaultResult, EnvironmentName } from '../contract';
+import type { CopyToVaultEvent, CopyToVaultResult } from '../contract/copies';
+import type { EnvironmentName } from '../contract/settings';
 import { copiesToMake, copyExpiry, copyTags, inTheWay } from '../copies';
 import { SnapshotsNotCopied, isAwsError } from '../errors';
 import { passingSnapshotId } from '../names';

@@ -5,7 +5,7 @@ import {
   type SFNClient,
 } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
-import type { DecideEvent, DecideResult, Decision, Question } from '../contract';
+import type { DecideEvent, DecideResult, Decision, Question } from '../contract/questions';
 import {
   AwsUnavailable,
   DecidedOtherwise,

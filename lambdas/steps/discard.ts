@@ -1,6 +1,7 @@
 import { DeleteDBInstanceCommand, ModifyDBInstanceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { DiscardResult, Recovery } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { DiscardResult } from '../contract/way-back';
 import { readLogin } from '../database-url';
 import { DiscardNotFinished, DiscardRefused, isDeletionForLater } from '../errors';
 import { addressOf, findInstance } from '../rds';

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { SecretDeps } from '../claim';
-import type { DrainEvent, DrainResult } from '../contract';
+import type { DrainEvent, DrainResult } from '../contract/retirement';
 import { StillConnected } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';
 import { describeSessions, onOldServer, sessionsOfOthers } from '../old-server';

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import type { EndDrillEvent, EndDrillResult } from '../contract';
+import type { EndDrillEvent, EndDrillResult } from '../contract/drill';
 import { discard, type DiscardDeps } from './discard';
 
 /** What a drill measured, for a graph over the weeks. */

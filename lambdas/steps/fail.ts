@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import type { FailEvent, FailResult } from '../contract';
+import type { FailEvent, FailResult } from '../contract/way-back';
 import { RollbackError } from '../errors';
 
 /** The error that ended a recovery, under the name that it had where it happened. */

@@ -1,5 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { Check, FenceResult, Recovery } from '../contract';
+import type { Check } from '../contract/checks';
+import type { FenceResult } from '../contract/cutover';
+import type { Recovery } from '../contract/recovery';
 import {
   MAINTENANCE_DATABASE,
   asMaster,

@@ -1,7 +1,7 @@
 import { RemoveTagsFromResourceCommand } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
 import { RENAME_MARKS, begunRename } from '../begun-rename';
-import type { FinishRenameEvent, FinishRenameResult } from '../contract';
+import type { FinishRenameEvent, FinishRenameResult } from '../contract/rename';
 import { LiveInstanceUnclear, SnapshotQuotaExceeded } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';
 import { findInstance } from '../rds';

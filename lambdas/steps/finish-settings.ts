@@ -1,7 +1,7 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
 import type { SecretDeps } from '../claim';
-import type { FinishSettingsEvent, FinishSettingsResult } from '../contract';
+import type { FinishSettingsEvent, FinishSettingsResult } from '../contract/cutover';
 import { compareSettings, settingsToModify } from '../instance-settings';
 import { settingsOf } from '../live-instance';
 import { markCutoverProven } from '../proven-cutover';

@@ -1,6 +1,7 @@
 import { AddTagsToResourceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { GiveBackResult, Recovery } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { GiveBackResult } from '../contract/way-back';
 import { readLogin } from '../database-url';
 import { SecretMovedMeanwhile } from '../errors';
 import { findInstance } from '../rds';

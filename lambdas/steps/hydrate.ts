@@ -1,5 +1,6 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
-import type { HydrateResult, Recovery } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { HydrateResult } from '../contract/restore';
 import { NotHydratedYet, RestoreFailed } from '../errors';
 import { findInstance } from '../rds';
 

@@ -1,5 +1,6 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress, LiftFenceResult, Recovery } from '../contract';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { LiftFenceResult } from '../contract/way-back';
 import {
   MAINTENANCE_DATABASE,
   asMaster,

@@ -1,6 +1,6 @@
 import { AddTagsToResourceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
-import type { LiftQuarantineEvent, LiftQuarantineResult } from '../contract';
+import type { LiftQuarantineEvent, LiftQuarantineResult } from '../contract/gate';
 import { QuarantineNotLifted } from '../errors';
 import { findLiveInstance } from '../live-instance';
 import { refuseUntilProven } from '../proven-cutover';

@@ -1,5 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { Check, InstanceAddress, MatchCredentialsResult, Recovery } from '../contract';
+import type { Check } from '../contract/checks';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { MatchCredentialsResult } from '../contract/restore';
 import { check, isWritable } from '../database-checks';
 import { MAINTENANCE_DATABASE, endSessions, liftFence, raiseFence, readerLogin } from '../database-fence';
 import { readLogin } from '../database-url';

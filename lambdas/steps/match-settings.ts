@@ -1,6 +1,7 @@
 import { RebootDBInstanceCommand, type DBInstance, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress, MatchSettingsResult, Recovery } from '../contract';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { MatchSettingsResult } from '../contract/restore';
 import { SettingsCannotMatch, SettingsNotMatched } from '../errors';
 import { compareSettings, requireExplained, settingsToModify } from '../instance-settings';
 import { settingsOf } from '../live-instance';

@@ -3,18 +3,13 @@ import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
-import {
-  KEEP_DAYS,
-  RecoveryInput,
-  type CheckMigrationsEvent,
-  type CheckMigrationsResult,
-  type EnvironmentName,
-  type InstancePrice,
-  type Leftover,
-  type PlanResult,
-  type Recovery,
-  type RecoveryRules,
-} from '../contract';
+import type { Leftover } from '../contract/clean-up';
+import type { CheckMigrationsEvent, CheckMigrationsResult } from '../contract/gate';
+import type { PlanResult } from '../contract/plan';
+import { KEEP_DAYS, type Recovery } from '../contract/recovery';
+import { RecoveryInput } from '../contract/recovery-input';
+import type { InstancePrice, RecoveryRules } from '../contract/rules';
+import type { EnvironmentName } from '../contract/settings';
 import { DOCUMENTED_OUTAGE_MINUTES, INPUT_TO_RENAME, findBegunRename } from '../begun-rename';
 import { earlierExecutions, type EarlierExecutions } from '../earlier-recoveries';
 import {

@@ -3,13 +3,13 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
 import {
-  PreMigrationSnapshotEvent,
   type CheckMigrationsEvent,
   type CheckMigrationsResult,
-  type EnvironmentName,
+  PreMigrationSnapshotEvent,
   type PreMigrationSnapshotResult,
-  type RestoreRequest,
-} from '../contract';
+} from '../contract/gate';
+import type { RestoreRequest } from '../contract/recovery-input';
+import type { EnvironmentName } from '../contract/settings';
 import {
   InstanceBusy,
   MigrationFailed,

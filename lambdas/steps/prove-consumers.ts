@@ -1,6 +1,8 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
-import type { Consumer, InstanceAddress, ProveConsumersResult, Recovery } from '../contract';
+import type { ProveConsumersResult } from '../contract/cutover';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { Consumer } from '../contract/rules';
 import { readLogin } from '../database-url';
 import { ConsumersNotConnected } from '../errors';
 import { APPLICATION_NAME, withConnection } from '../postgres';

@@ -1,6 +1,8 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
-import type { Check, InstanceAddress, ProveResult, Recovery } from '../contract';
+import type { Check } from '../contract/checks';
+import type { ProveResult } from '../contract/cutover';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
 import { check, isWritable } from '../database-checks';
 import { readLogin } from '../database-url';
 import { DatabaseUnreachable, ProofFailed, RollbackError } from '../errors';

@@ -2,14 +2,9 @@ import type { RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type * as z from 'zod/mini';
-import type {
-  CopyRules,
-  DrillRules,
-  EnvironmentName,
-  ReapSnapshotsEvent,
-  ReapSnapshotsResult,
-  RetentionRules,
-} from '../contract';
+import type { ReapSnapshotsEvent, ReapSnapshotsResult } from '../contract/restore-points';
+import type { CopyRules, DrillRules, RetentionRules } from '../contract/rules';
+import type { EnvironmentName } from '../contract/settings';
 import { drillWarning } from '../drill-age';
 import { RetentionWarning } from '../errors';
 import { keptTooLong } from '../kept-instances';

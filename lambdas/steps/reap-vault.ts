@@ -1,6 +1,8 @@
 import type { RDSClient } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
-import type { EnvironmentName, ReapVaultEvent, ReapVaultResult, VaultRules } from '../contract';
+import type { ReapVaultEvent, ReapVaultResult } from '../contract/copies';
+import type { VaultRules } from '../contract/rules';
+import type { EnvironmentName } from '../contract/settings';
 import { copyExpiry } from '../copies';
 import { RetentionWarning } from '../errors';
 import { newestWarning, reap, removeSnapshot } from '../reaping';

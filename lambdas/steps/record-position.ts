@@ -1,6 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
-import type { InstanceAddress, Recovery, RecordPositionResult } from '../contract';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { RecordPositionResult } from '../contract/restore';
 import { MAINTENANCE_DATABASE } from '../database-fence';
 import { readLogin } from '../database-url';
 import { LoginRefused } from '../errors';

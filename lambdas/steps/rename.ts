@@ -5,7 +5,10 @@ import {
   type RDSClient,
 } from '@aws-sdk/client-rds';
 import { begunRename, renameMarks, type BegunRename } from '../begun-rename';
-import type { CheckMigrationsResult, EnvironmentName, Recovery, RenameResult } from '../contract';
+import type { CheckMigrationsResult } from '../contract/gate';
+import type { Recovery } from '../contract/recovery';
+import type { RenameResult } from '../contract/rename';
+import type { EnvironmentName } from '../contract/settings';
 import { refuseBesideCutOff } from '../cut-off';
 import { InvalidInput, LiveInstanceUnclear, NotRenamedYet, RenameRefused, isAwsError } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';

@@ -1,7 +1,8 @@
 import { DescribeServicesCommand, UpdateServiceCommand, type ECSClient } from '@aws-sdk/client-ecs';
 import { PutEventsCommand, type EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type * as z from 'zod/mini';
-import type { Consumer, RestartConsumersEvent, RestartConsumersResult } from '../contract';
+import type { RestartConsumersEvent, RestartConsumersResult } from '../contract/cutover';
+import type { Consumer } from '../contract/rules';
 import type { SecretDeps } from '../claim';
 import { AwsUnavailable, ConsumersNotRestarted, toRollbackError } from '../errors';
 import { refuseIfOvertaken } from '../overtaken';

@@ -1,13 +1,9 @@
 import type { DBInstance, DBSnapshot, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type * as z from 'zod/mini';
-import type {
-  CopyRules,
-  EnvironmentName,
-  RestorePointsEvent,
-  RestorePointsResult,
-  RetentionRules,
-} from '../contract';
+import type { RestorePointsEvent, RestorePointsResult } from '../contract/restore-points';
+import type { CopyRules, RetentionRules } from '../contract/rules';
+import type { EnvironmentName } from '../contract/settings';
 import { LiveInstanceUnclear, SecretUnclear } from '../errors';
 import { findLiveOrGone } from '../live-instance';
 import { backupWindow, readMarkers } from '../point-in-time';

@@ -9,7 +9,8 @@ import {
 } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type * as z from 'zod/mini';
-import type { Recovery, RetireEvent, RetireResult } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { RetireEvent, RetireResult } from '../contract/retirement';
 import { readLogin } from '../database-url';
 import {
   DrainOutdated,

@@ -1,11 +1,8 @@
 import type { DBSnapshot } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
-import type {
-  CheckMigrationsResult,
-  RetentionRules,
-  ScheduledSnapshotEvent,
-  ScheduledSnapshotResult,
-} from '../contract';
+import type { CheckMigrationsResult } from '../contract/gate';
+import type { ScheduledSnapshotEvent, ScheduledSnapshotResult } from '../contract/restore-points';
+import type { RetentionRules } from '../contract/rules';
 import { InstanceBusy, MigrationsNotChecked, SnapshotUnusable } from '../errors';
 import { findLiveInstance } from '../live-instance';
 import { scheduledSnapshotId } from '../names';

@@ -1,6 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
-import type { InstanceAddress, Recovery, SoakEvent, SoakResult } from '../contract';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { SoakEvent, SoakResult } from '../contract/retirement';
 import { MAINTENANCE_DATABASE, readerLogin } from '../database-fence';
 import { readLogin } from '../database-url';
 import {

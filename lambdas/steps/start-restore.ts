@@ -5,7 +5,8 @@ import {
   type RDSClient,
   type Tag,
 } from '@aws-sdk/client-rds';
-import type { Recovery, StartRestoreResult } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { StartRestoreResult } from '../contract/restore';
 import { InvalidInput, NameTaken, RestorePointNotFound, isAwsError } from '../errors';
 import { restoreSettings } from '../instance-settings';
 import { settingsOf } from '../live-instance';

@@ -1,4 +1,5 @@
-import type { Recovery, SwapBackResult } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { SwapBackResult } from '../contract/way-back';
 import { refuseBesideCutOff } from '../cut-off';
 import { readLogin } from '../database-url';
 import { SecretMovedMeanwhile } from '../errors';

@@ -3,7 +3,8 @@ import {
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress, Recovery, SwapResult } from '../contract';
+import type { SwapResult } from '../contract/cutover';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
 import { MAINTENANCE_DATABASE, asMaster, liftFence } from '../database-fence';
 import { moveEndpoint, readLogin } from '../database-url';
 import {

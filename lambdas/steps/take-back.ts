@@ -1,5 +1,6 @@
 import { AddTagsToResourceCommand, type DBInstance, type RDSClient } from '@aws-sdk/client-rds';
-import type { Recovery, TakeBackResult } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { TakeBackResult } from '../contract/restore';
 import { InvalidInput, NothingToUndo } from '../errors';
 import { findInstance } from '../rds';
 import { requirePlannedVersion, type ClaimDeps } from '../recovery-claim';

@@ -1,4 +1,5 @@
-import type { Recovery, TakeSafetySnapshotResult } from '../contract';
+import type { Recovery } from '../contract/recovery';
+import type { TakeSafetySnapshotResult } from '../contract/restore';
 import { InstanceBusy, LiveInstanceUnclear, SnapshotQuotaExceeded } from '../errors';
 import { findInstance, findSnapshot } from '../rds';
 import { snapshotQuota } from '../snapshot-quota';

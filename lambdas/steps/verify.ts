@@ -1,6 +1,8 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { amcheck } from '../amcheck';
-import type { InstanceAddress, Recovery, VerificationCheck, VerifyResult } from '../contract';
+import type { VerificationCheck } from '../contract/checks';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { VerifyResult } from '../contract/restore';
 import { check, isWritable } from '../database-checks';
 import { fact, readFacts, type DatabaseFacts, type Fact } from '../database-facts';
 import { readLogin } from '../database-url';

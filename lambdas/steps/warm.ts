@@ -1,5 +1,6 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress, Recovery, WarmResult } from '../contract';
+import type { InstanceAddress, Recovery } from '../contract/recovery';
+import type { WarmResult } from '../contract/restore';
 import { readLogin } from '../database-url';
 import { NotWarmInTime } from '../errors';
 import { withConnection } from '../postgres';

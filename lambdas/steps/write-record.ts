@@ -5,7 +5,8 @@ import {
   type HistoryEvent,
   type SFNClient,
 } from '@aws-sdk/client-sfn';
-import type { EnvironmentName, WriteRecordResult } from '../contract';
+import type { WriteRecordResult } from '../contract/record';
+import type { EnvironmentName } from '../contract/settings';
 import { modeOf, recordOf } from '../recovery-record';
 import { pageOf } from '../recovery-record-page';
 

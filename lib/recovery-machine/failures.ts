@@ -1,7 +1,7 @@
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import type { EnvironmentName } from '../../lambdas/contract';
+import type { EnvironmentName } from '../../lambdas/contract/settings';
 import {
   IS_DRILL,
   IS_RENAME,

@@ -3,7 +3,8 @@ import type * as sns from 'aws-cdk-lib/aws-sns';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EnvironmentName, Question as QuestionName } from '../../lambdas/contract';
+import type { Question as QuestionName } from '../../lambdas/contract/questions';
+import type { EnvironmentName } from '../../lambdas/contract/settings';
 import type { RollbackFunction } from '../rollback-function';
 import {
   CONSOLE,

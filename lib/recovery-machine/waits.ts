@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
-import type { STOPPED_NOT_YET, FunctionName, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
+import type { NOT_YET_ERRORS, PASSING_ERRORS, STOPPED_NOT_YET } from '../../lambdas/contract/asking-again';
+import type { FunctionName } from '../../lambdas/contract/functions';
 
 /** The functions that are steps of the machine. */
 export type StepName = Exclude<FunctionName, 'pre-migration-snapshot' | 'decide'>;

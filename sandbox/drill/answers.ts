@@ -1,6 +1,6 @@
 import { InvokeCommand } from '@aws-sdk/client-lambda';
 import { z } from 'zod';
-import { QUESTIONS, type Question } from '../../lambdas/contract';
+import { QUESTIONS, type Question } from '../../lambdas/contract/questions';
 import type { Sandbox } from '../sandbox';
 
 /** What somebody says to a question. */

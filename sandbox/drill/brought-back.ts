@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import type { BadMigrationName } from '../sample-app/bad-migrations';
 import type { RecoveryRun } from './recovery';
 import { OPERATOR, type Outcome } from './scenario';

@@ -6,7 +6,7 @@ import {
   RegisterTaskDefinitionCommand,
 } from '@aws-sdk/client-ecs';
 import { DescribeSecretCommand } from '@aws-sdk/client-secrets-manager';
-import type { Consumer } from '../../lambdas/contract';
+import type { Consumer } from '../../lambdas/contract/rules';
 import { deployedTo } from '../deploy/deploy';
 import type { Json } from '../deploy/json';
 import { ENVIRONMENT, type Stage } from './stage';

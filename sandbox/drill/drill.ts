@@ -1,4 +1,4 @@
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import type { Sandbox } from '../sandbox';
 import type { DrillReport } from './report';
 import type { RecoveryRun } from './recovery';

@@ -1,5 +1,5 @@
 import colors from 'picocolors';
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import { duration } from './timeline';
 
 /** What a drill proves, as `--json` prints it. Everything in it is read from the APIs and the databases afterwards. */

@@ -1,4 +1,4 @@
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import { isUp } from '../../lambdas/rds';
 import type { Outcome } from './scenario';
 import type { Stage } from './stage';

@@ -1,4 +1,4 @@
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import type { BadMigrationName } from '../sample-app/bad-migrations';
 import type { DatabaseDigest } from '../sample-app/digest';
 import type { RecoveryRun } from './recovery';

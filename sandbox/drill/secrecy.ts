@@ -1,7 +1,7 @@
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { paginateGetExecutionHistory } from '@aws-sdk/client-sfn';
 import { z } from 'zod';
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import type { RecoveryRun } from './recovery';
 import { ENVIRONMENT, type Stage } from './stage';
 

@@ -1,4 +1,4 @@
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import { RecoveryRecord } from '../../lambdas/recovery-record';
 import { check } from './scenario-checks';
 import type { RecoveryRun } from './recovery';

@@ -1,7 +1,8 @@
 import { paginateDescribeDBSnapshots, type DBSnapshot } from '@aws-sdk/client-rds';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { PreMigrationSnapshotResult, RetentionRules } from '../../lambdas/contract';
+import type { PreMigrationSnapshotResult } from '../../lambdas/contract/gate';
+import type { RetentionRules } from '../../lambdas/contract/rules';
 import { preMigrationSnapshot } from '../../lambdas/steps/pre-migration-snapshot';
 import { reapSnapshots } from '../../lambdas/steps/reap-snapshots';
 import { readMarks, writeMarks, writeMigrations, type Role } from '../../lambdas/tags';

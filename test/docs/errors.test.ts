@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { STOPPED_NOT_YET, FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
+import { NOT_YET_ERRORS, PASSING_ERRORS, STOPPED_NOT_YET } from '../../lambdas/contract/asking-again';
+import { FUNCTIONS } from '../../lambdas/contract/functions';
 import * as errors from '../../lambdas/errors';
 import { ROOT, sectionsOf } from './markdown';
 

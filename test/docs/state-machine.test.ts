@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { DATABASE_FUNCTIONS, NOT_YET_ERRORS, type FunctionName } from '../../lambdas/contract';
+import { NOT_YET_ERRORS } from '../../lambdas/contract/asking-again';
+import { DATABASE_FUNCTIONS, type FunctionName } from '../../lambdas/contract/functions';
 import * as errors from '../../lambdas/errors';
 import { WAITS, type Wait } from '../../lib/recovery-machine/waits';
 import { isRedrivableEnd, kebab, machine, state, states, steps, tasks } from '../lib/machine-definition';

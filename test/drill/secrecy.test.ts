@@ -1,7 +1,7 @@
 import { CreateFunctionCommand, InvokeCommand, waitUntilFunctionActiveV2 } from '@aws-sdk/client-lambda';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { CreateStateMachineCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
-import type { Check } from '../../lambdas/contract';
+import type { Check } from '../../lambdas/contract/checks';
 import { VirtualClock } from '../../sandbox/core/clock';
 import { noPasswordIsLeft } from '../../sandbox/drill/secrecy';
 import { durations } from '../../sandbox/rds/durations';

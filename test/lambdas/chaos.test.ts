@@ -3,7 +3,8 @@ import {
   DescribeDBSnapshotsCommand,
   ModifyDBInstanceCommand,
 } from '@aws-sdk/client-rds';
-import type { FunctionName, Recovery } from '../../lambdas/contract';
+import type { FunctionName } from '../../lambdas/contract/functions';
+import type { Recovery } from '../../lambdas/contract/recovery';
 import { LoginRefused } from '../../lambdas/errors';
 import { findLiveInstance } from '../../lambdas/live-instance';
 import { planRename } from '../../lambdas/plan-rename';

@@ -1,6 +1,38 @@
 import * as z from 'zod/mini';
-import * as events from '../../lambdas/contract';
-import { FUNCTIONS, type FunctionName, type Recovery } from '../../lambdas/contract';
+import { CleanUpEvent } from '../../lambdas/contract/clean-up';
+import {
+  FenceEvent,
+  FinishSettingsEvent,
+  ProveConsumersEvent,
+  ProveEvent,
+  RestartConsumersEvent,
+  SwapEvent,
+} from '../../lambdas/contract/cutover';
+import { EndDrillEvent } from '../../lambdas/contract/drill';
+import { FUNCTIONS, type FunctionName } from '../../lambdas/contract/functions';
+import { PlanEvent } from '../../lambdas/contract/plan';
+import type { Recovery } from '../../lambdas/contract/recovery';
+import { FinishRenameEvent, RenameEvent } from '../../lambdas/contract/rename';
+import {
+  CheckRestoredInstanceEvent,
+  HydrateEvent,
+  MatchCredentialsEvent,
+  MatchSettingsEvent,
+  RecordPositionEvent,
+  StartRestoreEvent,
+  TakeBackEvent,
+  TakeSafetySnapshotEvent,
+  VerifyEvent,
+  WarmEvent,
+} from '../../lambdas/contract/restore';
+import { DrainEvent, RetireEvent, SoakEvent } from '../../lambdas/contract/retirement';
+import {
+  DiscardEvent,
+  FailEvent,
+  GiveBackEvent,
+  LiftFenceEvent,
+  SwapBackEvent,
+} from '../../lambdas/contract/way-back';
 
 /**
  * A redrive runs the machine as it was when the execution started, with the functions of now; so does an execution that is under way during a
@@ -46,46 +78,42 @@ const moment = '2026-11-22T02:00:00.000Z';
 
 type Step = Exclude<FunctionName, 'pre-migration-snapshot' | 'decide'>;
 const EARLIER: Readonly<Record<Step, readonly [z.ZodMiniType, ...object[]]>> = {
-  plan: [events.PlanEvent, { execution: { ...recovery.execution, name: 'e' }, input: {} }],
-  'start-restore': [events.StartRestoreEvent, { recovery }, { recovery: shorter }],
-  'take-safety-snapshot': [events.TakeSafetySnapshotEvent, { recovery }],
-  'take-back': [events.TakeBackEvent, { recovery }],
-  'give-back': [events.GiveBackEvent, { recovery }],
-  'check-restored-instance': [events.CheckRestoredInstanceEvent, { recovery }],
-  'record-position': [events.RecordPositionEvent, { recovery, instance }],
-  'match-settings': [events.MatchSettingsEvent, { recovery, instance, masterUserKnown: true }],
-  'match-credentials': [events.MatchCredentialsEvent, { recovery, instance }],
-  verify: [events.VerifyEvent, { recovery, instance }],
+  plan: [PlanEvent, { execution: { ...recovery.execution, name: 'e' }, input: {} }],
+  'start-restore': [StartRestoreEvent, { recovery }, { recovery: shorter }],
+  'take-safety-snapshot': [TakeSafetySnapshotEvent, { recovery }],
+  'take-back': [TakeBackEvent, { recovery }],
+  'give-back': [GiveBackEvent, { recovery }],
+  'check-restored-instance': [CheckRestoredInstanceEvent, { recovery }],
+  'record-position': [RecordPositionEvent, { recovery, instance }],
+  'match-settings': [MatchSettingsEvent, { recovery, instance, masterUserKnown: true }],
+  'match-credentials': [MatchCredentialsEvent, { recovery, instance }],
+  verify: [VerifyEvent, { recovery, instance }],
   'end-drill': [
-    events.EndDrillEvent,
+    EndDrillEvent,
     { recovery, restoredAt: moment, verifiedAt: moment, checks: { passed: 13, notPassed: 0 } },
   ],
-  warm: [events.WarmEvent, { recovery, instance, warmth: null }],
-  hydrate: [events.HydrateEvent, { recovery }],
-  fence: [events.FenceEvent, { recovery }],
-  swap: [events.SwapEvent, { recovery, instance }],
-  prove: [events.ProveEvent, { recovery, instance, versionId: 'version-2' }],
+  warm: [WarmEvent, { recovery, instance, warmth: null }],
+  hydrate: [HydrateEvent, { recovery }],
+  fence: [FenceEvent, { recovery }],
+  swap: [SwapEvent, { recovery, instance }],
+  prove: [ProveEvent, { recovery, instance, versionId: 'version-2' }],
   'restart-consumers': [
-    events.RestartConsumersEvent,
+    RestartConsumersEvent,
     { recovery, versionId: 'version-2', swappedAt: moment },
     { recovery, instance, versionId: 'version-2', swappedAt: moment },
   ],
-  'prove-consumers': [events.ProveConsumersEvent, { recovery, instance }],
-  'finish-settings': [
-    events.FinishSettingsEvent,
-    { recovery, instance },
-    { recovery, instance, quarantine: null },
-  ],
-  'swap-back': [events.SwapBackEvent, { recovery }],
-  'lift-fence': [events.LiftFenceEvent, { recovery }],
-  drain: [events.DrainEvent, { recovery }, { recovery, instance }],
-  soak: [events.SoakEvent, { recovery, instance, sessionsExpected: true, alarms: { seen: [] }, soak: null }],
-  retire: [events.RetireEvent, { recovery, drainedAt: moment }, { recovery, drainedAt: null }],
-  discard: [events.DiscardEvent, { recovery }],
-  'clean-up': [events.CleanUpEvent, { recovery }],
-  rename: [events.RenameEvent, { recovery }],
-  'finish-rename': [events.FinishRenameEvent, { recovery, instance, askedAt: moment, backAt: moment }],
-  fail: [events.FailEvent, { error: 'E', cause: 'c', goesOnWith: 'Retire', redrives: { then: 0, now: 1 } }],
+  'prove-consumers': [ProveConsumersEvent, { recovery, instance }],
+  'finish-settings': [FinishSettingsEvent, { recovery, instance }, { recovery, instance, quarantine: null }],
+  'swap-back': [SwapBackEvent, { recovery }],
+  'lift-fence': [LiftFenceEvent, { recovery }],
+  drain: [DrainEvent, { recovery }, { recovery, instance }],
+  soak: [SoakEvent, { recovery, instance, sessionsExpected: true, alarms: { seen: [] }, soak: null }],
+  retire: [RetireEvent, { recovery, drainedAt: moment }, { recovery, drainedAt: null }],
+  discard: [DiscardEvent, { recovery }],
+  'clean-up': [CleanUpEvent, { recovery }],
+  rename: [RenameEvent, { recovery }],
+  'finish-rename': [FinishRenameEvent, { recovery, instance, askedAt: moment, backAt: moment }],
+  fail: [FailEvent, { error: 'E', cause: 'c', goesOnWith: 'Retire', redrives: { then: 0, now: 1 } }],
 };
 
 test.each(Object.entries(EARLIER))('%s takes what earlier machines send', (_name, [schema, ...sent]) => {

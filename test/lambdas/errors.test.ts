@@ -1,5 +1,5 @@
 import * as errors from '../../lambdas/errors';
-import { NOT_YET_ERRORS } from '../../lambdas/contract';
+import { NOT_YET_ERRORS } from '../../lambdas/contract/asking-again';
 
 const classes = Object.entries(errors).filter(
   ([name, value]) => typeof value === 'function' && /^[A-Z]/.test(name) && name !== 'RollbackError',

@@ -1,4 +1,5 @@
-import { PreMigrationSnapshotEvent, RecoveryInput } from '../../lambdas/contract';
+import { PreMigrationSnapshotEvent } from '../../lambdas/contract/gate';
+import { RecoveryInput } from '../../lambdas/contract/recovery-input';
 import { parse } from '../../lambdas/parse';
 
 const RENAME = { mode: 'rename', reason: 'x', requestedBy: 'y' };

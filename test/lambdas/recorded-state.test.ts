@@ -1,4 +1,4 @@
-import type { CheckMigrationsResult } from '../../lambdas/contract';
+import type { CheckMigrationsResult } from '../../lambdas/contract/gate';
 import { readRecordedState, recordedDetails, recordedMarks } from '../../lambdas/recorded-state';
 import { writeMarks } from '../../lambdas/tags';
 

@@ -5,7 +5,7 @@ import {
   RedriveExecutionCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import type { Recovery } from '../../lambdas/contract';
+import type { Recovery } from '../../lambdas/contract/recovery';
 import { readLogin } from '../../lambdas/database-url';
 import { findLiveInstance } from '../../lambdas/live-instance';
 import { canLogIn } from '../../lambdas/postgres';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { RetentionRules } from '../../lambdas/contract';
+import type { RetentionRules } from '../../lambdas/contract/rules';
 import { decide, good, type KnownSnapshot } from '../../lambdas/retention';
 
 const DAY = 86_400_000;

@@ -1,4 +1,4 @@
-import type { RestorePoint } from '../../lambdas/contract';
+import type { RestorePoint } from '../../lambdas/contract/recovery';
 import type { DatabaseFacts } from '../../lambdas/database-facts';
 import type { MigrationRow } from '../../lambdas/migrations';
 import { schemaFingerprint, schemaKinds, type Schema } from '../../lambdas/schema-fingerprint';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { STOPPED_NOT_YET, FUNCTIONS, NOT_YET_ERRORS, PASSING_ERRORS } from '../../lambdas/contract';
+import { NOT_YET_ERRORS, PASSING_ERRORS, STOPPED_NOT_YET } from '../../lambdas/contract/asking-again';
+import { FUNCTIONS } from '../../lambdas/contract/functions';
 import * as errors from '../../lambdas/errors';
 import { LONGEST_TASK_MS } from '../../lambdas/cut-off';
 import { STOPPED_WAIT, WAITS, type Wait } from '../../lib/recovery-machine/waits';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GetExecutionHistoryCommand } from '@aws-sdk/client-sfn';
 import { ApiError } from '../../sandbox/core/api';
-import { FUNCTIONS } from '../../lambdas/contract';
+import { FUNCTIONS } from '../../lambdas/contract/functions';
 import { ALL_WELL, LIVE, NEW, PlayedMachine, Thrown, type Answer, type Message } from './played-machine';
 
 /**

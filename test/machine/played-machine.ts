@@ -12,7 +12,7 @@ import { VirtualClock } from '../../sandbox/core/clock';
 import { S3Service } from '../../sandbox/s3/service';
 import { SnsService } from '../../sandbox/sns/service';
 import { StepFunctionsService } from '../../sandbox/step-functions/service';
-import type { PlanUndoResult } from '../../lambdas/contract';
+import type { PlanUndoResult } from '../../lambdas/contract/plan';
 import { ENVIRONMENTS } from '../../lib/environments';
 import { onlyOf, readable, resourcesOf, synthesise, templateOf } from '../lib/synthesis';
 import { scripted, serve, type Served } from '../sandbox/wire/served';

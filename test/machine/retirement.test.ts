@@ -1,6 +1,6 @@
 import type { CompositeAlarm } from '@aws-sdk/client-cloudwatch';
 import { z } from 'zod';
-import { SoakEvent } from '../../lambdas/contract';
+import { SoakEvent } from '../../lambdas/contract/retirement';
 import { ApiError } from '../../sandbox/core/api';
 import { LIVE, PlayedMachine, Thrown, type Answer } from './played-machine';
 

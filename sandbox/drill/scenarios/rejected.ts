@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Decision } from '../../../lambdas/contract';
+import { Decision } from '../../../lambdas/contract/questions';
 import { isUp } from '../../../lambdas/rds';
 import { OPERATOR, type Scenario } from '../scenario';
 import { applicationReaches, check, recovered, secretUntouched } from '../scenario-checks';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { Decision, SoakResult } from '../../../lambdas/contract';
+import { Decision } from '../../../lambdas/contract/questions';
+import { SoakResult } from '../../../lambdas/contract/retirement';
 import { isUp } from '../../../lambdas/rds';
 import { OPERATOR, type Scenario } from '../scenario';
 import { check, recovered } from '../scenario-checks';

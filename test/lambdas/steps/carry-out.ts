@@ -1,11 +1,7 @@
-import {
-  NOT_YET_ERRORS,
-  PASSING_ERRORS,
-  type FinishRenameResult,
-  type FunctionName,
-  type InstanceAddress,
-  type Recovery,
-} from '../../../lambdas/contract';
+import { NOT_YET_ERRORS, PASSING_ERRORS } from '../../../lambdas/contract/asking-again';
+import type { FunctionName } from '../../../lambdas/contract/functions';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
+import type { FinishRenameResult } from '../../../lambdas/contract/rename';
 import { RecoveryOvertaken, toRollbackError } from '../../../lambdas/errors';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
 import { discard } from '../../../lambdas/steps/discard';

@@ -4,7 +4,9 @@ import {
   GetExecutionHistoryCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import type { CleanUpResult, Leftover, PlanCleanUpResult, Recovery } from '../../../lambdas/contract';
+import type { CleanUpResult, Leftover } from '../../../lambdas/contract/clean-up';
+import type { PlanCleanUpResult } from '../../../lambdas/contract/plan';
+import type { Recovery } from '../../../lambdas/contract/recovery';
 import { DatabaseUnreachable } from '../../../lambdas/errors';
 import { planCleanUp } from '../../../lambdas/plan-clean-up';
 import { planUndo } from '../../../lambdas/plan-undo';

@@ -8,7 +8,7 @@ import {
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { Client } from 'pg';
 import { z } from 'zod';
-import type { InstanceAddress, Recovery } from '../../../lambdas/contract';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
 import { readLogin } from '../../../lambdas/database-url';
 import { currentSecret } from '../../../lambdas/secrets';
 import { proveConsumers } from '../../../lambdas/steps/prove-consumers';

@@ -6,7 +6,8 @@ import {
   type DBSnapshot,
   type RDSClient,
 } from '@aws-sdk/client-rds';
-import type { BringBackCopyResult, CopyRules, CopySnapshotsResult } from '../../../lambdas/contract';
+import type { BringBackCopyResult, CopySnapshotsResult } from '../../../lambdas/contract/copies';
+import type { CopyRules } from '../../../lambdas/contract/rules';
 import { copyTags } from '../../../lambdas/copies';
 import { bringBackCopy } from '../../../lambdas/steps/bring-back-copy';
 import { copySnapshots } from '../../../lambdas/steps/copy-snapshots';

@@ -1,5 +1,5 @@
 import { PutSecretValueCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
-import type { Recovery } from '../../../lambdas/contract';
+import type { Recovery } from '../../../lambdas/contract/recovery';
 import { moveEndpoint, readLogin } from '../../../lambdas/database-url';
 import { backupWindow } from '../../../lambdas/point-in-time';
 import { canLogIn, identifier, withConnection } from '../../../lambdas/postgres';

@@ -5,7 +5,7 @@ import {
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { z } from 'zod';
-import type { DecideResult, Question } from '../../../lambdas/contract';
+import type { DecideResult, Question } from '../../../lambdas/contract/questions';
 import { standingOf } from '../../../lambdas/questions';
 import { decide } from '../../../lambdas/steps/decide';
 import { AnswerLost } from '../../../sandbox/core/api';

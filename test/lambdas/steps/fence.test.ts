@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import type { Recovery } from '../../../lambdas/contract';
+import type { Recovery } from '../../../lambdas/contract/recovery';
 import { MAINTENANCE_DATABASE, readerLogin } from '../../../lambdas/database-fence';
 import { readLogin } from '../../../lambdas/database-url';
 import { canLogIn, withConnection, type Login } from '../../../lambdas/postgres';

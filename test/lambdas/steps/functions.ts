@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { FunctionName } from '../../../lambdas/contract';
+import type { FunctionName } from '../../../lambdas/contract/functions';
 import type { StepDeps } from './carry-out';
 import type { Lab } from './lab';
 

@@ -9,7 +9,8 @@ import {
 import { DescribeSecretCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { Client } from 'pg';
-import { RestoreRequest, type PreMigrationSnapshotResult } from '../../../lambdas/contract';
+import type { PreMigrationSnapshotResult } from '../../../lambdas/contract/gate';
+import { RestoreRequest } from '../../../lambdas/contract/recovery-input';
 import { readLogin } from '../../../lambdas/database-url';
 import { restoreSettings } from '../../../lambdas/instance-settings';
 import { markCutoverProven } from '../../../lambdas/proven-cutover';

@@ -1,6 +1,6 @@
 import { DeleteDBSnapshotCommand, RebootDBInstanceCommand } from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import type { Recovery } from '../../../lambdas/contract';
+import type { Recovery } from '../../../lambdas/contract/recovery';
 import { MAINTENANCE_DATABASE } from '../../../lambdas/database-fence';
 import { readLogin } from '../../../lambdas/database-url';
 import { keptTooLong } from '../../../lambdas/kept-instances';

@@ -8,13 +8,10 @@ import {
   DescribeExecutionCommand,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import type {
-  CheckMigrationsResult,
-  InstancePrice,
-  PlanResult,
-  PreMigrationSnapshotResult,
-  Recovery,
-} from '../../../lambdas/contract';
+import type { CheckMigrationsResult, PreMigrationSnapshotResult } from '../../../lambdas/contract/gate';
+import type { PlanResult } from '../../../lambdas/contract/plan';
+import type { Recovery } from '../../../lambdas/contract/recovery';
+import type { InstancePrice } from '../../../lambdas/contract/rules';
 import { readLogin } from '../../../lambdas/database-url';
 import { checked } from '../../../lambdas/migration-check';
 import { withConnection } from '../../../lambdas/postgres';

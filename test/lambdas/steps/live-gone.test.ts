@@ -1,7 +1,7 @@
 import { DeleteDBInstanceCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { z } from 'zod';
-import type { Recovery } from '../../../lambdas/contract';
+import type { Recovery } from '../../../lambdas/contract/recovery';
 import { MigrationsNotChecked } from '../../../lambdas/errors';
 import { backupWindow } from '../../../lambdas/point-in-time';
 import { planRename } from '../../../lambdas/plan-rename';

@@ -4,7 +4,8 @@ import {
   RemoveTagsFromResourceCommand,
 } from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import type { InstanceAddress, MatchSettingsResult, Recovery } from '../../../lambdas/contract';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
+import type { MatchSettingsResult } from '../../../lambdas/contract/restore';
 import { readLogin } from '../../../lambdas/database-url';
 import { addToQuarantine, readQuarantine, writeQuarantine } from '../../../lambdas/quarantine';
 import { currentSecret } from '../../../lambdas/secrets';

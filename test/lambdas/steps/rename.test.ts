@@ -6,13 +6,9 @@ import {
 } from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { StopExecutionCommand } from '@aws-sdk/client-sfn';
-import type {
-  FinishRenameResult,
-  InstanceAddress,
-  PlanRenameResult,
-  Recovery,
-  RenameResult,
-} from '../../../lambdas/contract';
+import type { PlanRenameResult } from '../../../lambdas/contract/plan';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
+import type { FinishRenameResult, RenameResult } from '../../../lambdas/contract/rename';
 import { z } from 'zod';
 import { renameMarks } from '../../../lambdas/begun-rename';
 import { ApiError } from '../../../sandbox/core/api';

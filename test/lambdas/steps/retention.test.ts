@@ -5,7 +5,8 @@ import {
   type DBSnapshot,
 } from '@aws-sdk/client-rds';
 import { DescribeSecretCommand } from '@aws-sdk/client-secrets-manager';
-import type { ReapSnapshotsResult, RetentionRules } from '../../../lambdas/contract';
+import type { ReapSnapshotsResult } from '../../../lambdas/contract/restore-points';
+import type { RetentionRules } from '../../../lambdas/contract/rules';
 import { addToQuarantine, writeQuarantine } from '../../../lambdas/quarantine';
 import { reapSnapshots } from '../../../lambdas/steps/reap-snapshots';
 import { scheduledSnapshot } from '../../../lambdas/steps/scheduled-snapshot';

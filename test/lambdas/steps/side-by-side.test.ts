@@ -1,6 +1,6 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { z } from 'zod';
-import type { InstanceAddress, Recovery } from '../../../lambdas/contract';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
 import { readLogin } from '../../../lambdas/database-url';
 import { canLogIn } from '../../../lambdas/postgres';
 import { findSnapshot } from '../../../lambdas/rds';

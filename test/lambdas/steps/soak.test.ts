@@ -1,4 +1,5 @@
-import type { InstanceAddress, Recovery, SoakEvent, SoakResult } from '../../../lambdas/contract';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
+import type { SoakEvent, SoakResult } from '../../../lambdas/contract/retirement';
 import { MAINTENANCE_DATABASE } from '../../../lambdas/database-fence';
 import { readLogin } from '../../../lambdas/database-url';
 import { withConnection, type Login } from '../../../lambdas/postgres';

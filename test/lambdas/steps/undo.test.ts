@@ -5,7 +5,7 @@ import {
   StartDBInstanceCommand,
   StopDBInstanceCommand,
 } from '@aws-sdk/client-rds';
-import type { InstanceAddress, Recovery } from '../../../lambdas/contract';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
 import { readLogin } from '../../../lambdas/database-url';
 import { keptTooLong } from '../../../lambdas/kept-instances';
 import { planUndo } from '../../../lambdas/plan-undo';

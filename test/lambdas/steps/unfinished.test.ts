@@ -6,7 +6,7 @@ import {
   ModifyDBInstanceCommand,
 } from '@aws-sdk/client-rds';
 import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
-import type { Recovery } from '../../../lambdas/contract';
+import type { Recovery } from '../../../lambdas/contract/recovery';
 import { keptTooLong } from '../../../lambdas/kept-instances';
 import { planUndo } from '../../../lambdas/plan-undo';
 import { findSnapshot, listInstances, listSnapshots } from '../../../lambdas/rds';

@@ -1,5 +1,6 @@
 import { DescribeDBSnapshotsCommand } from '@aws-sdk/client-rds';
-import type { InstanceAddress, Recovery, VerificationCheck } from '../../../lambdas/contract';
+import type { VerificationCheck } from '../../../lambdas/contract/checks';
+import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
 import { countRows } from '../../../lambdas/row-counts';
 import { readLogin } from '../../../lambdas/database-url';
 import { withConnection } from '../../../lambdas/postgres';

@@ -1,4 +1,5 @@
-import type { Recovery, WarmResult } from '../../../lambdas/contract';
+import type { Recovery } from '../../../lambdas/contract/recovery';
+import type { WarmResult } from '../../../lambdas/contract/restore';
 import { hydrate } from '../../../lambdas/steps/hydrate';
 import { warm } from '../../../lambdas/steps/warm';
 import { Lab } from './lab';

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { DeleteDBInstanceCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
-import type { Check } from '../../../lambdas/contract';
+import type { Check } from '../../../lambdas/contract/checks';
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { safeEnd } from '../../../sandbox/drill/safe-end';
 import { SCENARIOS } from '../../../sandbox/drill/scenarios';

@@ -4,7 +4,7 @@ import type {
   CopyFunctionName,
   FunctionName as StepName,
   RestorePointFunctionName,
-} from '../../../lambdas/contract';
+} from '../../../lambdas/contract/functions';
 import { ApiError, type ServiceName } from '../../../sandbox/core/api';
 import { RealClock } from '../../../sandbox/core/clock';
 import { deployedTo } from '../../../sandbox/deploy/deploy';
