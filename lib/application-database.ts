@@ -8,7 +8,7 @@ import { Provider } from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
 import type { ApplicationDatabaseProperties } from '../lambdas/contract/application-database';
 import type { EnvironmentName } from '../lambdas/contract/settings';
-import { allow } from './permission';
+import { allow } from './permissions/permission';
 import { RollbackFunction } from './rollback-function';
 
 export interface ApplicationDatabaseProps {

@@ -2,7 +2,7 @@ import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { EnvironmentName } from '../lambdas/contract/settings';
-import { allow } from './permission';
+import { allow } from './permissions/permission';
 import type { RollbackFunction } from './rollback-function';
 
 /** The repository whose pipeline may ask the gate. */

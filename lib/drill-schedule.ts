@@ -6,7 +6,7 @@ import { Construct } from 'constructs';
 import type { RecoveryInput } from '../lambdas/contract/recovery-input';
 import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { DrillSchedule as Settings } from './environments';
-import { allow } from './permission';
+import { allow } from './permissions/permission';
 
 export interface DrillScheduleProps {
   readonly environment: EnvironmentName;

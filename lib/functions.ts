@@ -7,6 +7,9 @@ import type {
   VAULT_FUNCTION,
 } from '../lambdas/contract/functions';
 
+/** The functions of an environment, but for those that have a place of their own: records, vault, custom resource. */
+export type AnyFunctionName = FunctionName | RestorePointFunctionName | CopyFunctionName;
+
 /** Every function, and whether it talks to PostgreSQL and so runs in the VPC. */
 export const RUNS_IN_VPC: {
   readonly [Name in FunctionName]: Name extends (typeof DATABASE_FUNCTIONS)[number] ? true : false;

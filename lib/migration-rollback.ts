@@ -9,7 +9,7 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { CopyFunctionName, FunctionName, RestorePointFunctionName } from '../lambdas/contract/functions';
+import type { FunctionName, RestorePointFunctionName } from '../lambdas/contract/functions';
 import type {
   CopyRules,
   DrillRules,
@@ -18,7 +18,6 @@ import type {
   RetentionRules,
 } from '../lambdas/contract/rules';
 import type { EnvironmentName } from '../lambdas/contract/settings';
-import { copyPermissions } from './copy-permissions';
 import { DatabaseDashboard } from './database-dashboard';
 import { DrillSchedule } from './drill-schedule';
 import type {
@@ -28,11 +27,15 @@ import type {
   SnapshotSchedule,
   SnapshotVault,
 } from './environments';
-import { COPY_FUNCTION_RUNS_IN_VPC, RESTORE_POINT_FUNCTION_RUNS_IN_VPC, RUNS_IN_VPC } from './functions';
-import { functionPermissions } from './permissions';
+import {
+  COPY_FUNCTION_RUNS_IN_VPC,
+  RESTORE_POINT_FUNCTION_RUNS_IN_VPC,
+  RUNS_IN_VPC,
+  type AnyFunctionName,
+} from './functions';
+import { functionPermissions } from './permissions/function-permissions';
 import { RecoveryRecords } from './recovery-records';
 import { RecoveryMachine } from './recovery-machine/recovery-machine';
-import { restorePointPermissions } from './restore-point-permissions';
 import { RollbackFunction } from './rollback-function';
 import { SnapshotSchedules } from './snapshot-schedules';
 import { homeRoleName, vaultRoleArn, vaultRoleOf, vaultRules, type VaultScope } from './vault';
@@ -134,7 +137,6 @@ const NEED_COPY_RULES: readonly AnyFunctionName[] = [
   'restore-points',
 ];
 
-type AnyFunctionName = FunctionName | RestorePointFunctionName | CopyFunctionName;
 /** The functions that know how long snapshots stay. */
 const NEED_RULES: readonly AnyFunctionName[] = ['scheduled-snapshot', 'reap-snapshots', 'restore-points'];
 
@@ -268,11 +270,7 @@ export class MigrationRollback extends Construct {
       ...(props.copies && { copyRegion: props.copies.region }),
       ...(props.vault && { vault: props.vault }),
     };
-    const permissions = {
-      ...functionPermissions(this, scope),
-      ...restorePointPermissions(this, scope),
-      ...copyPermissions(this, scope),
-    };
+    const permissions = functionPermissions(this, scope);
     const runsInVpc = {
       ...RUNS_IN_VPC,
       ...RESTORE_POINT_FUNCTION_RUNS_IN_VPC,

@@ -13,7 +13,7 @@ import type {
 } from '../lambdas/contract/functions';
 import type { EnvironmentName, FunctionSettings } from '../lambdas/contract/settings';
 import { functionCode } from './function-code';
-import { allow, type Permission } from './permission';
+import { allow, type Permission } from './permissions/permission';
 
 /** The runtime of every function (docs/decisions/0002-runtime.md). */
 const RUNTIME = lambda.Runtime.NODEJS_24_X;

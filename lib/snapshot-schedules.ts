@@ -9,14 +9,18 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { SnapshotSchedule } from './environments';
-import { allow } from './permission';
-import { deadLettersName } from './restore-point-permissions';
+import { allow } from './permissions/permission';
 import type { RollbackFunction } from './rollback-function';
 
 /** The schedule asks again in so many hours: RDS may be busy with its own backup at the first. */
 const HOURS_OF_TRYING = 3;
 /** The reaper comes this many hours after the first try, when the snapshot of the day is there. */
 const REAPER_HOURS_LATER = 5;
+
+/** The queue for what nobody waited for and failed. */
+export function deadLettersName(environment: string): string {
+  return `${environment}-snapshot-dead-letters`;
+}
 
 export interface SnapshotSchedulesProps {
   readonly environment: EnvironmentName;

@@ -8,8 +8,9 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { EnvironmentSettings, SnapshotVault } from './environments';
-import { allow, type Permission } from './permission';
-import { COPIED, mayBeDeleted } from './permission-terms';
+import { allow, type Permission } from './permissions/permission';
+import { COPIED } from './permissions/copy-terms';
+import { mayBeDeleted } from './permissions/terms';
 import { RollbackFunction } from './rollback-function';
 import {
   KEY_ACTIONS,

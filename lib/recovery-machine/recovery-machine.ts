@@ -4,7 +4,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { allow } from '../permission';
+import { allow } from '../permissions/permission';
 import { RecoveryApprovals } from './approvals';
 import {
   ERROR_MESSAGE,

@@ -4,7 +4,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import { z } from 'zod';
 import { addEnvironment } from '../../lib/environment-stacks';
 import { ENVIRONMENTS } from '../../lib/environments';
-import { allow } from '../../lib/permission';
+import { allow } from '../../lib/permissions/permission';
 import { readable, resourcesOf, synthesise, templateOf, withApp } from './synthesis';
 
 const list = z.union([z.array(z.unknown()), z.unknown().transform((value) => [value])]);

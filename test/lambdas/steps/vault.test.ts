@@ -21,9 +21,9 @@ import { reapSnapshots } from '../../../lambdas/steps/reap-snapshots';
 import { reapVault } from '../../../lambdas/steps/reap-vault';
 import { restorePoints } from '../../../lambdas/steps/restore-points';
 import { readMarks, writeMarks } from '../../../lambdas/tags';
-import { copyPermissions } from '../../../lib/copy-permissions';
 import { ENVIRONMENTS } from '../../../lib/environments';
-import { allow } from '../../../lib/permission';
+import { functionPermissions } from '../../../lib/permissions/function-permissions';
+import { allow } from '../../../lib/permissions/permission';
 import { homeRoleName } from '../../../lib/vault';
 import { VaultStack } from '../../../lib/vault-stack';
 import { AnswerLost, ApiError } from '../../../sandbox/core/api';
@@ -95,7 +95,7 @@ function addHomeRoles(stack: Stack): void {
     consumers: [],
     vault: settings,
   } as const;
-  const permissions = copyPermissions(stack, scope);
+  const permissions = functionPermissions(stack, scope);
   for (const name of ['copy-to-vault', 'bring-back-copy'] as const)
     allow(
       new iam.Role(stack, name, {

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { CreateStateMachineCommand } from '@aws-sdk/client-sfn';
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import type { Permission } from '../../../lib/permission';
+import type { Permission } from '../../../lib/permissions/permission';
 import { RealClock } from '../../../sandbox/core/clock';
 import { deployedTo } from '../../../sandbox/deploy/deploy';
 import type { RoleRecord } from '../../../sandbox/deploy/iam-registry';

@@ -1,10 +1,8 @@
 import { App, Stack } from 'aws-cdk-lib';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
-import { copyPermissions } from '../../../lib/copy-permissions';
-import { functionPermissions } from '../../../lib/permissions';
-import { restorePointPermissions } from '../../../lib/restore-point-permissions';
+import { functionPermissions } from '../../../lib/permissions/function-permissions';
 import { z } from 'zod';
-import type { Permission } from '../../../lib/permission';
+import type { Permission } from '../../../lib/permissions/permission';
 import { SANDBOX_ACCOUNT } from '../../../sandbox/core/account';
 import type { RoleRecord } from '../../../sandbox/deploy/iam-registry';
 import type { Json } from '../../../sandbox/deploy/json';
@@ -26,11 +24,7 @@ export function productionPermissions(secrets: {
     consumers: [{ cluster: 'shop', service: 'web' }],
     copyRegion: 'eu-west-1',
   } as const;
-  const permissions = {
-    ...functionPermissions(stack, scope),
-    ...restorePointPermissions(stack, scope),
-    ...copyPermissions(stack, scope),
-  };
+  const permissions = functionPermissions(stack, scope);
   const resolved = ([name, list]: [string, readonly Permission[]]): [string, Permission[]] => [
     name,
     list.map((permission) => ({

@@ -1,25 +1,19 @@
-import type { Construct } from 'constructs';
-import type { CopyFunctionName } from '../lambdas/contract/functions';
+import { COPIED, type CopyTerms } from './copy-terms';
 import type { Permission } from './permission';
-import {
-  COPIED,
-  copyTerms,
-  mayBeDeleted,
-  permissionTerms,
-  vaultTerms,
-  type PermissionScope,
-} from './permission-terms';
-import { deadLettersName } from './restore-point-permissions';
+import { mayBeDeleted, type PermissionTerms, type SomePermissions } from './terms';
 
-/** What each function of the copies may ask of AWS; nothing where there are none. */
-export function copyPermissions(
-  scope: Construct,
-  permissions: PermissionScope,
-): Readonly<Record<CopyFunctionName, readonly Permission[]>> {
-  const copies = copyTerms(scope, permissions);
-  const vault = vaultTerms(scope, permissions);
-  const { environment } = permissions;
-  const { stack, rds, describeSnapshots, readQuota, tagging, tagged } = permissionTerms(scope, permissions);
+/** What copies snapshots to another Region or account, and brings one back; nothing where there are no copies. */
+export function permissionsOfCopies({
+  environment,
+  rds,
+  tagged,
+  tagging,
+  describeSnapshots,
+  readQuota,
+  sendFailures,
+  copies,
+  vault,
+}: PermissionTerms & CopyTerms) {
   // In the Region of the copy, RDS need not know the tags of what is in another one.
   const read = (sid: string, snapshot: string): Permission => ({
     sid,
@@ -41,11 +35,6 @@ export function copyPermissions(
     wildcardReason:
       'A copy is named as its snapshot. The condition allows nothing but snapshots with the tags of this system.',
   });
-  const sendFailures: Permission = {
-    sid: 'SendFailures',
-    actions: ['sqs:SendMessage'],
-    resources: [stack.formatArn({ service: 'sqs', resource: deadLettersName(environment) })],
-  };
   const passing = rds('snapshot', '*-passing-*');
   return {
     'copy-snapshots': copies
@@ -111,5 +100,5 @@ export function copyPermissions(
       ...(vault ? [vault.takeRole('copy'), vault.useKey, read('ReadCopyInVault', vault.copy)] : []),
       make('MakeSnapshot', rds('snapshot')),
     ],
-  };
+  } satisfies SomePermissions;
 }

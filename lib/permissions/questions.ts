@@ -1,0 +1,23 @@
+import type { PermissionTerms, SomePermissions } from './terms';
+
+/** What hands a person's answer to the recovery that asks. */
+export function permissionsOfQuestions({ seeRecoveries, listRecoveries }: PermissionTerms) {
+  return {
+    decide: [
+      { ...listRecoveries, sid: 'SeeWhoAsks' },
+      {
+        ...seeRecoveries,
+        sid: 'SeeWhatIsAsked',
+        actions: ['states:DescribeExecution', 'states:GetExecutionHistory'],
+      },
+      {
+        sid: 'AnswerQuestion',
+        actions: ['states:SendTaskSuccess', 'states:SendTaskFailure'],
+        resources: ['*'],
+        wildcardReason:
+          'Step Functions knows no resource for these actions: the token says which task is meant, and only the histories of ' +
+          'this machine are read for one.',
+      },
+    ],
+  } satisfies SomePermissions;
+}

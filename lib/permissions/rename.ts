@@ -1,0 +1,40 @@
+import type { PermissionTerms, SomePermissions } from './terms';
+
+/** Of a rename that is under way. */
+const RENAME_KEYS = ['renamed-from', 'renamed-from-host', 'rename-asked-at', 'rename-of'].map(
+  (name) => `migration-rollback:${name}`,
+);
+
+/** The live instance gets its old name back: in between it is a cutover like every other. */
+export function permissionsOfRename({
+  readUrl,
+  describeInstances,
+  askDatabase,
+  claim,
+  safetySnapshot,
+  changeInstance,
+  changeTags,
+}: PermissionTerms) {
+  return {
+    rename: [
+      readUrl,
+      ...claim,
+      describeInstances,
+      askDatabase,
+      changeTags('MarkRename', 'live', 'rds:AddTagsToResource', 'ForAllValues:StringEquals', RENAME_KEYS),
+      changeInstance('RenameLive', 'live', ['rds:ModifyDBInstance']),
+    ],
+    'finish-rename': [
+      readUrl,
+      describeInstances,
+      ...safetySnapshot,
+      changeTags(
+        'UnmarkRename',
+        'live',
+        'rds:RemoveTagsFromResource',
+        'ForAllValues:StringEquals',
+        RENAME_KEYS,
+      ),
+    ],
+  } satisfies SomePermissions;
+}
