@@ -51,7 +51,7 @@ export class DatabaseStack extends Stack {
     this.subnets = this.vpc.isolatedSubnets;
     this.secretsManagerEndpoint = settings.vpc?.reachesSecretsManager
       ? undefined
-      : secretsManagerEndpoint(this, this.vpc);
+      : secretsManagerEndpoint(this, this.vpc, { shared: settings.vpc !== undefined });
     this.masterSecret = this.makeMasterSecret(settings, removalPolicy);
     this.databaseUrlSecret = this.emptyDatabaseUrlSecret(settings, removalPolicy);
     this.instanceIdentifier = instanceIdentifierOf(settings.name, database);
@@ -237,11 +237,15 @@ export function importVpc(scope: Construct, vpc: ExistingVpc): ec2.IVpc {
   });
 }
 
-export function secretsManagerEndpoint(scope: Construct, vpc: ec2.IVpc): SecretsManagerEndpoint {
+export function secretsManagerEndpoint(
+  scope: Construct,
+  vpc: ec2.IVpc,
+  { shared }: { readonly shared: boolean },
+): SecretsManagerEndpoint {
   const [subnet] = vpc.isolatedSubnets;
   if (!subnet)
     throw new Error(`The VPC ${vpc.vpcId} has no isolated subnet for the Secrets Manager endpoint.`);
-  return new SecretsManagerEndpoint(scope, 'SecretsManagerEndpoint', { vpc, subnet });
+  return new SecretsManagerEndpoint(scope, 'SecretsManagerEndpoint', { vpc, subnet, shared });
 }
 
 /**

@@ -2,6 +2,7 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { InstancePrice } from '../lambdas/contract/rules';
 import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { CiRepository } from './ci-role';
+import { checkShape } from './settings-shape';
 
 /** Where the functions that talk to PostgreSQL run, when the VPC exists already. */
 export interface ExistingVpc {
@@ -12,16 +13,20 @@ export interface ExistingVpc {
   readonly subnetIds: readonly string[];
   /**
    * Whether AWS Secrets Manager can be reached from these subnets already, by NAT or an endpoint.
-   * If not, an interface endpoint is made (about 9 dollars a month).
+   * If not, an interface endpoint is made (about 9 dollars a month). It takes the name of Secrets Manager for the whole VPC, and
+   * lets in every private address.
    */
   readonly reachesSecretsManager: boolean;
 }
 
-/** A database that exists already: nothing of it is made, changed or deleted by CloudFormation. */
+/**
+ * A database that exists already: nothing of it is made, changed or deleted by CloudFormation, but for a rule of its security group.
+ * What has to be so before is in docs/existing-database.md.
+ */
 export interface ExistingDatabase {
   readonly vpc: ExistingVpc;
+  /** As it is called now; recoveries look it up in the secret, so nobody has to change this afterwards. */
   readonly instanceId: string;
-  readonly host: string;
   readonly port: number;
   /** The security group of the instance; the functions are let in. */
   readonly securityGroupId: string;
@@ -299,16 +304,23 @@ export function selectEnvironments(
       `The context key "environments" is ${JSON.stringify(context)}. Write names separated by commas: "production,staging".`,
     );
   const names = context?.split(',').map((name) => name.trim()) ?? Object.keys(table);
-  return names.map((name) => {
-    const settings = table[name];
+  return [...new Set(names)].map((name) => {
+    const settings = Object.hasOwn(table, name) ? table[name] : undefined;
     if (!settings)
       throw new Error(
         `The context key "environments" names ${JSON.stringify(name)}, which lib/environments.ts does not have. ` +
           `Name one or several of ${Object.keys(table).join(', ')}, separated by commas.`,
       );
+    // Functions, machine and topic are called after it: two of a name would be one.
+    if (settings.name !== name)
+      throw new Error(
+        `${name}: name is ${JSON.stringify(settings.name)}. Write the name that it has in the table, ${JSON.stringify(name)}.`,
+      );
     return settings;
   });
 }
+
+const INSTANCE_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 
 /** The instance that the stack makes, or has adopted. */
 export function instanceIdentifierOf(environment: EnvironmentName, database: DatabaseSettings): string {
@@ -320,10 +332,13 @@ export function instanceIdentifierOf(environment: EnvironmentName, database: Dat
  * @throws Error that says the value found and what to write instead
  */
 export function checkSettings(settings: EnvironmentSettings): void {
+  checkShape(settings);
   const { automatedBackupDays, preMigrationSnapshotDays, database, vpc } = settings;
   const refuse = (field: string, value: unknown, hint: string): never => {
     throw new Error(`${settings.name}: ${field} is ${JSON.stringify(value)}. ${hint}`);
   };
+  if (!/^[A-Za-z][A-Za-z0-9-]*$/.test(settings.stackPrefix))
+    refuse('stackPrefix', settings.stackPrefix, 'Write letters, digits and hyphens, a letter first.');
   if (!Number.isInteger(automatedBackupDays) || automatedBackupDays < 0 || automatedBackupDays > 35)
     refuse('automatedBackupDays', automatedBackupDays, 'RDS keeps backups for 0 to 35 whole days.');
   if (!Number.isInteger(preMigrationSnapshotDays) || preMigrationSnapshotDays < 0)
@@ -333,6 +348,12 @@ export function checkSettings(settings: EnvironmentSettings): void {
       'preMigrationSnapshotDays',
       preMigrationSnapshotDays,
       'An environment with a recovery machine needs snapshots to go back to: write 1 or more, or set recovery to null.',
+    );
+  if (settings.recovery && automatedBackupDays === 0)
+    refuse(
+      'automatedBackupDays',
+      automatedBackupDays,
+      'An environment with a recovery machine needs automated backups to go back to a second, and RDS switches them on later with an outage only: write 1 or more, or set recovery to null.',
     );
   checkSchedule(settings, refuse);
   checkCopies(settings, refuse);
@@ -350,17 +371,19 @@ export function checkSettings(settings: EnvironmentSettings): void {
     if (!/^[^@\s]+@[^@\s]+$/.test(address)) refuse('notify', address, 'Write mail addresses.');
   if ('existing' in database) {
     if (vpc) refuse('vpc', vpc.vpcId, 'The VPC of an existing database is given inside database.existing.');
-    checkVpc(database.existing.vpc, refuse);
-    for (const field of ['masterSecretArn', 'databaseUrlSecretArn'] as const)
-      if (!/^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/.test(database.existing[field]))
-        refuse(
-          `database.existing.${field}`,
-          database.existing[field],
-          'Write the complete ARN, as `aws secretsmanager describe-secret` prints it.',
-        );
+    checkExisting(database.existing, refuse);
     return;
   }
-  if (vpc) checkVpc(vpc, refuse);
+  if (vpc) checkVpc('vpc', vpc, refuse);
+  if (!/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/.test(database.instanceType) || database.instanceType.startsWith('db.'))
+    refuse(
+      'database.instanceType',
+      database.instanceType,
+      'Write it without "db.", for example "t4g.medium".',
+    );
+  for (const field of ['allocatedStorageGiB', 'maxAllocatedStorageGiB'] as const)
+    if (!Number.isInteger(database[field]) || database[field] < 20 || database[field] > 65_536)
+      refuse(`database.${field}`, database[field], 'RDS has 20 to 65,536 whole GiB of this storage.');
   if (database.maxAllocatedStorageGiB < database.allocatedStorageGiB * 1.1)
     refuse(
       'database.maxAllocatedStorageGiB',
@@ -370,7 +393,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
   const { instanceIdentifier } = database;
   if (
     instanceIdentifier !== undefined &&
-    (instanceIdentifier.length > 63 || !/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(instanceIdentifier))
+    (instanceIdentifier.length > 63 || !INSTANCE_NAME.test(instanceIdentifier))
   )
     refuse(
       'database.instanceIdentifier',
@@ -384,6 +407,61 @@ export function checkSettings(settings: EnvironmentSettings): void {
         database[field],
         'Write lower-case letters, digits and underscores, at most 63, not starting with a digit.',
       );
+  if (/^(postgres$|pg_|rds|migration_rollback)/.test(database.applicationRole))
+    refuse(
+      'database.applicationRole',
+      database.applicationRole,
+      'That name is taken by PostgreSQL, RDS or this system.',
+    );
+}
+
+function checkExisting(
+  { vpc, instanceId, port, securityGroupId, ...secrets }: ExistingDatabase,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  checkVpc('database.existing.vpc', vpc, refuse);
+  if (!INSTANCE_NAME.test(instanceId) || instanceId.length > 63)
+    refuse(
+      'database.existing.instanceId',
+      instanceId,
+      'Write the name of the instance as RDS shows it, not its address.',
+    );
+  if (!Number.isInteger(port) || port < 1150 || port > 65_535)
+    refuse('database.existing.port', port, 'Write the port of the instance: RDS has 1150 to 65535.');
+  if (!/^sg-[0-9a-z]+$/.test(securityGroupId))
+    refuse('database.existing.securityGroupId', securityGroupId, 'Write the id: "sg-…".');
+  for (const [field, arn] of Object.entries(secrets)) {
+    if (!/^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/.test(arn))
+      refuse(
+        `database.existing.${field}`,
+        arn,
+        'Write the complete ARN, as `aws secretsmanager describe-secret` prints it.',
+      );
+    if (arn.includes(':secret:rds!'))
+      refuse(
+        `database.existing.${field}`,
+        arn,
+        'RDS manages this secret: nobody else may write it, and RDS deletes it together with the instance. Write a secret of your own (docs/existing-database.md).',
+      );
+  }
+  const { masterSecretArn, databaseUrlSecretArn } = secrets;
+  if (masterSecretArn === databaseUrlSecretArn)
+    refuse(
+      'database.existing.databaseUrlSecretArn',
+      databaseUrlSecretArn,
+      'That is the master secret: the application has to log in as a role of its own, by a secret of its own.',
+    );
+  if (placeOf(masterSecretArn) !== placeOf(databaseUrlSecretArn))
+    refuse(
+      'database.existing.databaseUrlSecretArn',
+      databaseUrlSecretArn,
+      'Both secrets have to be in the account and Region of the database.',
+    );
+}
+
+/** Region and account of a secret. */
+function placeOf(arn: string): string {
+  return arn.split(':').slice(3, 5).join(' ');
 }
 
 function checkConsumers(
@@ -524,11 +602,18 @@ function checkTime(
   }
 }
 
-function checkVpc(vpc: ExistingVpc, refuse: (field: string, value: unknown, hint: string) => never): void {
-  if (vpc.subnetIds.length === 0 || vpc.subnetIds.length !== vpc.availabilityZones.length)
+function checkVpc(
+  place: string,
+  { vpcId, subnetIds, availabilityZones }: ExistingVpc,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  if (!/^vpc-[0-9a-z]+$/.test(vpcId)) refuse(`${place}.vpcId`, vpcId, 'Write the id: "vpc-…".');
+  if (subnetIds.length === 0 || subnetIds.length !== availabilityZones.length)
     refuse(
-      'vpc.subnetIds',
-      vpc.subnetIds,
-      `Name at least one subnet, and one Availability Zone for each (got ${JSON.stringify(vpc.availabilityZones)}).`,
+      `${place}.subnetIds`,
+      subnetIds,
+      `Name at least one subnet, and one Availability Zone for each (got ${JSON.stringify(availabilityZones)}).`,
     );
+  for (const id of subnetIds)
+    if (!/^subnet-[0-9a-z]+$/.test(id)) refuse(`${place}.subnetIds`, id, 'Write ids: "subnet-…".');
 }

@@ -1,6 +1,5 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import * as rds from 'aws-cdk-lib/aws-rds';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { CiRole } from './ci-role';
@@ -98,13 +97,11 @@ function importDatabase(scope: Construct, existing: ExistingDatabase): DatabaseP
   return {
     vpc,
     instanceIdentifier: existing.instanceId,
-    instance: rds.DatabaseInstance.fromDatabaseInstanceAttributes(scope, 'Database', {
-      instanceIdentifier: existing.instanceId,
-      instanceEndpointAddress: existing.host,
-      port: existing.port,
+    instance: new ec2.Connections({
       securityGroups: [
         ec2.SecurityGroup.fromSecurityGroupId(scope, 'DatabaseSecurityGroup', existing.securityGroupId),
       ],
+      defaultPort: ec2.Port.tcp(existing.port),
     }),
     masterSecret: Secret.fromSecretCompleteArn(scope, 'MasterSecret', existing.masterSecretArn),
     databaseUrlSecret: Secret.fromSecretCompleteArn(
@@ -113,7 +110,7 @@ function importDatabase(scope: Construct, existing: ExistingDatabase): DatabaseP
       existing.databaseUrlSecretArn,
     ),
     ...(!existing.vpc.reachesSecretsManager && {
-      secretsManagerEndpoint: secretsManagerEndpoint(scope, vpc),
+      secretsManagerEndpoint: secretsManagerEndpoint(scope, vpc, { shared: true }),
     }),
   };
 }

@@ -3,6 +3,7 @@ import {
   type DatabaseSettings,
   ENVIRONMENTS,
   type EnvironmentSettings,
+  type ExistingDatabase,
   selectEnvironments,
 } from '../../lib/environments';
 
@@ -16,12 +17,13 @@ const VPC = {
 const EXISTING = {
   vpc: VPC,
   instanceId: 'shop',
-  host: 'shop.example',
   port: 5432,
   securityGroupId: 'sg-1',
   masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:master-AbCdEf',
   databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:url-AbCdEf',
 };
+
+const RECOVERY = { approveCutover: false, approveRetirement: true, consumers: [] };
 
 const COPIES = {
   region: 'eu-west-1',
@@ -43,10 +45,18 @@ const VAULT = {
   notify: ['safe@example.com'],
 };
 
-function withDatabase(change: Partial<DatabaseSettings>): EnvironmentSettings {
+const madeDatabase = ((): DatabaseSettings => {
   const { database } = production;
   if ('existing' in database) throw new Error('The table makes the database of production.');
-  return { ...production, database: { ...database, ...change } };
+  return database;
+})();
+
+function withDatabase(change: Partial<DatabaseSettings>): EnvironmentSettings {
+  return { ...production, database: { ...madeDatabase, ...change } };
+}
+
+function withExisting(change: Partial<ExistingDatabase>): EnvironmentSettings {
+  return { ...production, database: { existing: { ...EXISTING, ...change } } };
 }
 
 test('the table itself is in order', () => {
@@ -62,14 +72,26 @@ test('settings of an existing database are accepted', () => {
   }).not.toThrow();
 });
 
+test('every member that can be left out is accepted', () => {
+  expect(() => {
+    checkSettings({
+      ...production,
+      copies: { ...COPIES, kmsKeyId: 'alias/copies' },
+      vault: VAULT,
+      ci: { system: 'gitlab', repository: 'shop/backend', branch: 'release' },
+      recovery: { ...RECOVERY, soakMinutes: 10, soakAlarms: ['orders-failing'] },
+      vpc: VPC,
+      database: { ...madeDatabase, instanceIdentifier: 'production-database-rec-0123456789' },
+    });
+  }).not.toThrow();
+});
+
 const withConsumers = (
   ...consumers: readonly { cluster: string; service: string }[]
 ): EnvironmentSettings => ({
   ...production,
   recovery: { approveCutover: false, approveRetirement: true, consumers },
 });
-
-const RECOVERY = { approveCutover: false, approveRetirement: true, consumers: [] };
 
 test.each<[string, EnvironmentSettings, string[]]>([
   [
@@ -226,6 +248,68 @@ test.each<[string, EnvironmentSettings, string[]]>([
     ['recovery.soakAlarms is ["arn:', 'names, not the ARNs'],
   ],
   [
+    'a recovery without automated backups',
+    { ...production, automatedBackupDays: 0 },
+    ['automatedBackupDays is 0', 'set recovery to null'],
+  ],
+  ['a stack with an underscore', { ...production, stackPrefix: 'Prod_1' }, ['stackPrefix is "Prod_1"']],
+  [
+    'a class instead of a size',
+    withDatabase({ instanceType: 'db.t4g.medium' }),
+    ['database.instanceType is "db.t4g.medium"', 'without "db."'],
+  ],
+  [
+    'storage that RDS does not have',
+    withDatabase({ allocatedStorageGiB: 5 }),
+    ['database.allocatedStorageGiB is 5', '20 to 65,536'],
+  ],
+  [
+    'the master user as the application',
+    withDatabase({ applicationRole: 'postgres' }),
+    ['database.applicationRole is "postgres"', 'taken'],
+  ],
+  [
+    'a master secret that RDS manages',
+    withExisting({
+      masterSecretArn:
+        'arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!db-01234567-89ab-cdef-0123-456789abcdef-AbCdEf',
+    }),
+    ['database.existing.masterSecretArn is "arn:', 'RDS manages this secret', 'docs/existing-database.md'],
+  ],
+  [
+    'one secret for both',
+    withExisting({ databaseUrlSecretArn: EXISTING.masterSecretArn }),
+    ['database.existing.databaseUrlSecretArn is "arn:', 'a role of its own'],
+  ],
+  [
+    'a secret of another account',
+    withExisting({
+      databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:999999999999:secret:url-AbCdEf',
+    }),
+    ['database.existing.databaseUrlSecretArn is "arn:', 'account and Region'],
+  ],
+  [
+    'an address for a name',
+    withExisting({ instanceId: 'shop.abc.eu-central-1.rds.amazonaws.com' }),
+    ['database.existing.instanceId is "shop.abc', 'not its address'],
+  ],
+  ['a port of nothing', withExisting({ port: 0 }), ['database.existing.port is 0', '1150 to 65535']],
+  [
+    'a security group by its name',
+    withExisting({ securityGroupId: 'shop' }),
+    ['database.existing.securityGroupId is "shop"', '"sg-…"'],
+  ],
+  [
+    'a VPC by its name',
+    withExisting({ vpc: { ...VPC, vpcId: 'main' } }),
+    ['database.existing.vpc.vpcId is "main"', '"vpc-…"'],
+  ],
+  [
+    'subnets by their names',
+    { ...production, vpc: { ...VPC, subnetIds: ['a', 'b'] } },
+    ['vpc.subnetIds is "a"', '"subnet-…"'],
+  ],
+  [
     'two VPCs',
     { ...production, vpc: VPC, database: { existing: EXISTING } },
     ['vpc is "vpc-1"', 'database.existing'],
@@ -235,6 +319,70 @@ test.each<[string, EnvironmentSettings, string[]]>([
     expect(() => {
       checkSettings(settings);
     }).toThrow(text);
+});
+
+/** As a person writes the table: `cdk` runs it without a compiler. */
+describe('a table that no compiler has seen', () => {
+  const { automatedBackupDays: _, ...withoutBackups } = production;
+  const { existing } = { existing: EXISTING };
+  test.each<[string, object, string]>([
+    [
+      'text for a number',
+      { ...production, automatedBackupDays: '30' },
+      'automatedBackupDays is "30". Write a number, without quotes.',
+    ],
+    ['no number at all', { ...production, automatedBackupDays: NaN }, 'automatedBackupDays is '],
+    ['a member too few', withoutBackups, 'automatedBackupDays is missing. Write a number'],
+    [
+      'a letter wrong',
+      { ...production, recovery: { ...RECOVERY, aproveCutover: true } },
+      'recovery.aproveCutover is no setting.',
+    ],
+    [
+      'an approval too few',
+      { ...production, recovery: { approveCutover: false, consumers: [] } },
+      'recovery.approveRetirement is missing. Write true or false',
+    ],
+    ['nothing where null means none', { ...production, copies: undefined }, 'copies is missing.'],
+    [
+      'a day of no week',
+      { ...production, drills: { ...production.drills, dayOfWeek: 'Sun' } },
+      'drills.dayOfWeek is "Sun". Write one of MON,',
+    ],
+    [
+      'another CI system',
+      { ...production, ci: { system: 'bitbucket', repository: 'a/b' } },
+      'ci.system is "bitbucket". Write one of github, gitlab.',
+    ],
+    ['another number of days', { ...production, logDays: 33 }, 'logDays is 33. Write one of 1, 3,'],
+    [
+      'one address instead of a list',
+      { ...production, notify: 'ada@example.com' },
+      'notify is "ada@example.com". Write a list',
+    ],
+    ['no database', { ...production, database: null }, 'database is null.'],
+    ['a database of nothing', { ...production, database: {} }, 'database.instanceType is missing.'],
+    [
+      'an existing one of nothing',
+      { ...production, database: { existing: {} } },
+      'database.existing.vpc is missing.',
+    ],
+    [
+      'an existing one that is half made',
+      { ...production, database: { existing, multiAz: true } },
+      'database.multiAz is no setting.',
+    ],
+    [
+      'another name',
+      { ...production, name: 'prod' },
+      'name is "prod". Write one of production, staging, development.',
+    ],
+  ])('%s is refused in a sentence', (_what, settings, text) => {
+    expect(() => {
+      // What the compiler would refuse arrives as if it had not been asked.
+      checkSettings(JSON.parse(JSON.stringify(settings)) as EnvironmentSettings);
+    }).toThrow(text);
+  });
 });
 
 describe('the context key "environments"', () => {
@@ -253,8 +401,18 @@ describe('the context key "environments"', () => {
     ]);
   });
 
+  test('names each once, however often it is written', () => {
+    expect(selectEnvironments('staging,staging').map(({ name }) => name)).toEqual(['staging']);
+  });
+
+  test('refuses an entry that has the name of another: two of a name would be one', () => {
+    const table = { production, staging: { ...ENVIRONMENTS.staging, name: 'production' as const } };
+    expect(() => selectEnvironments(undefined, table)).toThrow('staging: name is "production".');
+  });
+
   test('refuses a name that the table does not have, and anything that is no text', () => {
     expect(() => selectEnvironments('produktion')).toThrow(/"produktion".*production, staging, development/);
+    expect(() => selectEnvironments('toString')).toThrow(/"toString"/);
     expect(() => selectEnvironments(['production'])).toThrow(/\["production"\]/);
   });
 });

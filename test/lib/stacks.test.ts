@@ -17,7 +17,6 @@ const EXISTING: ExistingDatabase = {
     reachesSecretsManager: true,
   },
   instanceId: 'shop',
-  host: 'shop.abc.eu-central-1.rds.amazonaws.com',
   port: 5433,
   securityGroupId: 'sg-0123456789abcdef0',
   masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-master-AbCdEf',
@@ -666,10 +665,19 @@ describe('a database that exists already', () => {
     ).toEqual([expect.objectContaining({ GroupId: 'sg-0123456789abcdef0', FromPort: 5433, ToPort: 5433 })]);
   });
 
-  test('gets an endpoint for Secrets Manager where its network has no way there', () => {
+  test('gets an endpoint for Secrets Manager where its network has no way there, which lets in the others of the VPC, too', () => {
     const made = synthesise([settings({ vpc: { ...EXISTING.vpc, reachesSecretsManager: false } })]);
-    const { Properties } = onlyOf(templateOf(made, 'Production-Rollback'), 'AWS::EC2::VPCEndpoint');
+    const rollback = templateOf(made, 'Production-Rollback');
+    const { Properties } = onlyOf(rollback, 'AWS::EC2::VPCEndpoint');
     expect(Properties['SubnetIds']).toEqual(['subnet-0123456789abcdef0']);
+    // The endpoint takes the name of Secrets Manager for all of the VPC: whoever went by NAT comes here from then on.
+    const letIn = z.array(z.object({ CidrIp: z.string(), FromPort: z.literal(443) }));
+    const ranges = (template: Template): string[] =>
+      resourcesOf(template, 'AWS::EC2::SecurityGroup')
+        .flatMap((group) => letIn.optional().parse(group.Properties['SecurityGroupIngress']) ?? [])
+        .map(({ CidrIp }) => CidrIp);
+    expect(ranges(rollback)).toEqual(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10']);
+    expect(ranges(stack('Production-Database'))).toEqual([]);
   });
 
   test('in a VPC that exists already, the database is made there', () => {
