@@ -45,7 +45,8 @@ export interface DeployedResource {
   readonly deletionPolicy: string;
 }
 
-export interface StackRecord {
+/** A stack as it was deployed. */
+export interface DeployedStack {
   readonly name: string;
   readonly accountId: string;
   readonly resources: Readonly<Record<string, DeployedResource>>;
@@ -61,48 +62,15 @@ export interface StackRecord {
   readonly updatedAt: Date | undefined;
 }
 
-/** A stack as it was deployed: plain data with two ways to ask. */
-export class DeployedStack implements StackRecord {
-  readonly name: string;
-  readonly accountId: string;
-  readonly resources: Readonly<Record<string, DeployedResource>>;
-  readonly outputs: Readonly<Record<string, Json>>;
-  readonly exports: Readonly<Record<string, Json>>;
-  readonly imports: readonly string[];
-  readonly templateText: string;
-  readonly terminationProtection: boolean;
-  readonly createdAt: Date;
-  readonly updatedAt: Date | undefined;
-
-  constructor(readonly record: StackRecord) {
-    this.name = record.name;
-    this.accountId = record.accountId;
-    this.resources = record.resources;
-    this.outputs = record.outputs;
-    this.exports = record.exports;
-    this.imports = record.imports;
-    this.templateText = record.templateText;
-    this.terminationProtection = record.terminationProtection;
-    this.createdAt = record.createdAt;
-    this.updatedAt = record.updatedAt;
-  }
-
-  /** @throws Error when the stack has no such resource */
-  physicalId(logicalId: string): string {
-    const resource = this.resources[logicalId];
-    if (!resource) throw new Error(`Stack ${this.name} has no resource "${logicalId}".`);
-    return resource.physicalId;
-  }
-
-  ofType(type: string): readonly DeployedResource[] {
-    return Object.values(this.resources).filter((resource) => resource.type === type);
-  }
+/** The resources of a type in a stack. */
+export function resourcesOfType({ resources }: DeployedStack, type: string): readonly DeployedResource[] {
+  return Object.values(resources).filter((resource) => resource.type === type);
 }
 
 export interface DeployedState {
   readonly iam: IamState;
   readonly network: readonly NetworkRecord[];
-  readonly stacks: readonly ({ readonly id: string } & StackRecord)[];
+  readonly stacks: readonly ({ readonly id: string } & DeployedStack)[];
   readonly underWay: string | undefined;
 }
 
@@ -140,14 +108,14 @@ export class DeployedStacks implements Lasting<DeployedState> {
   }
 
   save(): DeployedState {
-    const stacks = [...this.stacks].map(([id, { record }]) => ({ id, ...record }));
+    const stacks = [...this.stacks].map(([id, stack]) => ({ id, ...stack }));
     return { iam: this.iam.save(), network: this.network.save(), stacks, underWay: this.underWay };
   }
 
   load({ iam, network, stacks, underWay }: DeployedState): void {
     this.iam.load(iam);
     this.network.load(network);
-    for (const { id, ...record } of stacks) this.stacks.set(id, new DeployedStack(record));
+    for (const { id, ...stack } of stacks) this.stacks.set(id, stack);
     this.underWay = underWay;
   }
 
@@ -164,7 +132,7 @@ export class DeployedStacks implements Lasting<DeployedState> {
   }
 
   protect(id: string, terminationProtection: boolean): void {
-    this.stacks.set(id, new DeployedStack({ ...this.stack(id).record, terminationProtection }));
+    this.stacks.set(id, { ...this.stack(id), terminationProtection });
   }
 
   /** @throws Error when it has not been deployed */

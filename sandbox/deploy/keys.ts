@@ -1,5 +1,5 @@
 import { accountIn, arn, type Account } from '../core/account';
-import type { DeployedResource, DeployedStacks } from './deploy';
+import { resourcesOfType, type DeployedResource, type DeployedStacks } from './deploy';
 import type { Json } from './json';
 
 /** The keys that stacks have deployed, in whatever account: who may use them, and what they are called. */
@@ -26,13 +26,13 @@ const defaultPolicy = (accountId: string): Json => ({
 export function keysOf({ stacks }: DeployedStacks): Keys {
   const keyOf = (name: Json | undefined): DeployedResource | undefined =>
     [...stacks.values()]
-      .flatMap((stack) => stack.ofType('AWS::KMS::Key'))
+      .flatMap((stack) => resourcesOfType(stack, 'AWS::KMS::Key'))
       .find(({ attributes, physicalId }) => attributes['Arn'] === name || physicalId === name);
   /** What an alias stands for, by its ARN. */
   const targetOf = (alias: string): Json | undefined =>
     [...stacks.values()]
       .filter(({ accountId }) => accountId === accountIn(alias))
-      .flatMap((stack) => stack.ofType('AWS::KMS::Alias'))
+      .flatMap((stack) => resourcesOfType(stack, 'AWS::KMS::Alias'))
       .find(({ physicalId }) => alias.endsWith(`:${physicalId}`))?.properties['TargetKeyId'];
   return {
     policy: (keyArn) => {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { NotInSandbox } from '../core/api';
 import type { StackArtifact } from './assembly';
-import { DeployedStack, stableId, type DeployedResource, type DeployedStacks } from './deploy';
+import { stableId, type DeployedResource, type DeployedStack, type DeployedStacks } from './deploy';
 import { resolveDynamicReferences } from './dynamic-references';
 import { resolve } from './intrinsics';
 import { isObject, type Json, type JsonObject } from './json';
@@ -71,7 +71,7 @@ export async function deployStack(
   if (deployed) checkExports(deployed, exports, state);
   for (const { logicalId, type, physicalId } of stack.removed)
     onEvent({ stack: name, logicalId, type, physicalId, status: 'DELETE_SKIPPED' });
-  return new DeployedStack({
+  return {
     name,
     accountId: account.accountId,
     resources,
@@ -82,7 +82,7 @@ export async function deployStack(
     terminationProtection: artifact.terminationProtection,
     createdAt: deployed?.createdAt ?? clock.now(),
     updatedAt: deployed && changed ? clock.now() : deployed?.updatedAt,
-  });
+  };
 }
 
 /** The properties of a resource, resolved. */

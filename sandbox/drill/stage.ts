@@ -17,7 +17,7 @@ import { readQuarantine } from '../../lambdas/quarantine';
 import { arn } from '../core/account';
 import { ApiError } from '../core/api';
 import { stacksIn } from '../deploy/assembly';
-import { deployedTo } from '../deploy/deploy';
+import { deployedTo, resourcesOfType } from '../deploy/deploy';
 import { prisma } from '../prisma/cli';
 import { TaskTracker } from '../sample-app/app';
 import { badMigration, type BadMigrationName } from '../sample-app/bad-migrations';
@@ -311,7 +311,8 @@ export class Stage {
 
   /** A document in the bucket of the records; undefined as long as there is none. */
   async record(key: string): Promise<string | undefined> {
-    const [bucket] = deployedTo(this.sandbox.context).stack('Production-Rollback').ofType('AWS::S3::Bucket');
+    const stack = deployedTo(this.sandbox.context).stack('Production-Rollback');
+    const [bucket] = resourcesOfType(stack, 'AWS::S3::Bucket');
     const { api, callers } = this.sandbox.context;
     const input = { Bucket: bucket?.physicalId, Key: key };
     try {

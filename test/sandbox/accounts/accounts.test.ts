@@ -28,6 +28,7 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { z } from 'zod';
 import { VirtualClock } from '../../../sandbox/core/clock';
+import { resourcesOfType } from '../../../sandbox/deploy/deploy';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { neverUsed } from '../../../sandbox/iam/usage';
@@ -149,7 +150,7 @@ beforeAll(async () => {
   const { stacks } = await sandbox.deploy(app.synth().directory, ['Home', 'Other']);
   const key = (name: string): string => {
     const found = [...stacks.values()]
-      .flatMap((stack) => stack.ofType('AWS::KMS::Key'))
+      .flatMap((stack) => resourcesOfType(stack, 'AWS::KMS::Key'))
       .find(({ logicalId }) => logicalId.startsWith(name));
     return z.string().parse(found?.attributes['Arn']);
   };

@@ -12,7 +12,12 @@ import { Api } from '../../../sandbox/core/api';
 import { held, VirtualClock } from '../../../sandbox/core/clock';
 import type { SandboxContext } from '../../../sandbox/core/context';
 import { CloudFormationService } from '../../../sandbox/cloudformation/service';
-import { deployAssembly, deployedTo, type DeployedStacks } from '../../../sandbox/deploy/deploy';
+import {
+  deployAssembly,
+  deployedTo,
+  resourcesOfType,
+  type DeployedStacks,
+} from '../../../sandbox/deploy/deploy';
 import { LambdaService } from '../../../sandbox/lambda/service';
 import type { Authority } from '../../../sandbox/postgres/contract';
 import { openAuthority } from '../../../sandbox/postgres/authority';
@@ -176,7 +181,7 @@ test('roles come with their policies, and a stack imports what another exports',
     },
     ['Second', 'First'],
   );
-  const secretArn = stacks.stack('First').ofType('AWS::SecretsManager::Secret')[0]?.physicalId;
+  const secretArn = resourcesOfType(stacks.stack('First'), 'AWS::SecretsManager::Secret')[0]?.physicalId;
   const [role] = stacks.iam.list().filter(({ name }) => name.startsWith('Second-'));
   expect(role?.trust).toMatchObject({ Statement: [{ Principal: { Service: 'lambda.amazonaws.com' } }] });
   expect(role?.policies[0]?.document).toMatchObject({

@@ -17,7 +17,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { z } from 'zod';
 import { RealClock } from '../../../sandbox/core/clock';
-import { deployedTo } from '../../../sandbox/deploy/deploy';
+import { deployedTo, resourcesOfType } from '../../../sandbox/deploy/deploy';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { until } from '../../lambdas/steps/lab';
@@ -128,7 +128,7 @@ beforeAll(async () => {
     if (!record) throw new Error(`no ${name}`);
     return record.id;
   };
-  const [vpc] = deployment.stack('Network').ofType('AWS::EC2::VPC');
+  const [vpc] = resourcesOfType(deployment.stack('Network'), 'AWS::EC2::VPC');
   ids = {
     function: made('FunctionGroup'),
     database: made('DatabaseGroup'),
