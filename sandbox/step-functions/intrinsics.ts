@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { IntrinsicFailure, RuntimeError } from './errors';
 import type { Json } from './json';
 import { deepEqual, isObject, parseJson } from './json';
+import { TextReader } from './text-reader';
 
 /** A call of an intrinsic function, `States.Format('{}', $.x)`, read. */
 export interface Intrinsic {
@@ -15,8 +16,7 @@ type Argument =
 
 /** Reads a call; throws RuntimeError for what is none. */
 export function parseIntrinsic(text: string): Intrinsic {
-  const parser = new IntrinsicParser(text);
-  return parser.whole();
+  return new IntrinsicParser(text).whole();
 }
 
 /** Calls the function; `resolve` gives the value of a path. Throws States.IntrinsicFailure. */
@@ -40,16 +40,12 @@ function failure(text: string): IntrinsicFailure {
   return new IntrinsicFailure(text);
 }
 
-class IntrinsicParser {
-  private at = 0;
-
-  constructor(private readonly text: string) {}
-
+class IntrinsicParser extends TextReader {
   whole(): Intrinsic {
     this.space();
     const call = this.call();
     this.space();
-    if (this.at < this.text.length) throw this.invalid();
+    this.end();
     return call;
   }
 
@@ -71,7 +67,7 @@ class IntrinsicParser {
   }
 
   private argument(): Argument {
-    const next = this.text[this.at];
+    const next = this.peek();
     if (next === "'") return { kind: 'value', value: this.quoted() };
     if (next === '$') return { kind: 'path', path: this.path() };
     if (next === 'S') return { kind: 'call', call: this.call() };
@@ -120,24 +116,7 @@ class IntrinsicParser {
     }
   }
 
-  private take(token: string): boolean {
-    if (!this.text.startsWith(token, this.at)) return false;
-    this.at += token.length;
-    return true;
-  }
-
-  private match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.at;
-    const found = pattern.exec(this.text)?.[0];
-    if (found !== undefined) this.at += found.length;
-    return found;
-  }
-
-  private space(): void {
-    this.match(/\s+/y);
-  }
-
-  private invalid(): RuntimeError {
+  protected invalid(): RuntimeError {
     return new RuntimeError(`'${this.text}' is not a valid intrinsic function call.`);
   }
 }

@@ -1,5 +1,6 @@
 import type { Json } from './json';
 import { deepEqual, isObject, member } from './json';
+import { TextReader } from './text-reader';
 
 /**
  * JSONPath as Step Functions has it, which is Jayway's: a path without wildcard, slice, filter, union or descent is definite
@@ -150,15 +151,11 @@ function compile(path: string): Path {
 
 type Operand = (item: Json, root: Json) => Json | undefined;
 
-class PathParser {
-  private at = 0;
-
-  constructor(private readonly text: string) {}
-
+class PathParser extends TextReader {
   path(): Segment[] {
     if (!this.take('$')) throw this.invalid();
     const segments = this.segments();
-    if (this.at < this.text.length) throw this.invalid();
+    this.end();
     return segments;
   }
 
@@ -315,29 +312,7 @@ class PathParser {
     return digits === undefined ? undefined : Number(digits);
   }
 
-  private peek(): string | undefined {
-    return this.text[this.at];
-  }
-
-  private take(token: string): boolean {
-    if (!this.text.startsWith(token, this.at)) return false;
-    this.at += token.length;
-    return true;
-  }
-
-  private match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.at;
-    const found = pattern.exec(this.text)?.[0];
-    if (found !== undefined) this.at += found.length;
-    return found;
-  }
-
-  private space(): true {
-    this.match(/\s+/y);
-    return true;
-  }
-
-  private invalid(): InvalidPath {
+  protected invalid(): InvalidPath {
     return new InvalidPath(`'${this.text}' is not a JSONPath: cannot read on at character ${this.at + 1}.`);
   }
 }
