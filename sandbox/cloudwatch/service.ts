@@ -35,6 +35,8 @@ import type {
 import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
+import { isJson } from '../core/json';
+import { tagsOf } from '../core/tags';
 import { describedAlarm, dimensionsOf, settingsOf, type Alarm } from './alarm';
 import { alarmsIn } from './alarm-rule';
 import { Alarms } from './alarms';
@@ -566,19 +568,4 @@ function isState(text: string | undefined): text is AlarmState {
 
 function notFound(): ApiError {
   return new ApiError('ResourceNotFound', 'The named resource does not exist.', 404);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function tagsOf(
-  tags: readonly { Key: string | undefined; Value: string | undefined }[] = [],
-): Record<string, string> {
-  return Object.fromEntries(tags.map(({ Key, Value }) => [Key ?? '', Value ?? '']));
 }

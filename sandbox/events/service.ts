@@ -34,6 +34,7 @@ import type {
 import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Caller, type Operation, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
+import { tagsOf } from '../core/tags';
 import { Deliveries, type DeliveryOutcome } from './deliveries';
 import { RULE_ERRORS } from './errors';
 import { inputFor } from './input';
@@ -382,12 +383,6 @@ function objectIn(text: string): object | undefined {
   } catch {
     return undefined;
   }
-}
-
-function tagsOf(
-  tags: readonly { Key: string | undefined; Value: string | undefined }[] = [],
-): Record<string, string> {
-  return Object.fromEntries(tags.map(({ Key, Value }) => [Key ?? '', Value ?? '']));
 }
 
 function onDefaultBus(bus: string | undefined): void {

@@ -1,5 +1,6 @@
 import type { CreateScheduleInput } from '@aws-sdk/client-scheduler';
 import { ApiError, NotInSandbox } from '../core/api';
+import { isJson } from '../core/json';
 import { targetKind } from '../events/deliver';
 import { checkRetryPolicy } from '../events/rule';
 import { parseExpression } from './expression';
@@ -49,13 +50,4 @@ export function checkDefinition(definition: Definition, now: Date): void {
   if (StartDate && EndDate && EndDate <= StartDate)
     throw new ApiError('ValidationException', 'The EndDate you specify must be later than the StartDate.');
   parseExpression(ScheduleExpression, zoneOf(definition), StartDate ?? now);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

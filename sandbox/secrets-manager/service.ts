@@ -36,6 +36,7 @@ import type {
 import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
+import { isJson } from '../core/json';
 import { randomPassword } from './password';
 import {
   CURRENT,
@@ -304,11 +305,8 @@ export class SecretsManagerService implements Service {
   private putPolicy(input: PutResourcePolicyRequest): PutResourcePolicyResponse {
     const secret = this.findLive(input.SecretId);
     const policy = input.ResourcePolicy ?? '';
-    try {
-      JSON.parse(policy);
-    } catch {
+    if (!isJson(policy))
       throw new ApiError('MalformedPolicyDocumentException', 'This resource policy contains a syntax error.');
-    }
     secret.policy = policy;
     return identity(secret);
   }

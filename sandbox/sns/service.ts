@@ -29,6 +29,8 @@ import type {
 import { arn } from '../core/account';
 import { ApiError, NotInSandbox, type Operation, type Service } from '../core/api';
 import type { SandboxContext } from '../core/context';
+import { isJson } from '../core/json';
+import { tagsOf } from '../core/tags';
 import { contentOf, notification, textFor, type Mail, type PublishedMessage } from './message';
 import {
   checkAttribute,
@@ -376,19 +378,4 @@ export class SnsService implements Service {
 function keep<T>(list: T[], item: T): void {
   list.push(item);
   if (list.length > KEPT) list.shift();
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function tagsOf(
-  tags: readonly { Key: string | undefined; Value: string | undefined }[] = [],
-): Record<string, string> {
-  return Object.fromEntries(tags.map(({ Key, Value }) => [Key ?? '', Value ?? '']));
 }

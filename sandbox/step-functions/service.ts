@@ -317,19 +317,12 @@ export class StepFunctionsService implements Service {
     const withData = input.includedData !== 'METADATA_ONLY';
     const redrivable = this.executions.redrivable(record);
     return {
-      executionArn: record.arn,
-      stateMachineArn: record.machine.arn,
-      name: record.name,
-      status: record.status,
-      startDate: record.startDate,
-      ...(record.stopDate && { stopDate: record.stopDate }),
+      ...listItem(record),
       ...(withData && { input: record.input, inputDetails: { included: true } }),
       ...(withData &&
         record.output !== undefined && { output: record.output, outputDetails: { included: true } }),
       ...(record.error !== undefined && { error: record.error }),
       ...(record.cause !== undefined && { cause: record.cause }),
-      redriveCount: record.redriveCount,
-      ...(record.redriveDate && { redriveDate: record.redriveDate }),
       redriveStatus: redrivable === true ? 'REDRIVABLE' : 'NOT_REDRIVABLE',
       ...(redrivable !== true && { redriveStatusReason: redrivable }),
     };
@@ -510,6 +503,7 @@ function readInput(text: string): Json {
   }
 }
 
+/** What a list says of an execution, and a description too. */
 function listItem(record: ExecutionRecord): ExecutionListItem {
   return {
     executionArn: record.arn,

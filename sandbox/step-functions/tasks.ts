@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { accountIn } from '../core/account';
 import type { Api, Caller, ServiceName } from '../core/api';
 import { AnswerLost, ApiError, NotInSandbox } from '../core/api';
+import { isJson } from '../core/json';
 import { serviceModel } from '../wire/model';
 import { Fatal, RuntimeError, StatesError } from './errors';
 import type { Json, JsonObject } from './json';
@@ -329,7 +330,7 @@ function functionResult(answer: Record<string, unknown>): Json {
   const payload = answer['Payload'];
   const text = payload instanceof Uint8Array ? Buffer.from(payload).toString('utf8') : '';
   if (answer['FunctionError'] !== undefined) {
-    const error = isJsonText(text) ? parseJson(text) : null;
+    const error = isJson(text) ? parseJson(text) : null;
     const type = isObject(error) ? member(error, 'errorType') : undefined;
     if (typeof type === 'string') throw new StatesError(type, text);
     throw new StatesError(
@@ -337,16 +338,7 @@ function functionResult(answer: Record<string, unknown>): Json {
       `The cause could not be determined because Lambda did not return an error type. Returned payload: ${text}`,
     );
   }
-  return text === '' ? null : isJsonText(text) ? parseJson(text) : text;
-}
-
-function isJsonText(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return text === '' ? null : isJson(text) ? parseJson(text) : text;
 }
 
 /** Members that were given as JSON turned into the text that the service takes, at any depth. */
@@ -381,7 +373,7 @@ function withMetadata(output: Json): Json {
 function executionResult(described: Record<string, unknown>, parsed: boolean): JsonObject {
   const json = (text: unknown): Json => {
     if (typeof text !== 'string') return null;
-    return parsed && isJsonText(text) ? parseJson(text) : text;
+    return parsed && isJson(text) ? parseJson(text) : text;
   };
   const time = (value: unknown): Json => (value instanceof Date ? value.getTime() : null);
   const texts: JsonObject = {};
