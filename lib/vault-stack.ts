@@ -1,13 +1,12 @@
-import { ArnFormat, Duration, RemovalPolicy, Stack, Validations, type StackProps } from 'aws-cdk-lib';
+import { ArnFormat, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
-import * as sns from 'aws-cdk-lib/aws-sns';
-import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { EnvironmentSettings, SnapshotVault } from './environments';
+import { eventsTopic } from './events-topic';
 import { allow, type Permission } from './permissions/permission';
 import { COPIED } from './permissions/copy-terms';
 import { mayBeDeleted } from './permissions/terms';
@@ -220,26 +219,8 @@ export class VaultStack extends Stack {
   }
 
   private alarm(environment: string, reapVault: RollbackFunction): void {
-    const topic = new sns.Topic(this, 'Events', {
-      topicName: `${environment}-vault-events`,
-      displayName: `${environment} vault`,
-      enforceSSL: true,
-    });
-    topic.addToResourcePolicy(
-      new iam.PolicyStatement({
-        sid: 'AlarmsTell',
-        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
-        actions: ['sns:Publish'],
-        resources: [topic.topicArn],
-        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
-      }),
-    );
-    for (const address of this.names.vault.notify) topic.addSubscription(new EmailSubscription(address));
-    Validations.of(topic).acknowledge({
-      id: 'AwsSolutions-SNS2',
-      reason:
-        'Messages hold names of snapshots, no secrets. Alarms cannot publish to a topic under the AWS managed key.',
-    });
+    const names = { topicName: `${environment}-vault-events`, displayName: `${environment} vault` };
+    const topic = eventsTopic(this, names, this.names.vault.notify);
     const alarm = new cloudwatch.Alarm(this, 'AttentionAlarm', {
       alarmName: `${environment}-vault-needs-attention`,
       alarmDescription:
