@@ -7,8 +7,9 @@ import { findLeftovers } from './leftovers';
 import { findLiveOrGone } from './live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from './names';
 import { parse } from './parse';
+import { fenceOf, historyOf } from './plan-live';
 import { leftoverLine } from './plan-summary';
-import { fenceOf, historyOf, type PlanDeps } from './steps/plan';
+import type { PlanDeps } from './steps/plan';
 import { requireClaimable } from './take-claim';
 
 /**

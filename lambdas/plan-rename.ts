@@ -11,12 +11,13 @@ import { findLiveInstance } from './live-instance';
 import { findNamedBy } from './named-by';
 import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
 import { parse } from './parse';
+import { outageOf } from './plan-effort';
 import { namedByLines } from './plan-summary';
 import { addressOf, listInstances } from './rds';
 import { nameBefore, refuseRename, refuseWhileMigrating } from './renaming';
 import { requireClaimable } from './take-claim';
 import { currentSecret } from './secrets';
-import { outageOf, type PlanDeps } from './steps/plan';
+import type { PlanDeps } from './steps/plan';
 
 /**
  * Decides how the live instance gets the name back that it had before any recovery, and changes nothing. A rename that was begun and

@@ -6,90 +6,144 @@ import type { Recovery } from './contract/recovery';
 import type { FoundRestorePoint } from './restore-point';
 import type { RunningRecovery } from './claim';
 
+type Plan = Omit<PlanResult['plan'], 'summary'>;
+
 /** A plan in words: one short line each, the most important first. */
 export function summaryOf(
   recovery: Recovery,
-  { time, why, end }: FoundRestorePoint,
+  found: FoundRestorePoint,
   instance: DBInstance,
-  plan: Omit<PlanResult['plan'], 'summary'>,
+  plan: Plan,
   running: RunningRecovery | undefined,
 ): string[] {
-  const { live, restorePoint } = recovery;
-  const { quotas, expectedMinutes, costPerDay } = plan;
+  const { live, mode } = recovery;
   return [
-    ...(running
-      ? [
-          `Recovery ${running.name}, which ${running.requestedBy} started at ${running.since}, runs: no other one can be started until it has ended.`,
-        ]
-      : []),
-    ...(plan.rename?.begun && !running ? [unfinishedRenameLine(live)] : []),
+    ...inTheWay(live, plan, running),
     `Live: ${live.instanceId} (${plan.live.status}), ${live.host}:${live.port}.`,
+    ...restorePointLines(recovery, found, plan),
+    ...migrationLines(plan),
+    ...madeLines(recovery, plan, running),
+    ...afterwards(recovery),
+    ...quotaLines(plan),
+    ...timeLines(plan),
+    ...settingsLines(plan),
+    ...costLines(live, instance, plan),
+    ...plan.keptTooLong,
+    ...(plan.namedBy ? namedByLines(live.instanceId, plan.namedBy) : []),
+    ...elseLines(live, plan, running),
+    ...plan.notKnown,
+    ...(mode === 'plan'
+      ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
+      : []),
+  ];
+}
+
+/** What has to come to its end first. */
+function inTheWay(live: Recovery['live'], { rename }: Plan, running: RunningRecovery | undefined): string[] {
+  if (running)
+    return [
+      `Recovery ${running.name}, which ${running.requestedBy} started at ${running.since}, runs: no other one can be started until it has ended.`,
+    ];
+  return rename?.begun ? [unfinishedRenameLine(live)] : [];
+}
+
+/** Where it goes back to, why, what that loses, and what else would do. */
+function restorePointLines(
+  { live, restorePoint }: Recovery,
+  { time, why, end }: FoundRestorePoint,
+  { lossWindowMinutes, alternatives }: Plan,
+): string[] {
+  return [
     `Back to: ${restorePoint.kind === 'snapshot' ? `snapshot ${restorePoint.snapshotId}` : 'a second in the automated backups'}, as of ${time.toISOString()}.`,
     ...why,
-    lossLine(live, plan.lossWindowMinutes, end),
-    ...plan.alternatives.map(
+    lossLine(live, lossWindowMinutes, end),
+    ...alternatives.map(
       ({ restore, time: other, why: because }) =>
         `Or: ${JSON.stringify(restore)}, as of ${other}. ${because}`,
     ),
-    plan.migrations.goAway === null
-      ? 'Migrations that go: not known.'
-      : `Migrations that go: ${list(plan.migrations.goAway)}.`,
-    ...(plan.migrations.stay
-      ? [
-          `Migrations that stay: ${plan.migrations.stay.count}, newest ${plan.migrations.stay.newest ?? 'none'}.`,
-        ]
-      : []),
-    `Made: instance ${recovery.recoveryInstanceId}.`,
+  ];
+}
+
+function migrationLines({ migrations: { goAway, stay } }: Plan): string[] {
+  return [
+    goAway === null ? 'Migrations that go: not known.' : `Migrations that go: ${list(goAway)}.`,
+    ...(stay ? [`Migrations that stay: ${stay.count}, newest ${stay.newest ?? 'none'}.`] : []),
+  ];
+}
+
+/** What is made, and where its settings come from if not from the live instance. */
+function madeLines(
+  { live, recoveryInstanceId, settingsSnapshotId }: Recovery,
+  { unfinished }: Plan,
+  running: RunningRecovery | undefined,
+): string[] {
+  return [
+    `Made: instance ${recoveryInstanceId}.`,
     ...(live.state === 'gone'
-      ? [
-          `${live.instanceId} is gone: its settings are taken from snapshot ${recovery.settingsSnapshotId ?? ''}.`,
-        ]
+      ? [`${live.instanceId} is gone: its settings are taken from snapshot ${settingsSnapshotId ?? ''}.`]
       : []),
     // While its recovery runs it is not finished yet, and that is all.
-    ...(plan.unfinished?.settingsFrom && !running
+    ...(unfinished?.settingsFrom && !running
       ? [
-          `Recovery ${plan.unfinished.recoveryId} has not finished ${live.instanceId}: settings are taken from ${plan.unfinished.settingsFrom}. A redrive of it finishes it.`,
+          `Recovery ${unfinished.recoveryId} has not finished ${live.instanceId}: settings are taken from ${unfinished.settingsFrom}. A redrive of it finishes it.`,
         ]
       : []),
-    ...afterwards(recovery),
-    ...(quotas
-      ? [
-          `Quotas: ${quotas.instances.used} of ${quotas.instances.quota} instances, ${quotas.snapshots.used} of ${quotas.snapshots.quota} manual snapshots are used.`,
-        ]
-      : []),
-    ...(expectedMinutes
-      ? [
-          `It takes about ${expectedMinutes.median} minutes, ${
-            expectedMinutes.recoveries === 1
-              ? 'as the one earlier recovery did'
-              : `as the ${expectedMinutes.recoveries} earlier recoveries say: ${expectedMinutes.shortest} to ${expectedMinutes.longest}`
-          }, retirement included.`,
-        ]
-      : plan.notKnown.some((line) => line.startsWith('How long'))
-        ? []
-        : ['No earlier recovery says how long it takes.']),
-    `Changed after the restore: ${plan.modifiedAfterwards.join(', ')}.`,
-    ...plan.asInBackup.map(
-      ({ name, live: ofLive, backup }) => `${name} comes from the backup: ${backup}, now it is ${ofLive}.`,
-    ),
-    ...(live.state === 'gone'
+  ];
+}
+
+function quotaLines({ quotas }: Plan): string[] {
+  return quotas
+    ? [
+        `Quotas: ${quotas.instances.used} of ${quotas.instances.quota} instances, ${quotas.snapshots.used} of ${quotas.snapshots.quota} manual snapshots are used.`,
+      ]
+    : [];
+}
+
+function timeLines({ expectedMinutes, notKnown }: Plan): string[] {
+  if (!expectedMinutes)
+    return notKnown.some((line) => line.startsWith('How long'))
       ? []
-      : [
-          `Until one of them goes there are two instances ${size(instance)}: ${costPerDay ? `${costPerDay.amount} ${costPerDay.currency} a day more (${costPerDay.priceOf}).` : 'twice the cost of now; the table of environments has no price.'}`,
-        ]),
-    ...plan.keptTooLong,
-    ...(plan.namedBy ? namedByLines(live.instanceId, plan.namedBy) : []),
-    ...(plan.undo
+      : ['No earlier recovery says how long it takes.'];
+  const { median, shortest, longest, recoveries } = expectedMinutes;
+  const others =
+    recoveries === 1
+      ? 'as the one earlier recovery did'
+      : `as the ${recoveries} earlier recoveries say: ${shortest} to ${longest}`;
+  return [`It takes about ${median} minutes, ${others}, retirement included.`];
+}
+
+function settingsLines({ modifiedAfterwards, asInBackup }: Plan): string[] {
+  return [
+    `Changed after the restore: ${modifiedAfterwards.join(', ')}.`,
+    ...asInBackup.map(
+      ({ name, live, backup }) => `${name} comes from the backup: ${backup}, now it is ${live}.`,
+    ),
+  ];
+}
+
+/** Where the live instance is gone the new one takes its place. */
+function costLines({ state }: Recovery['live'], instance: DBInstance, { costPerDay }: Plan): string[] {
+  if (state === 'gone') return [];
+  const more = costPerDay
+    ? `${costPerDay.amount} ${costPerDay.currency} a day more (${costPerDay.priceOf}).`
+    : 'twice the cost of now; the table of environments has no price.';
+  return [`Until one of them goes there are two instances ${size(instance)}: ${more}`];
+}
+
+/** What else could be done from here. */
+function elseLines(
+  live: Recovery['live'],
+  { undo, rename, leftovers }: Plan,
+  running: RunningRecovery | undefined,
+): string[] {
+  return [
+    ...(undo
       ? [
-          `Or undo recovery ${plan.undo.recoveryId}: ${plan.undo.instanceId} becomes live again, as it was at ${plan.undo.asOf}; what was written in the ${plan.undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(plan.undo.inputToUndo)}`,
+          `Or undo recovery ${undo.recoveryId}: ${undo.instanceId} becomes live again, as it was at ${undo.asOf}; what was written in the ${undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(undo.inputToUndo)}`,
         ]
       : []),
-    ...(plan.rename === null || plan.rename.begun || running ? [] : [renameLine(live, plan.rename)]),
-    ...leftoverLines(plan.leftovers ?? []),
-    ...plan.notKnown,
-    ...(recovery.mode === 'plan'
-      ? [`Nothing was changed. To do it, start the machine with ${JSON.stringify(plan.inputToRecover)}`]
-      : []),
+    ...(rename === null || rename.begun || running ? [] : [renameLine(live, rename)]),
+    ...leftoverLines(leftovers ?? []),
   ];
 }
 

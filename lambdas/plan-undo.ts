@@ -7,9 +7,12 @@ import { findLiveOrGone } from './live-instance';
 import { findNamedBy } from './named-by';
 import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
 import { parse } from './parse';
+import { namesOf } from './plan-live';
+import { minutesBetween } from './plan-loss';
+import { approvalsFor, soakFor } from './plan-rules';
 import { namedByLines } from './plan-summary';
 import { isUp } from './rds';
-import { approvalsFor, minutesBetween, namesOf, soakFor, type PlanDeps } from './steps/plan';
+import type { PlanDeps } from './steps/plan';
 import { requireClaimable } from './take-claim';
 import { findUndoable } from './undoable';
 

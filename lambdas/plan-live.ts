@@ -1,0 +1,68 @@
+import type * as z from 'zod/mini';
+import type { CheckMigrationsEvent, CheckMigrationsResult } from './contract/gate';
+import type { Recovery } from './contract/recovery';
+import { LiveInstanceUnclear, MigrationsNotChecked, toRollbackError } from './errors';
+import { settingsLost, type LiveOrGone } from './live-instance';
+import { isTerminal, isUp } from './rds';
+import type { History } from './restore-point';
+
+// What a plan says of the live instance, and whether a recovery can begin from it.
+
+/** By which CloudWatch may know an instance that something else takes the place of. */
+export function namesOf({ instanceId, resourceId }: Recovery['live']): string[] {
+  return [instanceId, resourceId].filter((name) => name !== '');
+}
+
+/** An instance that is changed, restarted, backed up or deleted is something else in a few minutes. */
+export function refuseWhatPasses({ live, status }: LiveOrGone): void {
+  if (live.state !== 'there' || isUp(status)) return;
+  if (isTerminal(status) && status !== 'deleting') return;
+  if (status === 'stopped') return;
+  throw new LiveInstanceUnclear(
+    `Instance ${live.instanceId}, which the secret names, is "${status}".`,
+    status === 'deleting'
+      ? 'Wait until it is gone: then a recovery goes without it.'
+      : 'Wait until it is available; a recovery takes its settings from it.',
+  );
+}
+
+/** It is good to know, so that it cannot be had must not be in the way: the reason is. */
+export async function historyOf({
+  checkMigrations,
+}: {
+  readonly checkMigrations: (event: z.infer<typeof CheckMigrationsEvent>) => Promise<CheckMigrationsResult>;
+}): Promise<History> {
+  try {
+    return (await checkMigrations({ migrations: null, schema: null })).history;
+  } catch (error) {
+    const { fact: unknown } = toRollbackError(error);
+    const fencedBy = error instanceof MigrationsNotChecked ? error.fencedBy : undefined;
+    return { unknown, ...(fencedBy !== undefined && { fencedBy }) };
+  }
+}
+
+/** The recovery whose fence kept us from asking. */
+export function fenceOf(history: History): string | undefined {
+  return 'unknown' in history ? history.fencedBy : undefined;
+}
+
+/**
+ * Why a recovery could not fence the old instance. One that does not answer may come back, and be written to: its storage is made
+ * bigger, its parameters are mended, its key is enabled, it is started. Better said now than after the restore.
+ */
+export function doubtOf(
+  { live, status, unfinished }: LiveOrGone,
+  history: History,
+): { fact: string; hint: string } | undefined {
+  if (unfinished && !unfinished.settings) return settingsLost(live.instanceId, unfinished.recoveryId);
+  if (live.state !== 'there' || isUp(status) || !('unknown' in history)) return undefined;
+  return {
+    fact: `Instance ${live.instanceId} is "${status}" and cannot be asked: nobody can say that it does not come back and is written to.`,
+    hint: 'Bring it up (storage, parameter group, key, start), so that it can be fenced, or delete it by hand, its automated backups kept.',
+  };
+}
+
+/** The instance, or the snapshot, that has the settings which an unfinished live instance lacks. */
+export function settingsFrom({ settingsSnapshotId, unfinished }: LiveOrGone): string | null {
+  return settingsSnapshotId ?? unfinished?.settings?.DBInstanceIdentifier ?? null;
+}
