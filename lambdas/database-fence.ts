@@ -23,10 +23,16 @@ const Grant = z.object({
 });
 type Grant = z.infer<typeof Grant>;
 
+/** `alter database … allow_connections false` or `connection limit 0`: how a person stops writers, and locks this system out as well. */
+const Closed = z.object({ database: z.string(), allowConnections: z.boolean(), connectionLimit: z.int() });
+type Closed = z.infer<typeof Closed>;
+
 /** What the comment of READER holds: who could connect to which database. */
 const Saved = z.object({
   fencedBy: z.string(),
   databases: z.record(z.string(), z.array(Grant)),
+  /** How the application's database was closed to everybody when the fence was raised; absent: it was not. */
+  closed: z.optional(Closed),
 });
 type Saved = z.infer<typeof Saved>;
 
@@ -54,7 +60,7 @@ export async function raiseFence(
     const candidates = z.array(Candidate).parse(
       await connection.query(
         `select datname as name, pg_catalog.pg_has_role(datdba, 'MEMBER') as mine
-           from pg_catalog.pg_database where datallowconn and not datistemplate order by 1`,
+           from pg_catalog.pg_database where not datistemplate order by 1`,
       ),
     );
     const fenced = candidates.filter(({ mine }) => mine).map(({ name }) => name);
@@ -68,11 +74,13 @@ export async function raiseFence(
     const databases: Record<string, Grant[]> = {};
     for (const name of fenced)
       databases[name] = saved?.databases[name] ?? (await connectGrants(connection, name));
+    // Behind the fence, in the same transaction: only READER gets in.
+    const closed = saved?.closed ?? (await openClosed(connection, database));
 
     if (!saved) await connection.query(`create role ${READER}`);
     await connection.query(`alter role ${READER} login password '${scramVerifier(reader.password)}'`);
     await connection.query(
-      `comment on role ${READER} is ${literal(JSON.stringify({ fencedBy: recoveryId, databases }))}`,
+      `comment on role ${READER} is ${literal(JSON.stringify({ fencedBy: recoveryId, databases, closed }))}`,
     );
     let isNew = saved === undefined;
     for (const name of fenced) {
@@ -133,8 +141,12 @@ export interface LiftedFence {
  * Gives everybody back what the fence took, in one transaction.
  * @param connection of the master user, to MAINTENANCE_DATABASE
  * @param raisedBy only a fence that this recovery raised last; left out, any
+ * @param asBefore a database that a person had closed is closed again; left out: it is to serve
  */
-export async function liftFence(connection: Connection, raisedBy?: string): Promise<LiftedFence> {
+export async function liftFence(
+  connection: Connection,
+  { raisedBy, asBefore = false }: { raisedBy?: string; asBefore?: boolean } = {},
+): Promise<LiftedFence> {
   return aloneInTransaction(connection, async () => {
     const saved = await readSaved(connection);
     if (!saved) return { lifted: false, fencedBy: undefined };
@@ -151,9 +163,36 @@ export async function liftFence(connection: Connection, raisedBy?: string): Prom
           );
       await connection.query(`revoke connect on database ${identifier(name)} from ${READER}`);
     }
+    const { closed } = saved;
+    if (asBefore && closed && existing.has(closed.database)) await alterConnections(connection, closed);
     await connection.query(`drop role ${READER}`);
     return { lifted: true, fencedBy };
   });
+}
+
+/**
+ * Opens a database that takes no connections at all; rights are not touched. Answers how it was closed, undefined where it was not.
+ * @param connection of the master user, to MAINTENANCE_DATABASE
+ */
+export async function openClosed(connection: Connection, database: string): Promise<Closed | undefined> {
+  const [found] = z.array(Closed).parse(
+    await connection.query(
+      `select datname as database, datallowconn as "allowConnections", datconnlimit as "connectionLimit"
+         from pg_catalog.pg_database where datname = $1 and (not datallowconn or datconnlimit = 0)`,
+      [database],
+    ),
+  );
+  if (found) await alterConnections(connection, { database, allowConnections: true, connectionLimit: -1 });
+  return found;
+}
+
+async function alterConnections(
+  connection: Connection,
+  { database, allowConnections, connectionLimit }: Closed,
+): Promise<void> {
+  await connection.query(
+    `alter database ${identifier(database)} with allow_connections ${allowConnections} connection limit ${connectionLimit}`,
+  );
 }
 
 /** The recovery that raised the fence of this server; undefined where there is none. Any role may ask, from MAINTENANCE_DATABASE. */
@@ -252,7 +291,10 @@ function parsed(text: unknown): unknown {
   }
 }
 
-/** Runs `work` as the master user where the fence keeps nobody out. */
+/** Runs `work` as the master user where the fence keeps nobody out, and may write whatever the default is: a person may have set it to stop writers. */
 export async function asMaster<T>(master: Login, work: (connection: Connection) => Promise<T>): Promise<T> {
-  return withConnection({ ...master, database: MAINTENANCE_DATABASE }, work);
+  return withConnection({ ...master, database: MAINTENANCE_DATABASE }, async (connection) => {
+    await connection.query('set default_transaction_read_only = off');
+    return work(connection);
+  });
 }

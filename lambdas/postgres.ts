@@ -99,7 +99,10 @@ export async function firstAccepted(logins: readonly Login[]): Promise<Login | u
 
 export interface ReadRows {
   readonly columns: readonly { readonly name: string; /** OID of the type. */ readonly type: number }[];
+  /** The first ones. */
   readonly rows: readonly (readonly unknown[])[];
+  /** Of all, as far as they were counted. */
+  readonly count: number;
 }
 
 /** What a step may do with a connection. */
@@ -116,19 +119,25 @@ export class Connection {
   }
 
   /**
-   * The first rows of a query that somebody else wrote. PostgreSQL itself refuses everything but one query, and one that writes.
+   * The first rows of a query that somebody else wrote, and how many there are up to `counted`. PostgreSQL itself refuses everything but one query, and one that writes.
    */
-  async readOnly(sql: string, most: number): Promise<ReadRows> {
+  async readOnly(sql: string, { shown, counted }: { shown: number; counted: number }): Promise<ReadRows> {
     await this.query('begin read only');
     // A prepared statement, as one with a name is, is one statement or refused; so is a cursor for anything but a query.
     await this.sent(() =>
       this.client.query({ name: 'declare', text: `declare asked no scroll cursor for ${sql}` }),
     );
     const { fields, rows } = await this.sent(() =>
-      this.client.query<unknown[], []>({ text: `fetch ${most} from asked`, rowMode: 'array' }),
+      this.client.query<unknown[], []>({ text: `fetch ${shown} from asked`, rowMode: 'array' }),
     );
+    // A row may be as big as a whole document: those that only count stay where they are.
+    const { rowCount } = await this.sent(() => this.client.query(`move ${counted - shown} in asked`));
     await this.query('rollback');
-    return { columns: fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })), rows };
+    return {
+      columns: fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })),
+      rows,
+      count: rows.length + (rowCount ?? 0),
+    };
   }
 
   private async sent<T>(send: () => Promise<T>): Promise<T> {
@@ -161,6 +170,16 @@ const REFUSED = new Set(['28000', '28P01']);
 /** The database is missing, or this role may not connect to it: the server was reached and said no. */
 const NO_DATABASE = new Set(['3D000', '42501']);
 
+/** Every connection of the server, of the database or of the role is taken. */
+const FULL = '53300';
+
+/** Whether a login was turned away since all connections are taken: the server works, and knows the password. */
+export function isFull(error: unknown): boolean {
+  return (
+    error instanceof DatabaseUnreachable && error.cause instanceof DatabaseError && error.cause.code === FULL
+  );
+}
+
 function connectError(error: unknown, login: Login): RollbackError {
   if (error instanceof DatabaseError && error.code !== undefined) {
     const evidence = `${login.host}:${login.port} refused role "${login.user}" on database "${login.database}" (SQLSTATE ${error.code}: ${error.message}).`;
@@ -170,7 +189,13 @@ function connectError(error: unknown, login: Login): RollbackError {
       return new LoginRefused(evidence, 'The database or the right to connect to it is missing.', {
         cause: error,
       });
-    return new DatabaseUnreachable(evidence, 'The server answers but takes no session now; try again.');
+    return new DatabaseUnreachable(
+      evidence,
+      error.code === FULL
+        ? 'Every connection that there may be is taken. Stop what takes them, or raise the limit.'
+        : 'The server answers but takes no session now; try again.',
+      { cause: error },
+    );
   }
   return unreachable(error, login);
 }
@@ -179,7 +204,7 @@ function unreachable(error: unknown, login: Login): DatabaseUnreachable {
   const reason = error instanceof Error ? reasonOf(error) : String(error);
   return new DatabaseUnreachable(
     `PostgreSQL on ${login.host}:${login.port} cannot be reached: ${reason}.`,
-    'Look at the security groups and routes from the function to the instance, and whether its certificate is signed by an authority in NODE_EXTRA_CA_CERTS.',
+    'Is the instance stopped, restarting or gone? If not: look at the security groups and routes from the function to it, and whether its certificate is signed by an authority in NODE_EXTRA_CA_CERTS.',
   );
 }
 

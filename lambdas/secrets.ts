@@ -34,6 +34,16 @@ export async function findSecretVersion(
     };
   } catch (error) {
     if (isAwsError(error, 'ResourceNotFoundException')) return undefined;
+    if (
+      error instanceof Error &&
+      isAwsError(error, 'InvalidRequestException') &&
+      error.message.includes('marked for deletion')
+    )
+      throw new SecretUnclear(
+        `Secret ${secretId} is scheduled for deletion, and says nothing meanwhile.`,
+        `Take that back: aws secretsmanager restore-secret --secret-id ${secretId}`,
+        { cause: error },
+      );
     throw error;
   }
 }

@@ -43,10 +43,12 @@ async function run(
   { name, severity, timeoutSeconds, sql }: TeamCheck,
 ): Promise<VerificationCheck> {
   try {
-    const found = await withConnection(login, (connection) => connection.readOnly(sql, MOST_ROWS + 1), {
-      statementTimeoutMs: timeoutSeconds * 1000,
-    });
-    return found.rows.length === 0
+    const found = await withConnection(
+      login,
+      (connection) => connection.readOnly(sql, { shown: NAMED_ROWS, counted: MOST_ROWS + 1 }),
+      { statementTimeoutMs: timeoutSeconds * 1000 },
+    );
+    return found.count === 0
       ? { name, severity, ok: true, detail: 'No rows.' }
       : { name, severity, ok: false, detail: describe(found) };
   } catch (error) {
@@ -60,14 +62,14 @@ async function run(
 const KEY_TYPES = [20, 21, 23, 26, 2950];
 
 /** How many rows, which columns, and the first column's first values where it is a number or a UUID. No other value leaves. */
-function describe({ columns, rows }: ReadRows): string {
-  const count = rows.length > MOST_ROWS ? `More than ${MOST_ROWS}` : String(rows.length);
+function describe({ columns, rows, count }: ReadRows): string {
+  const many = count > MOST_ROWS ? `More than ${MOST_ROWS}` : String(count);
   const [first] = columns;
   const names = columns.map(({ name }) => name).join(', ');
-  const text = `${count} ${rows.length === 1 ? 'row' : 'rows'} (${names.slice(0, 200)}).`;
+  const text = `${many} ${count === 1 ? 'row' : 'rows'} (${names.slice(0, 200)}).`;
   if (!first || !KEY_TYPES.includes(first.type)) return text;
-  const keys = rows.slice(0, NAMED_ROWS).map(([key]) => String(key));
-  return `${text} ${first.name}: ${keys.join(', ')}${rows.length > NAMED_ROWS ? ', …' : ''}`;
+  const keys = rows.map(([key]) => String(key));
+  return `${text} ${first.name}: ${keys.join(', ')}${count > rows.length ? ', …' : ''}`;
 }
 
 const TIMED_OUT = '57014';

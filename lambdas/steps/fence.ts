@@ -12,7 +12,7 @@ import {
 } from '../database-fence';
 import { readLogin } from '../database-url';
 import { FenceFailed, QueryFailed, SecretMovedMeanwhile, SessionsNotEnded } from '../errors';
-import { answers, canLogIn, firstAccepted, withConnection, type Login } from '../postgres';
+import { answers, canLogIn, firstAccepted, isFull, withConnection, type Login } from '../postgres';
 import { requireClaim } from '../overtaken';
 import { currentSecret, masterLogins } from '../secrets';
 import { tellChecks } from '../told-checks';
@@ -94,7 +94,7 @@ async function proofs(application: Login, master: Login, reader: Login, { fenced
     ...(await Promise.all(
       others.map(async (login) => ({
         name: `role "${login.user}" is kept out`,
-        ok: !(await canLogIn(login)),
+        ok: await isKeptOut(login),
         detail: `With the password that it had it may not connect to ${login.host}:${login.port}.`,
       })),
     )),
@@ -111,6 +111,16 @@ async function proofs(application: Login, master: Login, reader: Login, { fenced
       'See who may connect to the database (\\l in psql).',
     );
   return checks;
+}
+
+/** Where no session is left for the role it cannot be tried: what PostgreSQL said when the fence was raised has to do. */
+async function isKeptOut(login: Login): Promise<boolean> {
+  try {
+    return !(await canLogIn(login));
+  } catch (error) {
+    if (isFull(error)) return true;
+    throw error;
+  }
 }
 
 /** Somebody else grants or revokes at this very moment; PostgreSQL says so with an internal error, and nothing was changed. */

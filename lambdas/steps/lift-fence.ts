@@ -51,7 +51,7 @@ export async function liftFence(
   const isCleanUp = recovery.mode === 'clean-up';
   if (isCleanUp) await requireClaim(recovery, deps);
   const { lifted, fencedBy } = await asMaster(master, (connection) =>
-    lift(connection, isCleanUp ? undefined : recovery.id),
+    lift(connection, { ...(!isCleanUp && { raisedBy: recovery.id }), asBefore: true }),
   );
   if (lifted) return { lifted, stillOpen, reason: `${instanceId} is open again, as it was.` };
   return {

@@ -3,7 +3,15 @@ import type { Check } from '../contract/checks';
 import type { InstanceAddress, Recovery } from '../contract/recovery';
 import type { MatchCredentialsResult } from '../contract/restore';
 import { check, isWritable } from '../database-checks';
-import { MAINTENANCE_DATABASE, endSessions, liftFence, raiseFence, readerLogin } from '../database-fence';
+import {
+  MAINTENANCE_DATABASE,
+  asMaster,
+  endSessions,
+  liftFence,
+  openClosed,
+  raiseFence,
+  readerLogin,
+} from '../database-fence';
 import { readLogin } from '../database-url';
 import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused, VerificationFailed } from '../errors';
 import {
@@ -58,12 +66,16 @@ export async function matchCredentials(
     );
   const reader = readerLogin(masters[0], application, recovery.id);
   const isRight = recovery.undoes ? isPasswordRight : canLogIn;
-  const changed = await withConnection(master, async (connection) => {
+  const changed = await asMaster(master, async (connection) => {
     if (recovery.undoes) {
       // With this recovery's own reader; whoever was let in by hand is kept out again.
       const fence = await raiseFence(connection, { recoveryId: recovery.id, application, reader });
       await endSessions(connection, fence);
-    } else await liftFence(connection);
+    } else {
+      await liftFence(connection);
+      // As it was when the backup was made: somebody may have stopped the writers like this.
+      await openClosed(connection, application.database);
+    }
     if (master !== masters[0] && master.user === masters[0].user)
       await connection.query(setPassword(masters[0]));
     const [found] = await connection.query('select 1 from pg_catalog.pg_roles where rolname = $1', [role]);

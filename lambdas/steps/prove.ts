@@ -7,7 +7,7 @@ import { check, isWritable } from '../database-checks';
 import { readLogin } from '../database-url';
 import { DatabaseUnreachable, ProofFailed, RollbackError } from '../errors';
 import { readMigrationTables, type MigrationTable } from '../migrations';
-import { withConnection, type Connection, type Login } from '../postgres';
+import { isFull, withConnection, type Connection, type Login } from '../postgres';
 import { refuseIfOvertaken } from '../overtaken';
 import { currentSecret } from '../secrets';
 import { tellChecks } from '../told-checks';
@@ -28,8 +28,8 @@ export async function prove(
   const secret = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   const checks = await proofs(swapped, secret).catch((error: unknown) => {
     // The application meets the same: no waiting here, the old instance serves at once again.
-    // A rename has no old instance that could.
-    if (error instanceof DatabaseUnreachable && !swapped.recovery.rename)
+    // A rename has no old instance that could. Where every connection is taken, the application is there: worth asking again.
+    if (error instanceof DatabaseUnreachable && !swapped.recovery.rename && !isFull(error))
       throw new ProofFailed(`DATABASE_URL leads to no server after the swap. ${error.fact}`, LOOK, {
         cause: error,
       });

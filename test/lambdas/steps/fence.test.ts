@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DeleteSecretCommand, RestoreSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { Client } from 'pg';
 import type { Recovery } from '../../../lambdas/contract/recovery';
+import { isWritable } from '../../../lambdas/database-checks';
 import { MAINTENANCE_DATABASE, readerLogin } from '../../../lambdas/database-fence';
 import { readLogin } from '../../../lambdas/database-url';
 import { canLogIn, withConnection, type Login } from '../../../lambdas/postgres';
@@ -185,6 +187,60 @@ test('the fence is not lifted while the secret names another database', async ()
   expect(await canLogIn(application)).toBe(false);
   expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: true });
   expect(await canLogIn(application)).toBe(true);
+});
+
+test.each(['allow_connections false', 'connection limit 0'])(
+  'what a person did to stop the writers is in nobody’s way, and is as it was when the fence is lifted: %s',
+  async (closed) => {
+    const admin = (sql: string): unknown => lab.sandbox.rds.server('orders')?.admin(sql, [], 'postgres');
+    const state = (): unknown =>
+      admin(`select datallowconn, datconnlimit from pg_database where datname = 'orders'`);
+    const before = await state();
+    await admin(`alter database orders ${closed}`);
+    await admin('alter role orders_app connection limit 0');
+    await admin('alter role master set default_transaction_read_only = on');
+    const asClosed = await state();
+    expect(asClosed).not.toEqual(before);
+    try {
+      const { checks } = await again('SessionsNotEnded', () => fence({ recovery }, lab));
+      expect(checks.map(({ ok }) => ok)).toEqual([true, true, true]);
+      // Another one that takes the fence over keeps what the first one found.
+      await expect(fence({ recovery }, lab)).resolves.toMatchObject({ checks });
+      expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: true });
+      expect(await state()).toEqual(asClosed);
+    } finally {
+      await admin('alter role master reset default_transaction_read_only');
+      await admin('alter role orders_app connection limit -1');
+      await admin('alter database orders with allow_connections true connection limit -1');
+    }
+    expect(await connectRights()).toEqual(connectBefore);
+  },
+);
+
+test('why transactions are read-only is said, with what ends it', async () => {
+  const admin = (sql: string): unknown => lab.sandbox.rds.server('orders')?.admin(sql, [], 'postgres');
+  const answers: string[] = [];
+  for (const where of ['database orders', 'role orders_app', 'role orders_app in database orders']) {
+    await admin(`alter ${where} set default_transaction_read_only = on`);
+    answers.push((await withConnection(application, isWritable)).detail);
+    await admin(`alter ${where} reset default_transaction_read_only`);
+  }
+  expect(answers).toEqual([
+    expect.stringContaining('"alter database orders reset default_transaction_read_only" ends that'),
+    expect.stringContaining('"alter role orders_app reset default_transaction_read_only" ends that'),
+    expect.stringContaining('"alter role orders_app in database orders reset default_transaction_read_only"'),
+  ]);
+  expect(await withConnection(application, isWritable)).toMatchObject({ ok: true });
+});
+
+test('a secret that somebody scheduled for deletion: what takes that back is said, and nobody is locked out', async () => {
+  const SecretId = lab.databaseUrlSecretId;
+  await lab.secrets.send(new DeleteSecretCommand({ SecretId }));
+  const refused = fence({ recovery }, lab);
+  await expect(refused).rejects.toMatchObject({ name: 'SecretUnclear' });
+  await expect(refused).rejects.toThrow(`aws secretsmanager restore-secret --secret-id ${SecretId}`);
+  await lab.secrets.send(new RestoreSecretCommand({ SecretId }));
+  expect(await connectRights()).toEqual(connectBefore);
 });
 
 test('nobody is locked out for a recovery whose swap would be refused', async () => {

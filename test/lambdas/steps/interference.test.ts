@@ -74,11 +74,24 @@ test('the master password rotated between MatchSettings and MatchCredentials wor
   expect(await canLogIn(login)).toBe(true);
 });
 
-test('the recovery instance restarts before it is verified, and while the old one is being retired', async () => {
+test('the recovery instance restarts before it is verified, and while the old one is being retired; the application is back so soon that no connection is left for the proof', async () => {
   const recovery = await planned();
+  let full = 0;
   const reboot = (): Promise<unknown> =>
     lab.rds.send(new RebootDBInstanceCommand({ DBInstanceIdentifier: recovery.recoveryInstanceId }));
   const ending = await carryOut(lab, recovery, {
+    around: async (step, call) => {
+      if (step !== 'prove' || full > 0) return { answer: await call(lab) };
+      const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+      const server = lab.sandbox.rds.server(recovery.recoveryInstanceId);
+      await server?.admin('alter role orders_app connection limit 1', [], 'orders');
+      return withConnection(readLogin(value), () => call(lab).then((answer) => ({ answer }))).finally(
+        async () => {
+          full++;
+          await server?.admin('alter role orders_app connection limit -1', [], 'orders');
+        },
+      );
+    },
     before: async (step) => {
       if (step !== 'verify' && step !== 'retire') return;
       // RDS restarts nothing during a backup, and the cutover does not wait for the first one.
@@ -89,6 +102,7 @@ test('the recovery instance restarts before it is verified, and while the old on
       await reboot();
     },
   });
+  expect(full).toBe(1);
   await expectRecovered(recovery, ending);
 });
 

@@ -155,6 +155,15 @@ test("the team's checks: rows block or are reported, and no value leaves but key
     ok: false,
     detail: 'More than 100 rows (of, id).',
   });
+  // Rows of a hundred kilobytes, none of which is needed but the first five.
+  const login = readLogin((await currentSecret(lab.secrets, lab.databaseUrlSecretId)).value);
+  const documents = await withConnection(login, (connection) =>
+    connection.readOnly(`select i, repeat('x', 100000) from generate_series(1, 7) i;`, {
+      shown: 5,
+      counted: 101,
+    }),
+  );
+  expect([documents.rows.map(([key]) => key), documents.count]).toEqual([[1, 2, 3, 4, 5], 7]);
   const [, accepted] = await found(['team.sql'], team('table label'));
   expect(accepted).toMatchObject({ severity: 'warning', detail: containing('Accepted') });
 });
