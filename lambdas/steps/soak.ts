@@ -81,7 +81,7 @@ export async function soak(event: z.output<typeof SoakEvent>, deps: SoakDeps): P
     ...(ofOld.writes !== undefined && first.oldWrites !== null && ofOld.writes > first.oldWrites
       ? [
           {
-            what: 'nothing writes to the old database',
+            what: 'something writes to the old database',
             detail: `${ofOld.writes - first.oldWrites} rows of its tables were changed since ${since}.`,
             counts: 'now' as const,
           },
@@ -119,18 +119,20 @@ function alarmFindings(
   since: string,
 ): Finding[] {
   if ('problem' in alarms)
-    return [{ what: 'the alarms can be looked at', detail: alarms.problem, counts: 'twice' }];
+    return [{ what: 'the alarms cannot be looked at', detail: alarms.problem, counts: 'twice' }];
   return wanted.flatMap((name): Finding[] => {
     const alarm = alarms.seen.find((one) => one.name === name);
-    const what = `alarm ${name} is quiet`;
-    if (!alarm) return [{ what, detail: 'There is no alarm of that name.', counts: 'now' }];
+    if (!alarm)
+      return [
+        { what: `alarm ${name} is not there`, detail: 'CloudWatch has none of that name.', counts: 'now' },
+      ];
     if (alarm.state !== 'ALARM') return [];
     // One that rings since the outage may take its time to end.
     const before = alarm.since !== undefined && Date.parse(alarm.since) < Date.parse(since);
     return [
       {
-        what,
-        detail: `It rings since ${alarm.since ?? 'some time'}.`,
+        what: `alarm ${name} rings`,
+        detail: `Since ${alarm.since ?? 'some time'}.`,
         counts: before ? 'at the end' : 'now',
       },
     ];
@@ -171,7 +173,7 @@ async function lookAtNew(
     return {
       findings: [
         {
-          what: 'the application can log in',
+          what: 'the application cannot log in',
           detail: `${instanceId}: ${error.fact}`,
           counts: 'twice',
         },
@@ -198,23 +200,23 @@ function counterFindings(
   const findings: (Finding | false)[] = [
     sessionsExpected &&
       now.applicationSessions === 0 && {
-        what: 'the application is connected',
+        what: 'the application is not connected',
         detail: 'It has no session on the new database.',
         counts: 'twice',
       },
     now.sessions >= CONNECTIONS_AT_MOST * now.most && {
-      what: 'there are connections left',
+      what: 'connections run out',
       detail: `${now.sessions} of ${now.most} are taken.`,
       counts: 'twice',
     },
     rolledBack >= ROLLED_BACK_AT_LEAST &&
       share > most && {
-        what: 'transactions succeed',
+        what: 'transactions fail',
         detail: `${percent(share)} of those since the look before were rolled back; ${usualShare === undefined ? 'what is usual is not known' : `${percent(usualShare)} were in the life of the old database`}.`,
         counts: 'twice',
       },
     deadlocks > DEADLOCKS_AT_MOST && {
-      what: 'there are no deadlocks',
+      what: 'there are deadlocks',
       detail: `${deadlocks} since the first look.`,
       counts: 'twice',
     },
@@ -252,7 +254,7 @@ async function lookAtOld(
           ? []
           : [
               {
-                what: 'nobody is connected to the old database',
+                what: 'somebody is connected to the old database',
                 detail: describeSessions(sessions),
                 counts: 'now',
               },
@@ -261,7 +263,7 @@ async function lookAtOld(
   } catch (error) {
     if (!(error instanceof OldInstanceUnreachable) && !isOfDatabase(error)) throw error;
     return {
-      findings: [{ what: 'the old database can be asked', detail: error.fact, counts: 'twice' }],
+      findings: [{ what: 'the old database cannot be asked', detail: error.fact, counts: 'twice' }],
     };
   }
 }

@@ -8,10 +8,10 @@ import {
   RECOVERY_INSTANCE,
   REDRIVES,
   RESTORED_AS_OF,
-  cut,
   inWords,
   jsonata,
   since,
+  soakFound,
   someOf,
 } from './expressions';
 import type { MachineStates } from './states';
@@ -39,7 +39,7 @@ export class RecoveryApprovals {
       {
         name: 'AskForCutover',
         about: 'cutover',
-        subject: 'APPROVE THE CUTOVER?',
+        subject: '"APPROVE THE CUTOVER?"',
         is: `${RECOVERY_INSTANCE} & (${IS_UNDO} ? " can be taken back" : " is restored and verified") & ". May it serve?"`,
         yes:
           `"everybody is locked out of " & ${LIVE} & ", DATABASE_URL moves, the application has to be restarted. ` +
@@ -66,9 +66,10 @@ export class RecoveryApprovals {
       {
         name: 'AskForRetirement',
         about: 'retirement',
-        subject: 'DELETE THE OLD DATABASE?',
+        // What is kept is asked about only where a soak found something.
+        subject: '($recovery.retire = "delete" ? "DELETE THE OLD DATABASE?" : "LOOK AT THE NEW DATABASE")',
         is:
-          `($count($soak.problems) > 0 ? "LOOK: " & ${cut('$join($soak.problems, " ")', 70)} & ` +
+          `($count($soak.problems) > 0 ? ${soakFound(70)} & ` +
           `($recovery.retire = "delete" ? " May the old one go?" : " Is it over?") : ` +
           `${RECOVERY_INSTANCE} & " serves, nobody uses the old one. May that go?")`,
         yes:
@@ -88,7 +89,7 @@ export class RecoveryApprovals {
       {
         name: 'AskForRename',
         about: 'rename',
-        subject: 'RENAME THE LIVE DATABASE?',
+        subject: '"RENAME THE LIVE DATABASE?"',
         is: `${LIVE} & " can be " & ${RECOVERY_INSTANCE} & " again. Now?"`,
         yes:
           `"NO DATABASE for about " & $string($plan.outageMinutes) & " min, at once: the address " & $plan.from.host & " goes, ` +

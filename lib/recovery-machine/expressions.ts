@@ -74,3 +74,6 @@ export const UNDO_ERROR = {
 };
 /** The result of the step's function. */
 export const RESULT = '$states.result.Payload';
+/** JSONata: what a soak found, where it found something. */
+export const soakFound = (length: number): string =>
+  `"LOOK: " & ${cut('$join($soak.problems, " ")', length)}`;

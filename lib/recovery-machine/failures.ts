@@ -14,6 +14,7 @@ import {
   UNDO_ERROR,
   cut,
   jsonata,
+  soakFound,
 } from './expressions';
 import { OVERTAKEN, type MachineStates, type RedrivableEnd } from './states';
 
@@ -305,15 +306,15 @@ export class RecoveryFailures {
           '$firstError.state = "ProveConsumers" ? "ACT NOW: the application is not back" : "recovered, but the old instance is kept"',
         is:
           `$firstError.error = "RetirementRefused" ? "cut over to " & ${RECOVERY_INSTANCE} & "; " & ${LIVE} & " stays." : ` +
-          `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & ", which works" & ` +
-          '($firstError.state = "ProveConsumers" ? "; the application is not on it." : ".")',
+          `"DATABASE_URL names " & ${RECOVERY_INSTANCE} & ($count($soak.problems) > 0 ? ". " & ${soakFound(55)} : ` +
+          '$firstError.state = "ProveConsumers" ? ", which works; the application is not on it." : ", which works.")',
         then:
           `($firstError.error = "RetirementRefused" ? "Look what DATABASE_URL names before you delete anything. Redrive once that is mended." : ` +
           `"The cutover stands; " & ${LIVE} & " is kept. " & ` +
           '($firstError.state = "ProveConsumers" ? "Restart what uses DATABASE_URL, then redrive." : ' +
           '$firstError.state = "FinishSettings" ? "Set by hand what the new one lacks, deletion protection above all, then redrive." : ' +
           '$firstError.state = "Drain" ? "Restart or end what still uses it, then redrive." : ' +
-          '$firstError.state = "AskForRetirement" ? "Redrive to be asked again, or keep it." : ' +
+          '$firstError.state = "AskForRetirement" ? ($count($soak.problems) > 0 ? "Redrive to be asked again, or go back to it, by the runbook." : "Redrive to be asked again, or keep it.") : ' +
           '"Redrive once that is mended, or delete it by hand, with a final snapshot."))',
       },
       jsonata('$firstError.state'),

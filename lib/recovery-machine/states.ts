@@ -69,7 +69,7 @@ export interface Question {
   /** State name. */
   readonly name: string;
   readonly about: QuestionName;
-  /** Of the message: short, for a phone. */
+  /** JSONata, of the message: short, for a phone. */
   readonly subject: string;
   /** JSONata: what is the case, in one line. */
   readonly is: string;
@@ -257,7 +257,7 @@ export class MachineStates {
     const state = tasks.SnsPublish.jsonata(this.scope, name, {
       topic,
       integrationPattern: sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
-      subject: `${environment}: ${subject}`,
+      subject: jsonata(`"${environment}: " & ${subject}`),
       // SNS sends the default text only: the other keys are names of no protocol.
       messagePerSubscriptionType: true,
       message: sfn.TaskInput.fromObject({

@@ -181,8 +181,8 @@ const WAYS: readonly [string, Way][] = [
         soak: (event, call) => ({
           ...z.looseObject({}).parse(ALL_WELL['soak']?.(event, call)),
           problems: [
-            'alarm orders-failing is quiet: It rings since 2026-11-22T13:12:08.010Z.',
-            'nobody is connected to the old database: 1 of role app (orders-web)',
+            'alarm orders-failing rings: Since 2026-11-22T13:12:08.010Z.',
+            'somebody is connected to the old database: 1 of role app (orders-web)',
           ],
         }),
       },
@@ -715,7 +715,7 @@ describe('what people are told', () => {
           }),
         },
         { input: { soakMinutes: 10, soakAlarms: [], retire: 'keep' } },
-        'DELETE THE OLD DATABASE?',
+        'LOOK AT THE NEW DATABASE',
       ),
       [
         'LOOK: transactions fail: 20 of 100. Is it over?',

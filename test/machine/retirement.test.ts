@@ -201,26 +201,33 @@ describe('a recovery that soaks', () => {
   test.each(['delete', 'keep'])(
     'with something wrong a person is asked, where nobody would be: retire "%s"',
     async (retire) => {
-      const wrong = look((looks) => (looks === 2 ? ['alarm orders-failing is quiet: it rings.'] : []));
+      const wrong = look((looks) => (looks === 2 ? ['alarm orders-failing rings: since noon.'] : []));
       const { answers, asked } = recording({ drain: drained, soak: wrong, retire: retired });
       const { status, messages } = await machine.run({ ...SOAKS, retire }, answers, saysYes);
       expect(status).toBe('SUCCEEDED');
       expect(asked).toEqual(['drain', 'soak', 'soak', 'drain', 'retire']);
       const [question, ...others] = messages.filter(({ text }) => text.includes('-decide'));
       expect(others).toEqual([]);
-      expect(question?.text).toContain('LOOK: alarm orders-failing is quiet: it rings.');
+      expect(question?.text).toContain('LOOK: alarm orders-failing rings: since noon.');
       expect(question?.text).toContain(
         retire === 'keep' ? 'is kept, the recovery is over.' : 'is deleted, with final snapshot',
+      );
+      expect(question?.subject).toBe(
+        retire === 'keep' ? 'production: LOOK AT THE NEW DATABASE' : 'production: DELETE THE OLD DATABASE?',
       );
     },
   );
 
   test('nobody answers: nothing is retired, and a redrive asks again', async () => {
-    const wrong = look(() => ['the application can log in: it cannot.']);
+    const wrong = look(() => ['the application cannot log in: db-new: no answer.']);
     const { answers, asked } = recording({ drain: drained, soak: wrong, retire: retired });
     const ended = await machine.run(SOAKS, answers);
     expect(ended).toMatchObject({ status: 'FAILED', error: 'NotApproved' });
     expect(asked).toEqual(['drain', 'soak']);
+    // What was seen is not said to work.
+    const told = ended.messages.at(-1);
+    expect(told?.text).toContain('LOOK: the application cannot log in: db-new: no answer.');
+    expect(`${told?.text ?? ''} ${ended.cause}`).not.toContain('which works');
     const again = await machine.redrive(ended.executionArn, answers);
     expect(again).toMatchObject({ status: 'FAILED', error: 'NotApproved' });
     expect(asked).toEqual(['drain', 'soak']);
@@ -284,7 +291,7 @@ describe('a recovery that soaks', () => {
       soak: (event) => {
         // What the function takes.
         events.push(SoakEvent.shape.alarms.parse(z.object({ alarms: z.unknown() }).parse(event).alarms));
-        return look(() => ['alarm shop is quiet: it rings.'])(event, 1);
+        return look(() => ['alarm shop rings: since noon.'])(event, 1);
       },
     });
     const input = { ...SOAKS, soakAlarms: ['orders-failing', 'shop'] };
