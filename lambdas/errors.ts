@@ -378,15 +378,3 @@ function httpStatus(error: unknown): number | undefined {
   if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
   return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
 }
-
-/**
- * True where RDS refuses to delete an instance for now: it is busy, gone already (the answer of an earlier call was lost), or
- * `unprotected` a moment ago and still taken for protected.
- */
-export function isDeletionForLater(error: unknown, unprotected: boolean): boolean {
-  return (
-    isAwsError(error, 'InvalidDBInstanceStateFault', 'InvalidDBInstanceState') ||
-    isAwsError(error, 'DBInstanceNotFoundFault', 'DBInstanceNotFound') ||
-    (unprotected && isAwsError(error, 'InvalidParameterCombinationException', 'InvalidParameterCombination'))
-  );
-}

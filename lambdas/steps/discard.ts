@@ -1,9 +1,10 @@
-import { DeleteDBInstanceCommand, ModifyDBInstanceCommand, type RDSClient } from '@aws-sdk/client-rds';
+import type { RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Recovery } from '../contract/recovery';
 import type { DiscardResult } from '../contract/way-back';
 import { readLogin } from '../database-url';
-import { DiscardNotFinished, DiscardRefused, isDeletionForLater } from '../errors';
+import { DiscardNotFinished, DiscardRefused } from '../errors';
+import { deleteInstance, isDeletionForLater } from '../instance-deletion';
 import { addressOf, findInstance } from '../rds';
 import { currentSecret } from '../secrets';
 import { swapVersionId } from '../swap-version';
@@ -45,23 +46,9 @@ export async function discard(
 
   if (instance.DBInstanceStatus !== 'deleting') {
     try {
-      if (instance.DeletionProtection)
-        await rds.send(
-          new ModifyDBInstanceCommand({
-            DBInstanceIdentifier: instanceId,
-            DeletionProtection: false,
-            ApplyImmediately: true,
-          }),
-        );
-      await rds.send(
-        new DeleteDBInstanceCommand({
-          DBInstanceIdentifier: instanceId,
-          SkipFinalSnapshot: true,
-          DeleteAutomatedBackups: true,
-        }),
-      );
+      await deleteInstance(rds, instance, { SkipFinalSnapshot: true, DeleteAutomatedBackups: true });
     } catch (error) {
-      if (!isDeletionForLater(error, instance.DeletionProtection ?? false)) throw error;
+      if (!isDeletionForLater(error, instance)) throw error;
     }
   }
   throw new DiscardNotFinished(

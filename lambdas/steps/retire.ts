@@ -1,7 +1,5 @@
 import {
   AddTagsToResourceCommand,
-  DeleteDBInstanceCommand,
-  ModifyDBInstanceCommand,
   RemoveTagsFromResourceCommand,
   type DBInstance,
   type DBSnapshot,
@@ -18,8 +16,8 @@ import {
   RetirementRefused,
   SnapshotQuotaExceeded,
   isAwsError,
-  isDeletionForLater,
 } from '../errors';
+import { deleteInstance, isDeletionForLater } from '../instance-deletion';
 import { refuseIfOvertaken } from '../overtaken';
 import { addressOf, findInstance, findSnapshot, isTerminal, isUp, listInstances } from '../rds';
 import { isForgotten, replacedBefore } from '../replaced-instances';
@@ -200,22 +198,11 @@ async function remove(
     );
   await mark(rds, old, 'retired', recovery);
   try {
-    if (old.DeletionProtection)
-      await rds.send(
-        new ModifyDBInstanceCommand({
-          DBInstanceIdentifier: instanceId,
-          DeletionProtection: false,
-          ApplyImmediately: true,
-        }),
-      );
-    await rds.send(
-      new DeleteDBInstanceCommand({
-        DBInstanceIdentifier: instanceId,
-        SkipFinalSnapshot: false,
-        FinalDBSnapshotIdentifier: recovery.finalSnapshotId,
-        DeleteAutomatedBackups: false,
-      }),
-    );
+    await deleteInstance(rds, old, {
+      SkipFinalSnapshot: false,
+      FinalDBSnapshotIdentifier: recovery.finalSnapshotId,
+      DeleteAutomatedBackups: false,
+    });
   } catch (error) {
     if (isAwsError(error, 'SnapshotQuotaExceededFault', 'SnapshotQuotaExceeded'))
       throw new SnapshotQuotaExceeded(
@@ -223,7 +210,7 @@ async function remove(
         'The instance is kept, without deletion protection. Delete snapshots that nobody needs, then delete it by hand, with a final snapshot.',
         { cause: error },
       );
-    if (!isDeletionForLater(error, old.DeletionProtection ?? false)) throw error;
+    if (!isDeletionForLater(error, old)) throw error;
     throw new RetirementNotFinished(`RDS does not delete ${instanceId} now.`, 'Wait.', { cause: error });
   }
 }
