@@ -5,7 +5,7 @@ import type { InstanceSettings } from './state';
 
 export const DEFAULT_SUBNET_GROUP = 'default';
 export const DEFAULT_CA = 'rds-ca-rsa2048-g1';
-export const DEFAULT_PORT = 5432;
+const DEFAULT_PORT = 5432;
 
 export const MOST_INSTANCES = 40;
 export const MOST_MANUAL_SNAPSHOTS = 100;

@@ -63,7 +63,7 @@ export function admit(rds: Rds, identifier: string, settings: InstanceSettings):
 }
 
 /** How the server of an instance is to run. */
-export function serverOptions(rds: Rds, instance: InstanceRecord): Omit<ServerOptions, 'address'> {
+function serverOptions(rds: Rds, instance: InstanceRecord): Omit<ServerOptions, 'address'> {
   return {
     directory: rds.path('instances', instance.dbiResourceId),
     ...serverSettings(rds, instance, instance.appliedParameters),

@@ -409,7 +409,7 @@ export interface SharedSnapshot {
   readonly owner: Rds;
 }
 
-export function placeKey({ accountId, region }: Place): string {
+function placeKey({ accountId, region }: Place): string {
   return `${accountId}/${region}`;
 }
 

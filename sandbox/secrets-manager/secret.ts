@@ -29,7 +29,7 @@ export interface SecretVersion {
 export type SecretValue = { readonly string: string } | { readonly binary: string };
 
 export const CURRENT = 'AWSCURRENT';
-export const PREVIOUS = 'AWSPREVIOUS';
+const PREVIOUS = 'AWSPREVIOUS';
 const MAX_LABELS_PER_VERSION = 20;
 const KEPT_WITHOUT_LABEL = 100;
 const DAY = 24 * 60 * 60 * 1000;

@@ -97,7 +97,7 @@ export async function fill(template: Json, location: string, environment: Enviro
   return filled;
 }
 
-export function typeName(value: Json): string {
+function typeName(value: Json): string {
   return value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
 }
 
