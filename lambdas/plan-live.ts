@@ -18,11 +18,13 @@ export function refuseWhatPasses({ live, status }: LiveOrGone): void {
   if (live.state !== 'there' || isUp(status)) return;
   if (isTerminal(status) && status !== 'deleting') return;
   if (status === 'stopped') return;
+  const hints: Readonly<Record<string, string>> = {
+    deleting: 'Wait until it is gone: then a recovery goes without it.',
+    stopping: `Wait until it is stopped, then start it: aws rds start-db-instance --db-instance-identifier ${live.instanceId}`,
+  };
   throw new LiveInstanceUnclear(
     `Instance ${live.instanceId}, which the secret names, is "${status}".`,
-    status === 'deleting'
-      ? 'Wait until it is gone: then a recovery goes without it.'
-      : 'Wait until it is available; a recovery takes its settings from it.',
+    hints[status] ?? 'Wait until it is available; a recovery takes its settings from it.',
   );
 }
 

@@ -97,6 +97,9 @@ function pinsAround(
   return { databaseUrl: around('database-url-version'), master: around('master-version') };
 }
 
+/** As it is typed into the console. */
+const TIME_OR_NAME = 'a time, {"restore":{"to":"time","time":"…"}}, or a snapshot by name';
+
 async function find(request: RestoreRequest, question: Question): Promise<FoundRestorePoint> {
   switch (request.to) {
     case 'latest-pre-migration-snapshot': {
@@ -104,7 +107,7 @@ async function find(request: RestoreRequest, question: Question): Promise<FoundR
       if (!newest)
         throw new RestorePointNotFound(
           `There is no available pre-migration snapshot of ${question.environment}.`,
-          'Restore to a time instead: {"to":"time","time":"…"}, or to a snapshot by name.',
+          `Start with one of the schedule: {"restore":{"to":"latest-snapshot"}}. Or ${TIME_OR_NAME}.`,
         );
       return {
         ...ofSnapshot(newest),
@@ -117,7 +120,7 @@ async function find(request: RestoreRequest, question: Question): Promise<FoundR
       if (!newest)
         throw new RestorePointNotFound(
           `There is no available snapshot of ${question.environment} that the schedule or the pipeline took.`,
-          'Restore to a time instead: {"to":"time","time":"…"}, or to a snapshot by name.',
+          `Start with ${TIME_OR_NAME}.`,
         );
       return {
         ...ofSnapshot(newest),

@@ -80,12 +80,16 @@ describe('a live instance that is broken', () => {
     },
   );
 
-  test.each(['modifying', 'deleting'])('and %s is waited for', async (status) => {
+  test.each([
+    ['modifying', 'Wait until it is available'],
+    ['deleting', 'Wait until it is gone'],
+    ['stopping', 'Wait until it is stopped, then start it'],
+  ])('and %s is waited for', async (status, hint) => {
     const end = withStatus(status);
     try {
       await expect(lab.plan({})).rejects.toMatchObject({
         name: 'LiveInstanceUnclear',
-        message: containing('Wait until'),
+        message: containing(hint),
       });
     } finally {
       end();

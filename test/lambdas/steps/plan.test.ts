@@ -218,11 +218,13 @@ describe('a restore point by name or time', () => {
     try {
       expect(await refusal(latest)).toMatchObject({
         name: 'RestorePointNotFound',
-        message: containing('that the schedule or the pipeline took. Hint: Restore to a time instead'),
+        message: containing(
+          'that the schedule or the pipeline took. Hint: Start with a time, {"restore":{"to":"time","time":"…"}}',
+        ),
       });
       expect(await refusal({})).toMatchObject({
         name: 'RestorePointNotFound',
-        message: containing('Hint: '),
+        message: containing('Hint: Start with one of the schedule: {"restore":{"to":"latest-snapshot"}}.'),
       });
     } finally {
       none();
