@@ -144,6 +144,23 @@ export class RealClock implements Clock {
 /** The longest wait that setTimeout holds, in milliseconds. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
+/**
+ * A moment, as people write it: 2026-11-29T21:50Z.
+ * @throws RangeError for anything else, and for a time without its zone
+ */
+export function parseMoment(text: string): Date {
+  const moment = new Date(text);
+  if (!/^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(moment.getTime()))
+    throw new RangeError('It is a moment with its time zone: 2026-11-29T21:50Z.');
+  return moment;
+}
+
+/** When virtual clocks begin for whoever starts this process: the tests all begin at the same moment. */
+function momentOfEnvironment(): Date | undefined {
+  const text = process.env['SANDBOX_BEGINS_AT'];
+  return text === undefined || text === '' ? undefined : parseMoment(text);
+}
+
 /** Real time plus every wait that was jumped over. */
 export class VirtualClock implements Clock {
   private timers: Timer[] = [];
@@ -151,8 +168,13 @@ export class VirtualClock implements Clock {
   private holds = 0;
   private settling = false;
   private stopped = false;
-  private readonly time = new ShownTime();
+  private readonly time: ShownTime;
   private passing: NodeJS.Timeout | undefined;
+
+  /** @param beginsAt what it shows at first, where that is not past: now, or what SANDBOX_BEGINS_AT says */
+  constructor(beginsAt = momentOfEnvironment()) {
+    this.time = new ShownTime(1, beginsAt?.getTime());
+  }
 
   now(): Date {
     return new Date(this.time.now());

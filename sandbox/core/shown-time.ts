@@ -14,9 +14,10 @@ export class ShownTime {
   private points: number[];
   private rate: number;
 
-  constructor(rate = 1) {
+  /** @param beginsAt what it shows at first; the machine's time, unless it is later than that */
+  constructor(rate = 1, beginsAt = 0) {
     const now = Date.now();
-    this.points = [now, now];
+    this.points = [now, Math.max(now, beginsAt)];
     this.rate = rate;
   }
 

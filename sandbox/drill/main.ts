@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import colors from 'picocolors';
-import { VirtualClock } from '../core/clock';
+import { parseMoment, VirtualClock } from '../core/clock';
 import { whenAskedToEnd } from '../core/lifetime';
 import { readFaultPlan } from '../faults/plan';
 import { durationProfile, Durations } from '../rds/durations';
@@ -19,6 +19,7 @@ interface Options {
   readonly port?: number;
   readonly durations: string;
   readonly seed?: number;
+  readonly at?: Date;
   readonly faults?: string;
   readonly json?: true;
   readonly permissions?: string;
@@ -40,6 +41,11 @@ const program = new Command('npm run drill --')
   .option('--port <n>', 'port of the local AWS (default: any free one)', wholeNumber(1024, 65_535))
   .option('--durations <profile>', 'how long RDS takes: quick, aws, or a file; see docs/sandbox.md', 'aws')
   .option('--seed <n>', 'seed of these durations', wholeNumber(0, 2 ** 31))
+  .option(
+    '--at <moment>',
+    'when it begins: 2026-11-29T21:50Z, before the backup window (default: now)',
+    moment,
+  )
   .option('--faults <file>', 'what else goes wrong: a plan as docs/sandbox.md describes it')
   .option('--json', 'one JSON document on standard output, progress on standard error')
   .option('--permissions <file>', 'writes which of the granted IAM permissions were used')
@@ -68,11 +74,12 @@ async function drill({
   port,
   durations,
   seed,
+  at,
   faults,
   json,
   permissions,
 }: Options): Promise<number> {
-  const clock = new VirtualClock();
+  const clock = new VirtualClock(at);
   const timeline = new Timeline(json ? process.stderr : process.stdout, clock);
   let sandbox: Sandbox | undefined;
   const asked = new AbortController();
@@ -131,4 +138,14 @@ function wholeNumber(least: number, most: number) {
       throw new InvalidArgumentError(`A whole number from ${least} to ${most} is needed.`);
     return value;
   };
+}
+
+function moment(text: string): Date {
+  try {
+    const at = parseMoment(text);
+    if (at.getTime() >= Date.now()) return at;
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+  throw new InvalidArgumentError('It is past: the sandbox begins now or later.');
 }

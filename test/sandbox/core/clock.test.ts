@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { RealClock, VirtualClock, held, type Clock } from '../../../sandbox/core/clock';
+import { RealClock, VirtualClock, held, parseMoment, type Clock } from '../../../sandbox/core/clock';
 
 const MINUTE = 60_000;
 
@@ -10,6 +10,24 @@ describe('virtual clock', () => {
     await clock.sleep(14 * MINUTE);
     expect(clock.now().getTime() - before.virtual).toBeGreaterThanOrEqual(14 * MINUTE);
     expect(Date.now() - before.real).toBeLessThan(MINUTE);
+  });
+
+  test('begins at a moment that is told, and goes on from there; never before now', async () => {
+    const moment = new Date('2040-06-13T21:50Z');
+    const clock = new VirtualClock(moment);
+    expect(clock.now().getTime() - moment.getTime()).toBeLessThan(MINUTE);
+    const began = Date.now();
+    await clock.sleep(14 * MINUTE);
+    expect(clock.now().toISOString()).toMatch(/^2040-06-13T22:04/);
+    // Before it began it was this long ago, outside as on the clock.
+    expect(
+      Math.abs(began - MINUTE - clock.toReal(new Date(moment.getTime() - MINUTE)).getTime()),
+    ).toBeLessThan(1000);
+    expect(new VirtualClock(new Date(0)).now().getTime()).toBeGreaterThanOrEqual(began);
+  });
+
+  test.each(['22:00', '2040-06-13', '2040-06-13T22:00', '2040-06-13T25:00Z'])('%s is no moment', (text) => {
+    expect(() => parseMoment(text)).toThrow('It is a moment with its time zone: 2026-11-29T21:50Z.');
   });
 
   test('fires timers in the order of their times, equal times in the order they were set', async () => {
@@ -71,10 +89,10 @@ describe('virtual clock', () => {
 
   test('fires a background timer when its time has come by itself', async () => {
     const clock = new VirtualClock();
-    const real = Date.now();
+    const [real, shown] = [Date.now(), clock.now().getTime()];
     const due = new Promise<void>((resolve) =>
       clock.schedule(
-        new Date(real + 30),
+        new Date(shown + 30),
         () => {
           resolve();
         },
@@ -86,7 +104,7 @@ describe('virtual clock', () => {
     await due;
     clearInterval(alive);
     expect(Date.now()).toBeGreaterThanOrEqual(real + 30);
-    expect(clock.now().getTime() - Date.now()).toBeLessThan(10);
+    expect(clock.now().getTime() - shown).toBeLessThan(Date.now() - real + 10);
   });
 
   test('a cancelled timer never fires and an aborted sleep rejects with the reason', async () => {
