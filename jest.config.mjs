@@ -5,7 +5,7 @@ export default {
   transform: {
     '^.+\\.[jt]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }],
   },
-  globalSetup: '<rootDir>/test/memory/set-up.ts',
+  globalSetup: '<rootDir>/test/set-up.ts',
   globalTeardown: '<rootDir>/test/memory/tear-down.ts',
   testTimeout: 60_000,
   maxWorkers: 2,

@@ -20,6 +20,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import { z } from 'zod';
 import { addToQuarantine, writeQuarantine } from '../../lambdas/quarantine';
+import { isUp } from '../../lambdas/rds';
 import type { Api } from '../../sandbox/core/api';
 import { VirtualClock } from '../../sandbox/core/clock';
 import { durations } from '../../sandbox/rds/durations';
@@ -129,12 +130,12 @@ class Operator {
     return found?.TagList?.find(({ Key }) => Key === `migration-rollback:${name}`)?.Value;
   }
 
-  /** Instance by instance, what is its status. */
+  /** Instance by instance, whether it is up; where it is not, its status. RDS may back one up at any time. */
   async instances(): Promise<Record<string, string>> {
     return Object.fromEntries(
       (await this.describe()).map(({ DBInstanceIdentifier = '', DBInstanceStatus = '' }) => [
         DBInstanceIdentifier,
-        DBInstanceStatus,
+        isUp(DBInstanceStatus) ? 'up' : DBInstanceStatus,
       ]),
     );
   }
@@ -245,7 +246,7 @@ describe('an operator who follows it', () => {
     // There is no snapshot yet.
     await operator.does('Wait for the end');
     expect(await operator.execution()).toMatchObject({ status: 'FAILED', error: 'RestorePointNotFound' });
-    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+    expect(await operator.instances()).toEqual({ 'production-database': 'up' });
   });
 
   test('has a snapshot before the migration', async () => {
@@ -312,7 +313,7 @@ describe('an operator who follows it', () => {
     expect(await operator.does('Dashboards and alarms that follow')).toBe(
       '"alarms":["storage-runs-out"],"dashboards":[]\n',
     );
-    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+    expect(await operator.instances()).toEqual({ 'production-database': 'up' });
   });
 
   test('plans with a check that is accepted', async () => {
@@ -355,7 +356,7 @@ describe('an operator who follows it', () => {
     await operator.does('Clean up');
     await operator.does('Wait for the end');
     expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
-    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+    expect(await operator.instances()).toEqual({ 'production-database': 'up' });
   });
 
   test('stops a recovery while it restores, redrives it, and watches it recover', async () => {
@@ -397,7 +398,7 @@ describe('an operator who follows it', () => {
     const { OLD, NEW = '', FINAL = '' } = await operator.variables();
     expect(OLD).toBe('production-database');
     expect(await operator.databaseAddress()).toBe(await operator.address(NEW));
-    expect(await operator.instances()).toEqual({ [NEW]: 'available' });
+    expect(await operator.instances()).toEqual({ [NEW]: 'up' });
     expect((await operator.snapshots())[FINAL]).toMatchObject({ role: 'final' });
     expect((await operator.does('Finish the settings')).trim()).toMatch(/^true$/i);
   });
@@ -408,7 +409,7 @@ describe('an operator who follows it', () => {
     expect(printed).toContain(`production: live is ${NEW}; lib/environments.ts names production-database.`);
     expect(printed).toContain(`instanceIdentifier: '${NEW}'`);
     expect(printed).toContain('npx cdk deploy Production-Database --import-existing-resources');
-    expect(await operator.instances()).toEqual({ [NEW]: 'available' });
+    expect(await operator.instances()).toEqual({ [NEW]: 'up' });
   });
 
   test('gives the new instance its old name back', async () => {
@@ -421,8 +422,8 @@ describe('an operator who follows it', () => {
     await operator.does('Wait for the end');
     expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
     // The backup of the day may be under way: nothing here waits for it.
-    await until(async () => (await operator.instances())['production-database'] === 'available');
-    expect(await operator.instances()).toEqual({ 'production-database': 'available' });
+    await until(async () => (await operator.instances())['production-database'] === 'up');
+    expect(await operator.instances()).toEqual({ 'production-database': 'up' });
     expect(await operator.databaseAddress()).toBe(await operator.address('production-database'));
     await operator.sets('NEW', 'production-database');
   });
@@ -436,7 +437,7 @@ describe('an operator who follows it', () => {
     const { OLD, NEW: second = '', BEFORE } = await operator.variables();
     expect(OLD).toBe(first);
     expect(await operator.databaseAddress()).toBe(await operator.address(second));
-    expect(await operator.instances()).toEqual({ [first]: 'available', [second]: 'available' });
+    expect(await operator.instances()).toEqual({ [first]: 'up', [second]: 'up' });
     expect(BEFORE).not.toBe('');
 
     await operator.does('Make a plan');
@@ -445,7 +446,7 @@ describe('an operator who follows it', () => {
     await operator.does('Wait for the end');
     expect(await operator.execution()).toMatchObject({ status: 'SUCCEEDED' });
     expect(await operator.databaseAddress()).toBe(await operator.address(first));
-    expect(await operator.instances()).toEqual({ [first]: 'available', [second]: 'available' });
+    expect(await operator.instances()).toEqual({ [first]: 'up', [second]: 'up' });
     await operator.does('What it decided');
     expect(await operator.variables()).toMatchObject({ OLD: second, NEW: first });
 
@@ -474,7 +475,7 @@ describe('an operator who follows it', () => {
 
     const printed = await operator.does('Delete an instance that was kept');
     expect(printed.trim().split('\n').at(-1)).toBe('available');
-    expect(await operator.instances()).toEqual({ [second]: 'available' });
+    expect(await operator.instances()).toEqual({ [second]: 'up' });
     expect(Object.keys(await operator.snapshots())).toEqual(
       expect.arrayContaining([FINAL, `${first}-by-hand`]),
     );

@@ -15,6 +15,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
+import { isUp } from '../../lambdas/rds';
 import { SCENARIOS } from '../../sandbox/drill/scenarios';
 import { DURATION_PROFILES } from '../../sandbox/rds/durations';
 import { synthesise } from '../../sandbox/synthesise';
@@ -292,7 +293,9 @@ describe('npm run drill', () => {
       expect(report.asExpected).toBe(true);
       expect(namesOf(report)).toEqual(WAYS[name]);
       const live = report.instances.filter(({ role }) => role === 'live');
-      expect(live).toEqual([{ id: report.secret.instanceId, role: 'live', status: 'available' }]);
+      expect(live.map(({ id, status }) => ({ id, isUp: isUp(status) }))).toEqual([
+        { id: report.secret.instanceId, isUp: true },
+      ]);
       expect(report.data.rowsBefore).toBe(1000);
       const recovered = report.executionStatus === 'SUCCEEDED';
       expect(report.data.digestAfter === report.data.digestBefore).toBe(recovered);
@@ -314,8 +317,15 @@ describe('npm run drill', () => {
     const never = { fault: 'throttling', at: { operation: 'ecs:UpdateService' } };
     const file = join(temporary, 'plan.json');
     writeFileSync(file, JSON.stringify({ faults: [...faults, never] }));
-    const { code, stdout } = await drill(['--rows', '500', '--json', '--faults', file]);
+    const at = '2040-06-16T21:30:00Z';
+    const { code, stdout } = await drill(['--rows', '500', '--json', '--faults', file, '--at', at]);
     const report = Report.parse(JSON.parse(stdout));
+    // The window of RDS's daily backup begins in the middle of it.
+    const [[first], last] = [report.states, report.states.at(-1)];
+    expect([first?.enteredAt.slice(0, 10), last?.enteredAt.slice(0, 10)]).toEqual([
+      '2040-06-16',
+      '2040-06-16',
+    ]);
     expect({ code, asExpected: report.asExpected }).toEqual({ code: 1, asExpected: false });
     expect(report.executionStatus).toBe('SUCCEEDED');
     expect(report.checks.filter(({ ok }) => !ok)).toEqual([
@@ -343,6 +353,8 @@ describe('npm run drill', () => {
     [['--scenario', 'no-such'], SCENARIOS.map(({ name }) => name).join(', ')],
     [['--rows', '-5'], 'whole number'],
     [['--rows', 'many'], 'whole number'],
+    [['--at', '22:00'], 'a moment with its time zone'],
+    [['--at', '2020-02-02T22:00Z'], 'It is past'],
     [['--bogus'], "unknown option '--bogus'"],
   ])('refuses %j and says what is allowed', async (args, text) => {
     const { code, stdout, stderr } = await drill(args);

@@ -1,5 +1,9 @@
 import { PassThrough } from 'node:stream';
-import { DeleteDBInstanceCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
+import {
+  CreateDBSnapshotCommand,
+  DeleteDBInstanceCommand,
+  ModifyDBInstanceCommand,
+} from '@aws-sdk/client-rds';
 import type { Check } from '../../../lambdas/contract/checks';
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { safeEnd } from '../../../sandbox/drill/safe-end';
@@ -58,8 +62,15 @@ interface Rehearsal {
   readonly unfired: readonly Fault[];
 }
 
-/** Recovers from the bad migration while this goes wrong, and looks at everything afterwards. */
-async function rehearse(faults: readonly FaultInput[]): Promise<Rehearsal> {
+/**
+ * Recovers from the bad migration while this goes wrong, and looks at everything afterwards.
+ *
+ * @param backingUp whether RDS backs up the live instance while it is looked at
+ */
+async function rehearse(
+  faults: readonly FaultInput[],
+  { backingUp = false }: { backingUp?: boolean } = {},
+): Promise<Rehearsal> {
   // A recovery that succeeded took the bad migration away.
   if (!(await stage.recordedMigrations()).includes(badMigration(BAD).migrationName)) await stage.migrate();
   const liveBefore = await stage.live();
@@ -70,6 +81,7 @@ async function rehearse(faults: readonly FaultInput[]): Promise<Rehearsal> {
     reason: 'a rehearsal',
     requestedBy: 'jest',
   });
+  const endBackup = backingUp ? await beginBackup() : () => undefined;
   const outcome = { before, liveBefore, run, after: await stage.digest() };
   const checks = [
     ...(run.status === 'SUCCEEDED'
@@ -77,10 +89,25 @@ async function rehearse(faults: readonly FaultInput[]): Promise<Rehearsal> {
       : await safeEnd(stage, outcome)),
     await noPasswordIsLeft(stage, run),
   ];
+  endBackup();
   const unfired = sandbox.faults.unfired();
   sandbox.faults.follow({});
   await cleanUp();
   return { status: run.status, error: run.error, checks, unfired };
+}
+
+/** RDS backs up the live instance, which is up meanwhile, until the function is called that this returns: no time passes. */
+async function beginBackup(): Promise<() => void> {
+  const { DBInstanceIdentifier = '' } = (await stage.live()).instance;
+  const release = clock.hold();
+  await sandbox.clients().rds.send(
+    new CreateDBSnapshotCommand({
+      DBInstanceIdentifier,
+      DBSnapshotIdentifier: `${DBInstanceIdentifier}-${clock.now().getTime()}`,
+    }),
+  );
+  expect((await stage.live()).instance.DBInstanceStatus).toBe('backing-up');
+  return release;
 }
 
 /** What people do after a recovery that failed: the instance that nothing uses goes. */
@@ -160,7 +187,7 @@ test.each<[string, string, FaultInput[]]>([
     ],
   ],
 ])('%s: the recovery fails and leaves everything safe', async (_what, error, faults) => {
-  const rehearsal = await rehearse(faults);
+  const rehearsal = await rehearse(faults, { backingUp: true });
   expect(failedChecks(rehearsal)).toEqual([]);
   expect(rehearsal).toMatchObject({ status: 'FAILED', error, unfired: [] });
 });
