@@ -3,7 +3,7 @@ import { RealClock, VirtualClock } from '../../../sandbox/core/clock';
 import { DURATION_PROFILES, Durations, type DurationProfile } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 
-/** A sandbox on a state directory, in which everything takes a minute; says where it is, and then waits to be killed. */
+/** A sandbox on a state directory, in which everything takes ten minutes; says where it is, and then waits to be killed. */
 async function main(): Promise<void> {
   const [, , stateDirectory = '', clock, ending] = process.argv;
   const { operations } = DURATION_PROFILES.quick;
@@ -11,7 +11,7 @@ async function main(): Promise<void> {
     walUploadInterval: 0,
     operations: {
       ...operations,
-      ...Object.fromEntries(Object.keys(operations).map((kind) => [kind, { seconds: 60, spread: 0 }])),
+      ...Object.fromEntries(Object.keys(operations).map((kind) => [kind, { seconds: 600, spread: 0 }])),
     },
   };
   const sandbox = await Sandbox.start({

@@ -50,7 +50,7 @@ it('every kind of operation ends as it would have, and every row is there', asyn
   await setUp();
   await kill('SIGTERM');
 
-  // On a real clock, on which everything takes a minute.
+  // On a real clock, on which everything takes ten minutes: longer than it takes to look, on whatever machine.
   await start('real');
   await underWay();
   await kill('SIGKILL');
