@@ -45,7 +45,27 @@ export async function findLiveInstance(
     if (known) throw gone(known, host, port);
     throw await noInstance(host, port, instances, { secrets, secretId, versionId: secret.versionId });
   }
+  refuseWhatCannotBeRecovered(instance);
   return { instance, instances, address, secretVersionId: secret.versionId };
+}
+
+/** What RDS shows among its instances and restores in another way, or not from a backup of its own. Throws LiveInstanceUnclear. */
+function refuseWhatCannotBeRecovered({
+  DBInstanceIdentifier: id = '',
+  DBClusterIdentifier: cluster,
+  Engine: engine = 'postgres',
+  ReadReplicaSourceDBInstanceIdentifier: source,
+}: DBInstance): void {
+  if (cluster !== undefined || engine !== 'postgres')
+    throw new LiveInstanceUnclear(
+      `Instance ${id}, which the secret names, is ${cluster === undefined ? `of engine "${engine}"` : `a member of cluster ${cluster}`}.`,
+      'This system brings back single instances of RDS for PostgreSQL, with or without a standby: no Aurora, no Multi-AZ cluster.',
+    );
+  if (source !== undefined)
+    throw new LiveInstanceUnclear(
+      `Instance ${id}, which the secret names, is a read replica of ${source}.`,
+      'The secret must name the instance that is written to.',
+    );
 }
 
 /** What a recovery starts from. */
@@ -88,6 +108,7 @@ export async function findLiveOrGone(
   const instance = byEndpoint(instances, host, port);
   const address = instance && addressOf(instance);
   if (instance && address) {
+    refuseWhatCannotBeRecovered(instance);
     const status = instance.DBInstanceStatus ?? 'unknown';
     const state = isDead(status) ? 'dead' : 'there';
     const reference = await referenceOf(rds, instance, instances);
@@ -250,7 +271,7 @@ async function noInstance(
   const back = await wayBack(instances, known);
   return new LiveInstanceUnclear(
     `The secret names ${host}:${port}, which is the endpoint of no RDS instance in this Region, and of none that a snapshot knows.`,
-    back ?? 'The secret must hold the endpoint of the instance itself, not a CNAME or a proxy.',
+    back ?? 'The secret must hold the endpoint of the instance itself, not a CNAME, a proxy or a cluster.',
   );
 }
 
@@ -267,7 +288,7 @@ async function wayBack(
   return (
     `If that was an instance of a recovery, which was deleted: before the swap the secret named ${instance.DBInstanceIdentifier ?? ''}, which is "${instance.DBInstanceStatus ?? 'unknown'}" and has what was written until then. ` +
     `To go back to it run: aws secretsmanager update-secret-version-stage --secret-id ${secretId} --version-stage AWSCURRENT --move-to-version-id ${before.versionId} --remove-from-version-id ${versionId} ; ` +
-    `then start the machine with {"mode":"clean-up","reason":"…","requestedBy":"…"}, which lifts its fence, and restart the application. Otherwise: the secret must hold the endpoint of an instance itself, not a CNAME or a proxy.`
+    `then start the machine with {"mode":"clean-up","reason":"…","requestedBy":"…"}, which lifts its fence, and restart the application. Otherwise: the secret must hold the endpoint of an instance itself, not a CNAME, a proxy or a cluster.`
   );
 }
 

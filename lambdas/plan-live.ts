@@ -49,13 +49,20 @@ export function fenceOf(history: History): string | undefined {
 }
 
 /**
- * Why a recovery could not fence the old instance. One that does not answer may come back, and be written to: its storage is made
- * bigger, its parameters are mended, its key is enabled, it is started. Better said now than after the restore.
+ * Why a recovery could not go on behind its restore. The password of the master user goes with the old instance where RDS manages
+ * it. An instance that does not answer cannot be fenced, and may come back and be written to: its storage is made bigger, its
+ * parameters are mended, its key is enabled, it is started. Better said now than after the restore.
  */
 export function doubtOf(
-  { live, status, unfinished }: LiveOrGone,
+  { live, status, settings, unfinished }: LiveOrGone,
   history: History,
 ): { fact: string; hint: string } | undefined {
+  const managed = settings.MasterUserSecret?.SecretArn;
+  if (live.state === 'there' && managed !== undefined)
+    return {
+      fact: `RDS manages the password of the master user of ${live.instanceId}, in the secret ${managed}: it cannot manage that of what it restores, and deletes the secret together with the instance.`,
+      hint: 'Take the password over into the secret that the stack names as the master secret: aws rds modify-db-instance --no-manage-master-user-password --master-user-password … ; docs/existing-database.md has it.',
+    };
   if (unfinished && !unfinished.settings) return settingsLost(live.instanceId, unfinished.recoveryId);
   if (live.state !== 'there' || isUp(status) || !('unknown' in history)) return undefined;
   return {

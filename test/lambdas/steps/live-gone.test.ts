@@ -1,4 +1,4 @@
-import { DeleteDBInstanceCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
+import { DeleteDBInstanceCommand, ModifyDBInstanceCommand, type DBInstance } from '@aws-sdk/client-rds';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { z } from 'zod';
 import type { Recovery } from '../../../lambdas/contract/recovery';
@@ -35,15 +35,17 @@ const cannotBeAsked = {
   checkMigrations: () => Promise.reject(new MigrationsNotChecked('Nobody answers.', 'Wait.')),
 };
 
-/** RDS says of every instance that it has this status. */
-function withStatus(status: string): () => void {
+const withStatus = (status: string): (() => void) => withMembers({ DBInstanceStatus: status });
+
+/** RDS says this of every instance. */
+function withMembers(members: Partial<DBInstance>): () => void {
   return lab.sandbox.context.api.intercept(async ({ context }, next) => {
     const answer = await next();
     if (context.operation !== 'DescribeDBInstances') return answer;
     const instances = z.array(z.looseObject({})).parse(answer.DBInstances);
     return {
       ...answer,
-      DBInstances: instances.map((instance) => ({ ...instance, DBInstanceStatus: status })),
+      DBInstances: instances.map((instance) => ({ ...instance, ...members })),
     };
   });
 }
@@ -103,6 +105,43 @@ function listed() {
   const rules = { dailyDays: 7, weeklyDays: 90, keepNewest: 1, newestAtMostHours: 36 };
   return restorePoints({ limit: 1000 }, { rds, secrets, environment, databaseUrlSecretId, now, rules });
 }
+
+describe('a live instance that this system cannot bring back', () => {
+  test.each<[string, Partial<DBInstance>, string]>([
+    ['of Aurora', { DBClusterIdentifier: 'shop', Engine: 'aurora-postgresql' }, 'a member of cluster shop'],
+    ['of a Multi-AZ cluster', { DBClusterIdentifier: 'shop' }, 'a member of cluster shop'],
+    ['of another engine', { Engine: 'mysql' }, 'of engine "mysql"'],
+    ['that is a replica', { ReadReplicaSourceDBInstanceIdentifier: 'first' }, 'a read replica of first'],
+  ])('%s is refused by a plan and by the gate, with the reason', async (_, members, reason) => {
+    const end = withMembers(members);
+    try {
+      const refused = { name: 'LiveInstanceUnclear', message: containing(reason) };
+      await expect(lab.plan({})).rejects.toMatchObject(refused);
+      expect(await lab.snapshot('run-unfit')).toMatchObject({
+        status: 'refused',
+        error: 'LiveInstanceUnclear',
+        reason: containing(reason),
+      });
+    } finally {
+      end();
+    }
+  });
+
+  test('whose password RDS manages is planned for, with the reason first, and not recovered', async () => {
+    const SecretArn = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!db-1-AbCdEf';
+    const end = withMembers({ MasterUserSecret: { SecretArn, SecretStatus: 'active' } });
+    try {
+      const { plan } = await lab.plan({});
+      expect(plan.notKnown[0]).toContain('It cannot be carried out yet. RDS manages the password');
+      await expect(lab.plan(input)).rejects.toMatchObject({
+        name: 'LiveInstanceUnclear',
+        message: containing(SecretArn),
+      });
+    } finally {
+      end();
+    }
+  });
+});
 
 describe('a live instance that was deleted by hand', () => {
   let recovery: Recovery;
