@@ -20,6 +20,7 @@ import {
   selectEnvironments,
 } from '../lib/environments';
 import { commandContext } from './command-context';
+import { failure } from './failure';
 import { adoptionSteps, comparedTable, compareWithLive, inTheWay, ownedInstance } from './adoption';
 
 // package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
@@ -176,6 +177,6 @@ async function runningRecovery(environment: string): Promise<string | undefined>
 }
 
 main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(failure(error));
   process.exitCode = 1;
 });

@@ -1,6 +1,7 @@
 import { InvokeCommand, LambdaClient, ResourceNotFoundException } from '@aws-sdk/client-lambda';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
+import { failure } from './failure';
 import { restorePointsTable, RestorePoints } from './restore-points-table';
 
 // package.json says which Node is supported; without this the SDK warns of Node 20 on every start.
@@ -68,7 +69,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(failure(error));
   if (error instanceof ResourceNotFoundException)
     console.error(
       'Hint: --env is production or staging, as in lib/environments.ts. Is <Env>-Rollback deployed in the account and Region of the shell?',

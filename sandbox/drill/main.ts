@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import colors from 'picocolors';
 import { parseMoment, VirtualClock } from '../core/clock';
 import { whenAskedToEnd } from '../core/lifetime';
@@ -30,11 +30,10 @@ const program = new Command('npm run drill --')
   .description(
     'Undoes a bad migration on real PostgreSQL, in a sandbox on this machine, with the machine that is deployed to AWS.',
   )
-  .option(
-    '--scenario <name>',
-    'what goes wrong; --list shows them',
-    scenarioNamed,
-    scenarioNamed('bad-migration'),
+  .addOption(
+    new Option('--scenario <name>', 'what goes wrong; --list shows them')
+      .argParser(scenarioNamed)
+      .default(scenarioNamed('bad-migration'), 'bad-migration'),
   )
   .option('--rows <n>', 'rows in the sample app', wholeNumber(1, 50_000_000), 10_000)
   .option('--app <directory>', 'what `cdk synth` has made (default: it is synthesised)')

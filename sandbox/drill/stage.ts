@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-rds';
 import { GetSecretValueCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { ListExecutionsCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
-import { Client, DatabaseError } from 'pg';
+import { Client, DatabaseError, type ClientConfig } from 'pg';
 import { z } from 'zod';
 import { readQuarantine } from '../../lambdas/quarantine';
 import { arn } from '../core/account';
@@ -153,7 +153,7 @@ export class Stage {
     // What follows the "?" is for libpq and Prisma; here the sandbox's authority is named directly.
     url.search = '';
     const ca = await readFile(this.sandbox.postgres.authority.caFile, 'utf8');
-    const client = new Client({ connectionString: url.href, ssl: { ca } });
+    const client = clientOf({ connectionString: url.href, ssl: { ca } });
     await client.connect();
     try {
       return await work(client);
@@ -529,7 +529,7 @@ export class Stage {
   async masterGetsIn(): Promise<boolean> {
     const [{ username: user, password }, { host, port }] = [await this.master(), await this.live()];
     const ca = await readFile(this.sandbox.postgres.authority.caFile, 'utf8');
-    const client = new Client({ host, port, user, password, database: 'postgres', ssl: { ca } });
+    const client = clientOf({ host, port, user, password, database: 'postgres', ssl: { ca } });
     try {
       await client.connect();
       return true;
@@ -565,7 +565,7 @@ export class Stage {
     url.search = '';
     url.host = `${Address ?? ''}:${Port ?? 0}`;
     const ca = await readFile(this.sandbox.postgres.authority.caFile, 'utf8');
-    const client = new Client({ connectionString: url.href, ssl: { ca } });
+    const client = clientOf({ connectionString: url.href, ssl: { ca } });
     try {
       await client.connect();
       return undefined;
@@ -602,4 +602,11 @@ export class Stage {
 
 function assemblyOf({ context }: Sandbox): string {
   return join(context.directory, 'assembly');
+}
+
+/** One that breaks while nobody waits for an answer, as when the sandbox stops at Ctrl-C, must not end the process. */
+function clientOf(config: ClientConfig): Client {
+  const client = new Client(config);
+  client.on('error', () => undefined);
+  return client;
 }

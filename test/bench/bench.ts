@@ -9,7 +9,9 @@ import { measureSandbox } from './sandbox';
 /** `npm run bench`: what was measured, beside a floor measured in the same run. Prints; judges nothing. */
 async function bench(): Promise<void> {
   const table = new Table({ head: ['what', 'measured', 'floor', 'ratio', 'at most'], style: { head: [] } });
-  for (const measure of chosen()) {
+  const measures = chosen();
+  if (!measures) return;
+  for (const measure of measures) {
     process.stderr.write(`${measure.name} …\n`);
     for (const measurement of await measure()) table.push(row(measurement));
   }
@@ -27,12 +29,18 @@ const MEASURES = {
   recoveries: measureRecoveries,
 } as const;
 
-/** `npm run bench -- recoveries`: only that; all of them where none is named. */
-function chosen(): readonly (() => Measurement[] | Promise<Measurement[]>)[] {
+/** `npm run bench -- recoveries`: only that; all of them where none is named. Undefined for a name that is none. */
+function chosen(): readonly (() => Measurement[] | Promise<Measurement[]>)[] | undefined {
   const names = process.argv.slice(2);
   const unknown = names.filter((name) => !(name in MEASURES));
-  if (unknown.length > 0)
-    throw new Error(`There is no ${unknown.join(', ')}; there are ${Object.keys(MEASURES).join(', ')}.`);
+  if (unknown.length > 0) {
+    const help = unknown.includes('--help') || unknown.includes('-h');
+    if (!help) process.exitCode = 1;
+    process.stderr.write(
+      `${help ? '' : `There is no ${unknown.join(', ')}.\n`}Usage: npm run bench -- [${Object.keys(MEASURES).join('] [')}]\n`,
+    );
+    return undefined;
+  }
   return Object.entries(MEASURES).flatMap(([name, measure]) =>
     names.length === 0 || names.includes(name) ? [measure] : [],
   );

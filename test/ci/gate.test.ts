@@ -194,24 +194,30 @@ test('the GitHub action runs the script with its inputs', async () => {
     }),
   );
   const output = join(sandbox.context.directory, 'github-output');
-  const child = spawn('/bin/sh', ['-e', '-c', step.run], {
-    cwd: project.directory,
-    env: {
-      PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
-      GITHUB_ACTION_PATH: ROOT,
-      GITHUB_OUTPUT: output,
-      GITHUB_REPOSITORY: 'shop/backend',
-      GITHUB_RUN_ID: '4711',
-      GITHUB_RUN_ATTEMPT: '2',
-      GITHUB_SHA: 'abc',
-      GITHUB_ACTOR: 'ada',
-      GITHUB_SERVER_URL: 'https://github.com',
-      ...env,
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  expect(await ended(child)).toMatchObject({ code: 0 });
+  const run = (changed: Record<string, string>) =>
+    ended(
+      spawn('/bin/sh', ['-e', '-c', step.run], {
+        cwd: project.directory,
+        env: {
+          PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
+          GITHUB_ACTION_PATH: ROOT,
+          GITHUB_OUTPUT: output,
+          GITHUB_REPOSITORY: 'shop/backend',
+          GITHUB_RUN_ID: '4711',
+          GITHUB_RUN_ATTEMPT: '2',
+          GITHUB_SHA: 'abc',
+          GITHUB_ACTOR: 'ada',
+          GITHUB_SERVER_URL: 'https://github.com',
+          ...env,
+          ...changed,
+        },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      }),
+    );
+  expect(await run({})).toMatchObject({ code: 0 });
   expect(readFileSync(output, 'utf8')).toMatch(/^status=available$/m);
+  // The gate refused, so nothing was migrated: nobody is asked, not even one that is not there.
+  expect(await run({ ENVIRONMENT: 'nowhere', OUTCOME: 'skipped' })).toMatchObject({ code: 0, log: '' });
 });
 
 test('the GitLab template asks the gate, migrates, and records how it ended', async () => {
