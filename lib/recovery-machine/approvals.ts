@@ -1,7 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
-import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import type { SnsPublish } from 'aws-cdk-lib/aws-stepfunctions-tasks';
-import type { Construct } from 'constructs';
 import {
   IS_UNDO,
   LIVE,
@@ -9,7 +8,6 @@ import {
   REDRIVES,
   RESTORED_AS_OF,
   inWords,
-  jsonata,
   since,
   soakFound,
   someOf,
@@ -28,10 +26,7 @@ const RENAME_WAITS_FOR = Duration.hours(12);
 
 /** The questions to a person, each asked where the recovery is to ask it. */
 export class RecoveryApprovals {
-  constructor(
-    private readonly scope: Construct,
-    private readonly states: MachineStates,
-  ) {}
+  constructor(private readonly states: MachineStates) {}
 
   /** Before anybody is locked out of the old database. */
   askForCutover(onError: sfn.IChainable): SnsPublish {
@@ -99,11 +94,5 @@ export class RecoveryApprovals {
       },
       onError,
     );
-  }
-
-  /** Asks only where `wanted` (JSONata) is true, then goes on. */
-  where(name: string, wanted: string, ask: SnsPublish, next: sfn.IChainable): sfn.Choice {
-    ask.next(next);
-    return new sfn.Choice(this.scope, name).when(sfn.Condition.jsonata(jsonata(wanted)), ask).otherwise(next);
   }
 }

@@ -86,7 +86,7 @@ export class RecoveryMachine extends Construct {
     const finishSettings = this.finishSettings(oldInstanceKept.tell);
     const cutoverNotApproved = failures.cutoverNotApproved();
 
-    const approvals = new RecoveryApprovals(this, this.states);
+    const approvals = new RecoveryApprovals(this.states);
     const askForCutover = approvals.askForCutover(cutoverNotApproved.tell);
     cutoverNotApproved.end.next(askForCutover);
     const fence = this.fence(swapBack);
