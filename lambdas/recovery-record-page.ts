@@ -1,4 +1,5 @@
-import type { RecordedStep, RecoveryRecord } from './recovery-record';
+import type { RecordedStep } from './recorded-steps';
+import type { RecoveryRecord } from './recovery-record';
 import { withoutChecks } from './told-checks';
 
 const TITLES: Readonly<Record<string, string>> = {
