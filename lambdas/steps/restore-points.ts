@@ -37,103 +37,145 @@ export async function restorePoints(
   const { known, problem } = await liveOrWhyNot(deps);
   const snapshots = await listOwnSnapshots(rds, environment, known?.settings);
   const window = known && (await backupWindow(rds, known.resourceId));
-  const reasons = new Map(
-    decide(snapshots, rules, now).map((decision) => [
-      decision.id,
-      decision.delete ? `goes with the next run of the reaper: ${decision.why}` : decision.why,
-    ]),
-  );
-  const ageHours = (time: Date): number => Math.round((now.getTime() - time.getTime()) / 360_000) / 10;
   const { copies, notListed } = await copiesOf(deps, now);
-  const pointOf = (snapshot: OwnSnapshot, more: Pick<Point, 'status' | 'why'>): Point => ({
-    kind: snapshot.role,
-    id: snapshot.id,
-    time: snapshot.databaseTime.toISOString(),
-    ageHours: ageHours(snapshot.databaseTime),
-    migrations: [...snapshot.migrations],
-    outcome: snapshot.outcome,
-    commit: snapshot.commit,
-    actor: snapshot.actor,
-    sizeGiB: snapshot.sizeGiB,
-    expiresAt: snapshot.expiresAt?.toISOString() ?? null,
-    copies: copies
-      .filter(({ id }) => id === snapshot.id)
-      .map(({ place, status, expiresAt }) => ({
-        ...place,
-        status,
-        expiresAt: expiresAt?.toISOString() ?? null,
-      })),
-    restore: { to: 'snapshot', snapshotId: snapshot.id },
-    ...more,
-  });
   const here = new Set(snapshots.map(({ id }) => id));
   const byHand = known ? await snapshotsByHand(rds, known.resourceId, here) : [];
-  const points: Point[] = [
-    ...snapshots.map((snapshot) =>
-      pointOf(snapshot, { status: snapshot.status, why: reasons.get(snapshot.id) ?? '' }),
-    ),
-    ...copies
-      .filter(({ id }, index) => !here.has(id) && copies.findIndex((copy) => copy.id === id) === index)
-      .map((copy) => {
-        const places = copies.filter(({ id }) => id === copy.id).map(({ place }) => placeName(place));
-        const status = `only in ${places.join(' and in ')}: bring it back first`;
-        return pointOf(copy, { status, why: copy.why });
-      }),
-    ...byHand.map((snapshot): Point => {
-      const { DBSnapshotIdentifier: id = '', SnapshotDatabaseTime, SnapshotCreateTime } = snapshot;
-      const at = SnapshotDatabaseTime ?? SnapshotCreateTime ?? new Date(0);
-      return {
-        kind: 'by-hand',
-        id,
-        time: at.toISOString(),
-        ageHours: ageHours(at),
-        status: snapshot.Status ?? 'unknown',
-        migrations: [],
-        outcome: null,
-        commit: null,
-        actor: null,
-        sizeGiB: snapshot.AllocatedStorage ?? null,
-        expiresAt: null,
-        why: 'made by hand, this system does not delete it',
-        copies: [],
-        restore: { to: 'snapshot', snapshotId: id },
-      };
-    }),
-    ...readMarkers(known?.settings.TagList).map(({ time, deploymentId, migrations, outcome }): Point => {
-      const at = new Date(time);
-      return {
-        kind: 'point-in-time',
-        id: deploymentId,
-        time,
-        ageHours: ageHours(at),
-        status: window && at >= window.from && at <= window.to ? 'available' : 'outside the window',
-        migrations: migrations.map(({ name }) => name).reverse(),
-        outcome: outcome ?? null,
-        commit: null,
-        actor: null,
-        sizeGiB: null,
-        expiresAt: null,
-        why: 'one of the newest 10 markers',
-        copies: [],
-        restore: { to: 'time', time },
-      };
-    }),
+  const points = [
+    ...ofSnapshotsHere(snapshots, copies, rules, now),
+    ...ofCopiesOnly(copies, here, now),
+    ...byHand.map((snapshot) => ofSnapshotByHand(snapshot, now)),
+    ...readMarkers(known?.settings.TagList).map((marker) => ofMarker(marker, window, now)),
   ];
   return {
     environment,
     liveInstanceId: known?.instanceId ?? null,
     liveProblem: problem,
     window: window ? { from: window.from.toISOString(), to: window.to.toISOString() } : null,
-    points: points
-      .filter(({ kind }) => event.kind === undefined || kind === event.kind)
-      .filter(
-        ({ migrations }) => event.migration === undefined || migrations.includes(heldName(event.migration)),
-      )
-      .filter(({ time }) => event.since === undefined || Date.parse(time) >= Date.parse(event.since))
-      .sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
-      .slice(0, event.limit),
+    points: asked(points, event),
     notListed,
   };
+}
+
+/** Those that were asked for, newest first. */
+function asked(
+  points: readonly Point[],
+  { kind: only, migration, since, limit }: z.infer<typeof RestorePointsEvent>,
+): Point[] {
+  return points
+    .filter(({ kind }) => only === undefined || kind === only)
+    .filter(({ migrations }) => migration === undefined || migrations.includes(heldName(migration)))
+    .filter(({ time }) => since === undefined || Date.parse(time) >= Date.parse(since))
+    .sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
+    .slice(0, limit);
+}
+
+/** The snapshots of this system that are in this Region and account, each with its copies and what the reaper will do with it. */
+function ofSnapshotsHere(
+  snapshots: readonly OwnSnapshot[],
+  copies: readonly Copy[],
+  rules: RetentionRules,
+  now: Date,
+): Point[] {
+  const reasons = new Map(
+    decide(snapshots, rules, now).map((decision) => [
+      decision.id,
+      decision.delete ? `goes with the next run of the reaper: ${decision.why}` : decision.why,
+    ]),
+  );
+  return snapshots.map((snapshot) =>
+    ofSnapshot(snapshot, { status: snapshot.status, why: reasons.get(snapshot.id) ?? '' }, copies, now),
+  );
+}
+
+/** Those that are gone here: each once, in however many places it is. */
+function ofCopiesOnly(copies: readonly Copy[], here: ReadonlySet<string>, now: Date): Point[] {
+  return copies
+    .filter(({ id }, index) => !here.has(id) && copies.findIndex((copy) => copy.id === id) === index)
+    .map((copy) => {
+      const places = copies.filter(({ id }) => id === copy.id).map(({ place }) => placeName(place));
+      const status = `only in ${places.join(' and in ')}: bring it back first`;
+      return ofSnapshot(copy, { status, why: copy.why }, copies, now);
+    });
+}
+
+function ofSnapshot(
+  snapshot: OwnSnapshot,
+  { status, why }: Pick<Point, 'status' | 'why'>,
+  copies: readonly Copy[],
+  now: Date,
+): Point {
+  return {
+    kind: snapshot.role,
+    id: snapshot.id,
+    time: snapshot.databaseTime.toISOString(),
+    ageHours: ageHours(snapshot.databaseTime, now),
+    status,
+    migrations: [...snapshot.migrations],
+    outcome: snapshot.outcome,
+    commit: snapshot.commit,
+    actor: snapshot.actor,
+    sizeGiB: snapshot.sizeGiB,
+    expiresAt: snapshot.expiresAt?.toISOString() ?? null,
+    why,
+    copies: copies
+      .filter(({ id }) => id === snapshot.id)
+      .map((copy) => ({
+        ...copy.place,
+        status: copy.status,
+        expiresAt: copy.expiresAt?.toISOString() ?? null,
+      })),
+    restore: { to: 'snapshot', snapshotId: snapshot.id },
+  };
+}
+
+function ofSnapshotByHand(snapshot: DBSnapshot, now: Date): Point {
+  const { DBSnapshotIdentifier: id = '', SnapshotDatabaseTime, SnapshotCreateTime } = snapshot;
+  const at = SnapshotDatabaseTime ?? SnapshotCreateTime ?? new Date(0);
+  return {
+    kind: 'by-hand',
+    id,
+    time: at.toISOString(),
+    ageHours: ageHours(at, now),
+    status: snapshot.Status ?? 'unknown',
+    migrations: [],
+    outcome: null,
+    commit: null,
+    actor: null,
+    sizeGiB: snapshot.AllocatedStorage ?? null,
+    expiresAt: null,
+    why: 'made by hand, this system does not delete it',
+    copies: [],
+    restore: { to: 'snapshot', snapshotId: id },
+  };
+}
+
+/** A second of the automated backups that a deployment marked. */
+function ofMarker(
+  { time, deploymentId, migrations, outcome }: ReturnType<typeof readMarkers>[number],
+  window: Awaited<ReturnType<typeof backupWindow>>,
+  now: Date,
+): Point {
+  const at = new Date(time);
+  return {
+    kind: 'point-in-time',
+    id: deploymentId,
+    time,
+    ageHours: ageHours(at, now),
+    status: window && at >= window.from && at <= window.to ? 'available' : 'outside the window',
+    migrations: migrations.map(({ name }) => name).reverse(),
+    outcome: outcome ?? null,
+    commit: null,
+    actor: null,
+    sizeGiB: null,
+    expiresAt: null,
+    why: 'one of the newest 10 markers',
+    copies: [],
+    restore: { to: 'time', time },
+  };
+}
+
+function ageHours(time: Date, now: Date): number {
+  return Math.round((now.getTime() - time.getTime()) / 360_000) / 10;
 }
 
 /** Of exactly the live instance: whether another one is of the same database nobody can know. */
