@@ -19,7 +19,11 @@ export function parse<Schema extends z.ZodMiniType>(
   if (parsed.success) return parsed.data;
   const issues = describeIssues(parsed.error.issues, value);
   const lines = issues.map(({ field, got, allowed }) => `${field}: got ${got}, allowed is ${allowed}.`);
-  throw new InvalidInput(`The ${what} cannot be used. ${lines.join(' ')}`, 'Correct the fields named here.');
+  // What is wrong comes first: a message on a phone is cut.
+  throw new InvalidInput(
+    `${lines.join(' ')} So the ${what} cannot be used.`,
+    'Correct the fields named here.',
+  );
 }
 
 /** zod's issues in plain words; zod/mini has no messages of its own. Those of the contract say what is allowed. */
@@ -94,5 +98,5 @@ function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   const text = JSON.stringify(value);
   if (URL_WITH_PASSWORD.test(text)) return 'a URL with a password in it';
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  return text.length > 50 ? `${text.slice(0, 47)}...` : text;
 }

@@ -29,13 +29,21 @@ export const KIND = `(${IS_DRILL} ? "drill: " : ${MODE} = "undo" ? "undo: " : ${
 
 export const IT_IS_OVER = 'This recovery is over: start a new one.';
 
+/** Another recovery has the database. Nothing was made, and there is nothing to mend. */
+export const CAME_TOO_LATE = '$firstError.error = "RecoveryAlreadyRunning"';
+export const TOO_LATE = {
+  subject: '"nothing was started"',
+  is: '"nothing was started: another recovery of this database runs."',
+  then: '"Nothing is to be done but to follow it."',
+};
+
 /** At most `length` characters of a text, on one line. Plain dots: an ellipsis would halve what a text message holds. */
 export const cut = (text: string, length: number): string =>
   `($text := $replace(${text}, /\\s+/, " "); $length($text) > ${length} ? $substring($text, 0, ${length - 3}) & "..." : $text)`;
 
-/** Of an error's message the fact and the hint, each short. */
-export const shortError = (message: string): string =>
-  `${cut(`$substringBefore(${message}, " Hint: ")`, 85)} & ` +
+/** Of an error's message the fact and the hint, each short: `room` is that of the fact. */
+export const shortError = (message: string, room = 85): string =>
+  `${cut(`$substringBefore(${message}, " Hint: ")`, room)} & ` +
   `($contains(${message}, " Hint: ") ? "\\nHint: " & ${cut(`$substringAfter(${message}, " Hint: ")`, 75)})`;
 
 /** A time in words, of an ISO 8601 text. */

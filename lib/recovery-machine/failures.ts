@@ -3,6 +3,7 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { EnvironmentName } from '../../lambdas/contract/settings';
 import {
+  CAME_TOO_LATE,
   IS_DRILL,
   IS_RENAME,
   IS_UNDO,
@@ -11,6 +12,7 @@ import {
   RECOVERY_INSTANCE,
   REDRIVES,
   RESULT,
+  TOO_LATE,
   UNDO_ERROR,
   cut,
   jsonata,
@@ -52,8 +54,9 @@ export class RecoveryFailures {
       'PlanFailed',
       {
         subject: '"nothing was started"',
-        is: '"nothing was started. Nothing was made and nothing was changed."',
-        then: '"Where there is something to mend: mend it, then start again."',
+        is: `${CAME_TOO_LATE} ? ${TOO_LATE.is} : "nothing was started. Nothing was made and nothing was changed."`,
+        then: `(${CAME_TOO_LATE} ? ${TOO_LATE.then} : "Where there is something to mend: mend it, then start again.")`,
+        room: 170,
       },
       'Plan',
     );
@@ -151,11 +154,12 @@ export class RecoveryFailures {
   /** Before the swap: the recovery instance goes, the application never saw it. */
   discard(): sfn.TaskStateBase {
     const failed = this.states.tellAndFail('NotifyFailed', 'RecoveryFailed', {
-      subject: '"recovery failed, nothing changed"',
-      is: `"recovery failed, and was undone. " & ${DATABASE_URL_STAYS}`,
+      subject: `${CAME_TOO_LATE} ? ${TOO_LATE.subject} : "recovery failed, nothing changed"`,
+      is: `${CAME_TOO_LATE} ? ${TOO_LATE.is} : "recovery failed, and was undone. " & ${DATABASE_URL_STAYS}`,
       then:
-        `"What was made is gone again. " & (${IS_DRILL} ? "Nothing is broken, but a recovery would fail like this: ` +
-        `mend it, start another drill." : "${IT_IS_OVER}")`,
+        `(${CAME_TOO_LATE} ? ${TOO_LATE.then} : "What was made is gone again. " & (${IS_DRILL} ? "Nothing is broken, but a recovery would fail like this: ` +
+        `mend it, start another drill." : "${IT_IS_OVER}"))`,
+      room: 95,
     });
     const discard = this.states.step({ name: 'Discard', event: { recovery: jsonata('$recovery') } });
     const discardFailed = this.states.tellAndStop(
@@ -178,12 +182,12 @@ export class RecoveryFailures {
   /** Of an undo: the instance that was taken back is retired again, and never deleted. */
   giveBack(): sfn.TaskStateBase {
     const failed = this.states.tellAndFail('NotifyNotUndone', 'NotUndone', {
-      subject: '"the recovery was not undone"',
-      is: `"not undone. " & ${DATABASE_URL_STAYS}`,
+      subject: `${CAME_TOO_LATE} ? ${TOO_LATE.subject} : "the recovery was not undone"`,
+      is: `${CAME_TOO_LATE} ? ${TOO_LATE.is} : "not undone. " & ${DATABASE_URL_STAYS}`,
       then:
-        `${RECOVERY_INSTANCE} & " is retired again, and kept." & ` +
+        `(${CAME_TOO_LATE} ? ${TOO_LATE.then} : ${RECOVERY_INSTANCE} & " is retired again, and kept." & ` +
         `($wasSwapped ? " DATABASE_URL named it for a while: restart what read it meanwhile, look in it for writes.") & ` +
-        `($lift.stillOpen != null ? " It could not be fenced again: " & ${cut('$lift.stillOpen', 80)}) & " Start a new undo."`,
+        `($lift.stillOpen != null ? " It could not be fenced again: " & ${cut('$lift.stillOpen', 80)}) & " Start a new undo.")`,
     });
     const giveBack = this.states.step({ name: 'GiveBack', event: { recovery: jsonata('$recovery') } });
     const giveBackFailed = this.states.tellAndStop(

@@ -60,6 +60,8 @@ export interface Message {
 
 /** How a recovery has ended that failed. The message has the error in short, the cause of the execution has all of it. */
 export interface Failure extends Message {
+  /** How many characters of the error's fact the message holds; where there is much else to say, few. */
+  readonly room?: number;
   /** Only in the cause: what is too long for a phone. */
   readonly more?: string;
 }
@@ -353,8 +355,8 @@ export class MachineStates {
   }
 }
 
-function inShort({ then, ...message }: Failure): Message {
-  const error = `$firstError.state & ": " & $firstError.error & ": " & ${shortError('$firstError.message')}`;
+function inShort({ then, room, ...message }: Failure): Message {
+  const error = `$firstError.state & ": " & $firstError.error & ": " & ${shortError('$firstError.message', room)}`;
   return { ...message, then: `${error} & "\\n" & ${then}` };
 }
 

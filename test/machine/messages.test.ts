@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { GetExecutionHistoryCommand } from '@aws-sdk/client-sfn';
 import { ApiError } from '../../sandbox/core/api';
 import { FUNCTIONS } from '../../lambdas/contract/functions';
+import { RecoveryInput } from '../../lambdas/contract/recovery-input';
+import { parse } from '../../lambdas/parse';
+import { alreadyRuns } from '../../lambdas/recovery-claim';
 import { ALL_WELL, LIVE, NEW, PlayedMachine, Thrown, type Answer, type Message } from './played-machine';
 
 /**
@@ -28,6 +31,8 @@ interface Way {
   readonly told: readonly string[];
 }
 
+/** As the console names executions. */
+const OTHER = '01234567-89ab-cdef-0123-456789abcdef_fedcba98-7654-3210-fedc-ba9876543210';
 const throws =
   (name: string, message: string): Answer =>
   () => {
@@ -37,6 +42,15 @@ const OVERTAKEN = throws(
   'RecoveryOvertaken',
   'Execution recovery-12, which bob started, has taken over. Hint: See it.',
 );
+
+const ALREADY_RUNS: Answer = () => {
+  throw alreadyRuns({
+    recoveryId: '9876543210',
+    execution: `arn:aws:states:eu-central-1:123456789012:execution:production-recovery:${OTHER}`,
+    requestedBy: 'bob@example.com',
+    since: '2026-11-22T01:02:03.004Z',
+  });
+};
 
 const STARTED = 'recovery started';
 const FAILED = 'recovery failed, nothing changed';
@@ -64,6 +78,19 @@ const WAYS: readonly [string, Way][] = [
     { failing: ['take-safety-snapshot'], told: [STARTED, RESTART, 'recovered'] },
   ],
   ...before('check-restored-instance', 'record-position', 'match-settings', 'match-credentials', 'verify'),
+  [
+    'start-restore finds another recovery at work',
+    { failing: [], answers: { 'start-restore': ALREADY_RUNS }, told: ['nothing was started'] },
+  ],
+  [
+    'take-back finds another recovery at work',
+    {
+      input: { mode: 'undo' },
+      failing: [],
+      answers: { 'take-back': ALREADY_RUNS },
+      told: ['undo: nothing was started'],
+    },
+  ],
   ...['warm', 'hydrate'].map((name): [string, Way] => [
     `${name} fails`,
     { input: { warm: { tables: ['orders'], percent: 100 } }, failing: [name], told: [STARTED, FAILED] },
@@ -381,6 +408,48 @@ describe('what people are told', () => {
       expect(messages.at(-1)?.text).toContain('\nHint: Look at it, then do what helps');
       expect(cause).toContain(FACT.trimEnd());
     }
+  });
+
+  test.each([
+    ['plan', 'recover'],
+    ['start-restore', 'recover'],
+    ['plan', 'drill'],
+    ['take-back', 'undo'],
+  ])(
+    'whoever started beside another one is told by %s to follow that one, in mode %s',
+    async (name, mode) => {
+      const { messages, error, cause } = await play({
+        input: { mode },
+        failing: [],
+        answers: { [name]: ALREADY_RUNS },
+      });
+      const [told, ...others] = messages;
+      expect({ error, others }).toEqual({ error: 'RecoveryAlreadyRunning', others: [] });
+      for (const said of [told?.text, cause]) {
+        expect(said).toContain(OTHER);
+        expect(said).toContain('Nothing is to be done but to follow it.');
+        expect(said).not.toMatch(/start (a new|again|another)|redrive|was undone|gone again/i);
+      }
+    },
+  );
+
+  test.each([
+    [
+      { mode: 'recover', requestedBy: 'ada' },
+      'reason: got nothing, allowed is a text: it is needed to recover.',
+    ],
+    [{ mode: 'drill', soakMinutes: 5 }, 'soakMinutes: got 5, allowed is no such field in mode "drill".'],
+    [
+      { restore: { to: 'x'.repeat(500) } },
+      'allowed is one of "latest-pre-migration-snapshot", "latest-snapshot", "before-mig',
+    ],
+  ])('an input that is refused, %j, is told with what is allowed', async (input, said) => {
+    const { messages } = await play({
+      input,
+      failing: [],
+      answers: { plan: () => parse(RecoveryInput, input, 'input of the recovery') },
+    });
+    expect(messages.at(-1)?.text).toContain(said);
   });
 
   test('these were all: every state that tells or asks people was entered, every function failed', () => {
