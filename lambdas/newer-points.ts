@@ -1,6 +1,7 @@
 import type { DBSnapshot } from '@aws-sdk/client-rds';
 import type { InstanceAddress } from './contract/recovery';
 import type { RestoreRequest } from './contract/recovery-input';
+import { minutesInWords } from './plan-loss';
 import type { Alternative } from './restore-point';
 import { readMarks } from './tags';
 
@@ -49,7 +50,7 @@ export function newerPoints(
       restore,
       time,
       why:
-        `It is ${what}: it loses ${minutes(chosen, time)} minutes less${end ? `, ${minutes(time, end)} altogether` : ''}, ` +
+        `It is ${what}: it loses ${between(chosen, time)} less${end ? `, ${between(time, end)} altogether` : ''}, ` +
         'and holds every change up to then, those of a bad migration, too.',
     }));
 }
@@ -81,6 +82,6 @@ function madeFor({ TagList }: DBSnapshot): string {
   return TAKEN_FOR[readMarks(TagList).role ?? ''] ?? 'made by hand';
 }
 
-function minutes(from: Date, to: Date): number {
-  return Math.round(Math.max(0, to.getTime() - from.getTime()) / 6000) / 10;
+function between(from: Date, to: Date): string {
+  return minutesInWords(Math.max(0, to.getTime() - from.getTime()) / 60_000);
 }

@@ -38,6 +38,19 @@ export function minutesBetween(time: Date, startTime: string): number {
   return tenthsOf(Math.max(0, Date.parse(startTime) - time.getTime()) / 60_000);
 }
 
+/** For people: "7.3 minutes", "5 hours 12 minutes", "3 days 2 hours". */
+export function minutesInWords(minutes: number): string {
+  if (minutes < 120) return `${tenthsOf(minutes)} minutes`;
+  const whole = Math.floor(minutes);
+  return whole < 2 * 1440
+    ? `${Math.floor(whole / 60)} hours${rest(whole % 60, 'minute')}`
+    : `${Math.floor(whole / 1440)} days${rest(Math.floor((whole % 1440) / 60), 'hour')}`;
+}
+
+function rest(count: number, unit: string): string {
+  return count === 0 ? '' : ` ${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
 /** Minutes as people are told them. */
 export function tenthsOf(minutes: number): number {
   return Math.round(minutes * 10) / 10;

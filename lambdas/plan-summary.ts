@@ -3,6 +3,7 @@ import { INPUT_TO_RENAME } from './begun-rename';
 import type { Leftover } from './contract/clean-up';
 import type { NamedBy, PlanResult } from './contract/plan';
 import type { Recovery } from './contract/recovery';
+import { minutesInWords } from './plan-loss';
 import type { FoundRestorePoint } from './restore-point';
 import type { RunningRecovery } from './claim';
 
@@ -139,7 +140,7 @@ function elseLines(
   return [
     ...(undo
       ? [
-          `Or undo recovery ${undo.recoveryId}: ${undo.instanceId} becomes live again, as it was at ${undo.asOf}; what was written in the ${undo.lossWindowMinutes} minutes since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(undo.inputToUndo)}`,
+          `Or undo recovery ${undo.recoveryId}: ${undo.instanceId} becomes live again, as it was at ${undo.asOf}; what was written in the ${minutesInWords(undo.lossWindowMinutes)} since stays in ${live.instanceId} only. Start the machine with ${JSON.stringify(undo.inputToUndo)}`,
         ]
       : []),
     ...(rename === null || rename.begun || running ? [] : [renameLine(live, rename)]),
@@ -162,10 +163,11 @@ export function namedByLines(instanceId: string, { alarms, dashboards }: NamedBy
 
 /** Of what is gone the loss does not grow. */
 function lossLine({ instanceId, state }: Recovery['live'], minutes: number, end: Date | undefined): string {
-  if (state !== 'gone') return `Lost: what was written since, now ${minutes} minutes.`;
+  const lost = minutesInWords(minutes);
+  if (state !== 'gone') return `Lost: what was written since, now ${lost}.`;
   return end
-    ? `Lost: what was written since, ${minutes} minutes up to ${end.toISOString()}, the last that is known of ${instanceId}.`
-    : `Lost: what was written since, ${minutes} minutes at most: when ${instanceId} went is not known.`;
+    ? `Lost: what was written since, ${lost} up to ${end.toISOString()}, the last that is known of ${instanceId}.`
+    : `Lost: what was written since, ${lost} at most: when ${instanceId} went is not known.`;
 }
 
 /** What was left and, where there is something to clean up, the exact input that does it. */

@@ -8,7 +8,7 @@ import { findNamedBy } from './named-by';
 import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
 import { parse } from './parse';
 import { namesOf } from './plan-live';
-import { minutesBetween } from './plan-loss';
+import { minutesBetween, minutesInWords } from './plan-loss';
 import { approvalsFor, soakFor } from './plan-rules';
 import { namedByLines } from './plan-summary';
 import { isUp } from './rds';
@@ -68,7 +68,7 @@ export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps)
       summary: [
         `Live: ${live.instanceId} (${status}), ${live.host}:${live.port}, since recovery ${undone}.`,
         `Back to: ${instance.instanceId}, which that recovery retired, as it was at the cutover at ${since}.`,
-        `Lost to the application: what was written since, now ${lossWindowMinutes} minutes. ${leftIn(recovery)}`,
+        `Lost to the application: what was written since, now ${minutesInWords(lossWindowMinutes)}. ${leftIn(recovery)}`,
         'Its migrations and its quarantine are those of then, too: what that recovery took away or brought back is undone, and what was applied since is pending again.',
         afterwards(recovery),
         ...namedByLines(live.instanceId, namedBy),

@@ -5,6 +5,7 @@ import type { RestoreRequest } from './contract/recovery-input';
 import type { EnvironmentName } from './contract/settings';
 import { RestorePointNotFound } from './errors';
 import { endOf, newerPoints, type OfLiveInstance } from './newer-points';
+import { minutesInWords } from './plan-loss';
 import { backupWindow, readMarkers } from './point-in-time';
 import { findSnapshot, listSnapshots } from './rds';
 import { readRecordedState } from './recorded-state';
@@ -222,12 +223,12 @@ async function beforeMigration(migration: string, question: Question): Promise<F
 function alternatives(chosen: Candidate, others: readonly Candidate[]): FoundRestorePoint['alternatives'] {
   const other = others.find(({ point }) => point.kind !== chosen.point.kind);
   if (!other) return [];
-  const lost = Math.round((chosen.time.getTime() - other.time.getTime()) / 6000) / 10;
+  const lost = (chosen.time.getTime() - other.time.getTime()) / 60_000;
   return [
     {
       restore: asRequest(other.point),
       time: other.time,
-      why: `It loses ${lost} minutes more; ${other.point.kind === 'snapshot' ? FASTER : SLOWER}.`,
+      why: `It loses ${minutesInWords(lost)} more; ${other.point.kind === 'snapshot' ? FASTER : SLOWER}.`,
     },
   ];
 }

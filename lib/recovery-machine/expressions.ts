@@ -54,7 +54,8 @@ export const inWords = (time: string): string =>
 export const since = (time: string): string => minutesInWords(`($millis() - $toMillis(${time})) / 60000`);
 
 export const minutesInWords = (minutes: string): string =>
-  `($minutes := ${minutes}; $minutes < 120 ? $round($minutes) & " min" : $round($minutes / 60) & " h")`;
+  `($minutes := ${minutes}; $minutes < 120 ? $round($minutes) & " min" : $minutes < 2880 ? $round($minutes / 60) & " h" : ` +
+  `$floor($minutes / 1440) & " days " & $floor($minutes % 1440 / 60) & " h")`;
 
 /** The first few of a list of names. */
 export const someOf = (names: string): string =>

@@ -202,7 +202,7 @@ describe('a live instance that was deleted by hand', () => {
     expect(Math.min(...times)).toBeGreaterThanOrEqual(Date.parse(time) - 1000);
     const summary = plan.summary.join('\n');
     expect(summary).toMatch(
-      /Or: .*"orders-by-hand"}, as of .*\(made by hand\): it loses .* minutes less, .* altogether/,
+      /Or: .*"orders-by-hand"}, as of .*\(made by hand\): it loses .* minutes less, .* minutes altogether/,
     );
     // Nobody writes to what is gone: the loss does not grow.
     const end = new Date(Math.max(...times)).toISOString().slice(0, 19);
