@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
+import type { LogicalReplication } from './contract/replication';
 import { QueryFailed } from './errors';
+import { readLogicalReplication } from './logical-replication';
 import { readMigrationTables, type MigrationTable } from './migrations';
 import type { Connection } from './postgres';
 import { describeSchema, type Schema } from './schema-fingerprint';
@@ -14,6 +16,7 @@ export interface DatabaseFacts {
   readonly invalidIndexes: Fact<readonly string[]>;
   readonly sequences: Fact<Sequences>;
   readonly unloggedTables: Fact<readonly UnloggedTable[]>;
+  readonly replication: Fact<LogicalReplication>;
 }
 
 export interface Sequences {
@@ -42,6 +45,7 @@ export async function readFacts(connection: Connection): Promise<DatabaseFacts> 
     migrations: await fact(() => readMigrationTables(connection)),
     schema: await fact(() => describeSchema(connection)),
     invalidIndexes: await fact(() => invalidIndexes(connection)),
+    replication: await fact(() => readLogicalReplication(connection)),
     sequences: await fact(() => sequences(connection)),
     unloggedTables: await fact(() => unloggedTables(connection)),
   };

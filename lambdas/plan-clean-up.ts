@@ -7,7 +7,7 @@ import { findLeftovers } from './leftovers';
 import { findLiveOrGone } from './live-instance';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from './names';
 import { parse } from './parse';
-import { fenceOf, historyOf } from './plan-live';
+import { askLive, fenceOf } from './plan-live';
 import { leftoverLine } from './plan-summary';
 import type { PlanDeps } from './steps/plan';
 import { requireClaimable } from './take-claim';
@@ -28,7 +28,7 @@ export async function planCleanUp(
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
   const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
   const { live } = database;
-  const fencedBy = live.state === 'there' ? fenceOf(await historyOf(deps)) : undefined;
+  const fencedBy = live.state === 'there' ? fenceOf((await askLive(deps)).history) : undefined;
   const leftovers = await findLeftovers(
     { live, instances: database.instances, executionArn: execution.arn, fencedBy },
     deps,

@@ -1,6 +1,7 @@
 import type * as z from 'zod/mini';
 import type { CheckMigrationsEvent, CheckMigrationsResult } from './contract/gate';
 import type { Recovery } from './contract/recovery';
+import type { LogicalReplication } from './contract/replication';
 import { LiveInstanceUnclear, MigrationsNotChecked, toRollbackError } from './errors';
 import { settingsLost, type LiveOrGone } from './live-instance';
 import { isTerminal, isUp } from './rds';
@@ -28,18 +29,26 @@ export function refuseWhatPasses({ live, status }: LiveOrGone): void {
   );
 }
 
+/** What the live database itself says. */
+export interface LiveAnswers {
+  readonly history: History;
+  readonly replication: LogicalReplication | undefined;
+}
+
 /** It is good to know, so that it cannot be had must not be in the way: the reason is. */
-export async function historyOf({
+export async function askLive({
   checkMigrations,
 }: {
   readonly checkMigrations: (event: z.infer<typeof CheckMigrationsEvent>) => Promise<CheckMigrationsResult>;
-}): Promise<History> {
+}): Promise<LiveAnswers> {
   try {
-    return (await checkMigrations({ migrations: null, schema: null })).history;
+    const { history, replication } = await checkMigrations({ migrations: null, schema: null });
+    return { history, replication };
   } catch (error) {
     const { fact: unknown } = toRollbackError(error);
     const fencedBy = error instanceof MigrationsNotChecked ? error.fencedBy : undefined;
-    return { unknown, ...(fencedBy !== undefined && { fencedBy }) };
+    const history = { unknown, ...(fencedBy !== undefined && { fencedBy }) };
+    return { history, replication: undefined };
   }
 }
 

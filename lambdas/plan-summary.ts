@@ -3,6 +3,8 @@ import { INPUT_TO_RENAME } from './begun-rename';
 import type { Leftover } from './contract/clean-up';
 import type { NamedBy, PlanResult } from './contract/plan';
 import type { Recovery } from './contract/recovery';
+import type { LogicalReplication } from './contract/replication';
+import { slotNames } from './logical-replication';
 import { minutesInWords } from './plan-loss';
 import type { FoundRestorePoint } from './restore-point';
 import type { RunningRecovery } from './claim';
@@ -31,6 +33,7 @@ export function summaryOf(
     ...costLines(live, instance, plan),
     ...plan.keptTooLong,
     ...(plan.namedBy ? namedByLines(live.instanceId, plan.namedBy) : []),
+    ...(plan.replication ? replicationLines(live.instanceId, plan.replication) : []),
     ...elseLines(live, plan, running),
     ...plan.notKnown,
     ...(mode === 'plan'
@@ -159,6 +162,19 @@ export function namedByLines(instanceId: string, { alarms, dashboards }: NamedBy
     : [
         `These know ${instanceId} by its name, and see nothing of what is live afterwards: ${named.join('; ')}. Runbook: "Dashboards and alarms that follow".`,
       ];
+}
+
+/** What consumers by logical replication, and this database as one, need afterwards. */
+function replicationLines(instanceId: string, { slots, subscriptions }: LogicalReplication): string[] {
+  const broken = [
+    ...(slots.length > 0 ? [`the slots ${list(slotNames(slots))} stay behind in ${instanceId}`] : []),
+    ...(subscriptions.length > 0
+      ? [`the subscriptions ${list(subscriptions)} start in the restored database by themselves`]
+      : []),
+  ];
+  return broken.length === 0
+    ? []
+    : [`Logical replication breaks: ${broken.join('; ')}. Runbook: "Logical replication".`];
 }
 
 /** Of what is gone the loss does not grow. */

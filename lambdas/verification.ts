@@ -1,6 +1,7 @@
 import type { COMPARING_CHECKS, VerificationCheck } from './contract/checks';
 import type { RecordedState, RestorePoint } from './contract/recovery';
 import type { DatabaseFacts, Fact } from './database-facts';
+import { slotNames } from './logical-replication';
 import { appliedRows, recorded, type MigrationTable } from './migrations';
 import { COUNTED_EXACTLY, type RowCounts } from './row-counts';
 import {
@@ -58,6 +59,7 @@ const CHECKS: readonly {
   { name: 'rows as recorded', severity: 'error', judge: rowsAsRecorded },
   { name: 'rows as in the live database', severity: 'warning', judge: rowsAsLive },
   { name: 'unlogged tables', severity: 'warning', judge: unloggedTables },
+  { name: 'replication', severity: 'warning', judge: replication },
 ];
 
 /** Every check with its answer, in order. */
@@ -279,6 +281,37 @@ function unloggedTables({ copy, live }: Evidence): Finding {
   return emptied.length > 0
     ? reported(`Emptied by the restore, with rows in the live database: ${list(emptied)}.`)
     : fine(`Empty here as in the live database: ${names}.`);
+}
+
+/** A restore leaves slots behind and brings subscriptions along; either breaks what is connected by them, and nobody says so. */
+function replication({ copy, live }: Evidence): Finding {
+  if ('unknown' in copy.replication) return reported(copy.replication.unknown);
+  const { slots, subscriptions } = copy.replication.value;
+  const there = new Set(slots.map(({ name }) => name));
+  const current = live && 'value' in live.replication ? live.replication.value.slots : undefined;
+  const lost = (current ?? []).filter(({ name }) => !there.has(name));
+  const findings = [
+    ...(lost.length > 0
+      ? [`Slots of the live instance that the new one lacks: ${list(slotNames(lost))}.`]
+      : []),
+    ...(slots.length > 0
+      ? [`Slots in the new one, as old as the restore point: ${list(slotNames(slots))}.`]
+      : []),
+    ...(lost.length + slots.length > 0
+      ? ['After the cutover who reads them has to begin anew at the new address, with a full copy.']
+      : []),
+    ...(subscriptions.length > 0
+      ? [
+          `Enabled subscriptions in the restored database: ${list(subscriptions)}. They may take changes that the live database then never gets: "alter subscription … disable" in the restored one, now.`,
+        ]
+      : []),
+  ];
+  if (findings.length > 0) return wrong(`${findings.join(' ')} Runbook: "Logical replication".`);
+  return fine(
+    current
+      ? 'No slot is lost, and no subscription is enabled.'
+      : 'No subscription is enabled. Slots were not compared: the live database could not be asked.',
+  );
 }
 
 function recordedOf(point: RestorePoint): RecordedState {

@@ -21,6 +21,7 @@ export const COMPARING_CHECKS = [
   'rows as recorded',
   'rows as in the live database',
   'unlogged tables',
+  'replication',
 ] as const;
 
 /** Those whose failure the operator may accept. */

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { RestoreRequest } from './recovery-input';
+import { LogicalReplication } from './replication';
 import { saying, text } from './texts';
 
 /** What CI and the gate say to each other, and what the gate lets pass. */
@@ -96,6 +97,8 @@ export const CheckMigrationsResult = z.object({
   schemaKinds: z._default(z.record(z.string(), z.string()), {}),
   /** Rows of the biggest tables, see RecordedState. */
   rows: z._default(z.record(z.string(), z.int()), {}),
+  /** For the plan of a recovery; absent where PostgreSQL did not say. */
+  replication: z.optional(LogicalReplication),
 });
 export type CheckMigrationsResult = z.infer<typeof CheckMigrationsResult>;
 

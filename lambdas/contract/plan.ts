@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import type { Leftover } from './clean-up';
 import type { Recovery } from './recovery';
 import type { RestoreRequest } from './recovery-input';
+import type { LogicalReplication } from './replication';
 import type { Consumer } from './rules';
 
 export const PlanEvent = z.object({
@@ -56,6 +57,8 @@ export interface PlanResult {
     keptTooLong: string[];
     /** What names the live instance, and will not follow; null of a drill. */
     namedBy: NamedBy | null;
+    /** What the live server sends and gets by logical replication, and a recovery breaks; null where that is not known. */
+    replication: LogicalReplication | null;
     /**
      * That the live instance serves and its own recovery was stopped before it had all its settings: they are taken from what it
      * replaced, or a snapshot of that; null: not known. Null as a whole where it is finished.

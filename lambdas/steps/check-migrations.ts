@@ -5,6 +5,7 @@ import { fact } from '../database-facts';
 import { MAINTENANCE_DATABASE, findFence } from '../database-fence';
 import { readLogin, readSchema } from '../database-url';
 import { LoginRefused, RollbackError } from '../errors';
+import { readLogicalReplication } from '../logical-replication';
 import { lockHolders } from '../migration-lock';
 import { LEDGER, appliedRows, projectRows, readMigrationTables, recorded } from '../migrations';
 import { withConnection, type Login } from '../postgres';
@@ -54,6 +55,7 @@ async function ask(
     const rows = appliedRows(own, tables);
     const applied = new Set(rows.map(({ name }) => name));
     const described = await describeSchema(connection);
+    const replication = await fact(() => readLogicalReplication(connection));
     const counted = await fact(() => countRows(connection, COUNTING));
     return {
       pending: event.migrations?.filter(({ name }) => !applied.has(name)).map(({ name }) => name) ?? null,
@@ -78,6 +80,7 @@ async function ask(
       schemaFingerprint: schemaFingerprint(described),
       schemaKinds: schemaKinds(described),
       rows: 'value' in counted ? counted.value.rows : {},
+      ...('value' in replication && { replication: replication.value }),
     };
   });
 }

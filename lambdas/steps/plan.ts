@@ -10,6 +10,7 @@ import type { CheckMigrationsEvent, CheckMigrationsResult } from '../contract/ga
 import type { PlanResult } from '../contract/plan';
 import { KEEP_DAYS, type Recovery } from '../contract/recovery';
 import { RecoveryInput } from '../contract/recovery-input';
+import type { LogicalReplication } from '../contract/replication';
 import type { InstancePrice, RecoveryRules } from '../contract/rules';
 import type { EnvironmentName } from '../contract/settings';
 import { earlierExecutions } from '../earlier-recoveries';
@@ -22,7 +23,7 @@ import { findNamedBy } from '../named-by';
 import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
 import { parse } from '../parse';
 import { costOf, expectedMinutes, madeBy, refuseWithoutRoom } from '../plan-effort';
-import { doubtOf, fenceOf, historyOf, namesOf, refuseWhatPasses, settingsFrom } from '../plan-live';
+import { askLive, doubtOf, fenceOf, namesOf, refuseWhatPasses, settingsFrom } from '../plan-live';
 import { lossOf } from '../plan-loss';
 import { inputToRecover, renameOf, undoOf } from '../plan-next';
 import { approvalsFor, retireFor, soakFor, type Approvals } from '../plan-rules';
@@ -77,10 +78,15 @@ export async function plan(
   refuseWhatPasses(database);
   // Asked for beside everything else; it does not fail.
   const namedBy = input.mode === 'drill' ? undefined : findNamedBy(namesOf(live), deps.cloudWatch);
-  const history: History =
+  const { history, replication } =
     live.state === 'there'
-      ? await historyOf(deps)
-      : { unknown: `Instance ${live.instanceId} is ${live.state === 'gone' ? 'gone' : `"${status}"`}.` };
+      ? await askLive(deps)
+      : {
+          history: {
+            unknown: `Instance ${live.instanceId} is ${live.state === 'gone' ? 'gone' : `"${status}"`}.`,
+          },
+          replication: undefined,
+        };
   const notKnown: string[] = [];
   const leftovers =
     input.mode === 'plan'
@@ -93,7 +99,19 @@ export async function plan(
       : undefined;
   try {
     return await planFor(
-      { execution, input, id, approvals, running, database, history, leftovers, namedBy, notKnown },
+      {
+        execution,
+        input,
+        id,
+        approvals,
+        running,
+        database,
+        history,
+        replication,
+        leftovers,
+        namedBy,
+        notKnown,
+      },
       deps,
     );
   } catch (error) {
@@ -113,6 +131,7 @@ interface Known {
   readonly running: RunningRecovery | undefined;
   readonly database: LiveOrGone;
   readonly history: History;
+  readonly replication: LogicalReplication | undefined;
   readonly leftovers: Leftover[] | undefined;
   readonly namedBy: ReturnType<typeof findNamedBy> | undefined;
   readonly notKnown: string[];
@@ -190,6 +209,7 @@ async function planFor(known: Known, deps: PlanDeps): Promise<PlanResult> {
       now: deps.now(),
     }),
     namedBy: named?.namedBy ?? null,
+    replication: known.replication ?? null,
     leftovers: leftovers ?? null,
     unfinished: unfinished
       ? { recoveryId: unfinished.recoveryId, settingsFrom: settingsFrom(database) }

@@ -33,6 +33,7 @@ const facts = (changes: Partial<DatabaseFacts> = {}): DatabaseFacts => ({
   invalidIndexes: { value: [] },
   sequences: { value: { behind: [], asked: 2, notAsked: [] } },
   unloggedTables: { value: [] },
+  replication: { value: { slots: [], subscriptions: [] } },
   ...changes,
 });
 const rows = (counted: Record<string, number>, notCounted: string[] = []) => ({
@@ -179,6 +180,29 @@ test('unlogged tables that the restore emptied are named', () => {
   expect(judged('unlogged tables', { copy, live: copy })[0]).toBe('ok');
 });
 
+test('replication: slots that the copy lacks and subscriptions that start in it are named', () => {
+  const replicating = (slots: string[], ...subscriptions: string[]) =>
+    facts({
+      replication: { value: { slots: slots.map((name) => ({ name, plugin: 'pgoutput' })), subscriptions } },
+    });
+  const live = replicating(['debezium'], 'feed in orders');
+  const [verdict, detail] = judged('replication', { copy: replicating([], 'feed in orders'), live });
+  expect(verdict).toBe('reported');
+  expect(detail).toContain('Slots of the live instance that the new one lacks: debezium (pgoutput). After');
+  expect(detail).toContain('Enabled subscriptions in the restored database: feed in orders. They');
+  expect(judged('replication', { copy: replicating(['debezium']), live })).toEqual([
+    'reported',
+    expect.stringMatching(
+      /^Slots in the new one, as old as the restore point: debezium \(pgoutput\)\. After/,
+    ),
+  ]);
+  expect(judged('replication', { copy: facts(), live: replicating([], 'feed in orders') })[0]).toBe('ok');
+  expect(judged('replication', { copy: facts(), live: undefined })).toEqual([
+    'ok',
+    'No subscription is enabled. Slots were not compared: the live database could not be asked.',
+  ]);
+});
+
 test('what PostgreSQL did not answer in time is reported', () => {
   const unknown = { unknown: 'canceling statement due to statement timeout' };
   const copy = facts({
@@ -186,12 +210,14 @@ test('what PostgreSQL did not answer in time is reported', () => {
     invalidIndexes: unknown,
     sequences: unknown,
     unloggedTables: unknown,
+    replication: unknown,
   });
   for (const name of [
     'schema as recorded',
     'no invalid index',
     'sequences ahead of their columns',
     'unlogged tables',
+    'replication',
   ])
     expect(judged(name, { copy })).toEqual(['reported', unknown.unknown]);
   expect(judged('rows as recorded', { copyRows: unknown })[0]).toBe('reported');

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import { CreateDBInstanceCommand, DescribeDBInstancesCommand, type DBInstance } from '@aws-sdk/client-rds';
+import {
+  CreateDBInstanceCommand,
+  CreateDBParameterGroupCommand,
+  DescribeDBInstancesCommand,
+  ModifyDBParameterGroupCommand,
+  type DBInstance,
+} from '@aws-sdk/client-rds';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import {
   CreateStateMachineCommand,
@@ -58,15 +64,29 @@ export class Lab {
   /** @param automatedBackupDays 0: none, for those who let many days pass */
   static async start(
     clock: Clock = new RealClock(),
-    { automatedBackupDays = 7 }: { automatedBackupDays?: number } = {},
+    { automatedBackupDays = 7, logicalReplication = false } = {},
   ): Promise<Lab> {
     const sandbox = await Sandbox.start({ clock, durations: durations('quick') });
     try {
       const { rds, secrets, stepFunctions, cloudWatch } = sandbox.clients();
       const distrust = trust(sandbox.postgres.authority.caFile);
+      if (logicalReplication) {
+        const DBParameterGroupName = 'logical';
+        const family = { DBParameterGroupFamily: 'postgres17', Description: 'As the stacks make it' };
+        await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName, ...family }));
+        const Parameters = [
+          {
+            ParameterName: 'rds.logical_replication',
+            ParameterValue: '1',
+            ApplyMethod: 'pending-reboot' as const,
+          },
+        ];
+        await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName, Parameters }));
+      }
       await rds.send(
         new CreateDBInstanceCommand({
           DBInstanceIdentifier: 'orders',
+          ...(logicalReplication && { DBParameterGroupName: 'logical' }),
           Engine: 'postgres',
           DBInstanceClass: 'db.t4g.micro',
           AllocatedStorage: 20,

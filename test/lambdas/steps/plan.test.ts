@@ -303,12 +303,28 @@ describe('what a person needs to decide', () => {
       quotas: { instances: { quota: 40 }, snapshots: { quota: 100 } },
       modifiedAfterwards: expect.arrayContaining(['DeletionProtection']) as unknown,
       asInBackup: [],
+      replication: { slots: [], subscriptions: [] },
       // 24 hours of the instance, and a day of 20 GiB.
       costPerDay: { amount: 0.46, currency: 'USD' },
       notKnown: [],
     });
     expect(Math.max(...plan.summary.slice(0, -1).map((line) => line.length))).toBeLessThan(200);
     expect(plan.summary.at(-1)).toContain(JSON.stringify(plan.inputToRecover));
+  });
+
+  test('has what logical replication there is, and that it breaks', async () => {
+    const replication = {
+      slots: [{ name: 'debezium', plugin: 'pgoutput' }],
+      subscriptions: ['feed in orders'],
+    };
+    const { plan } = await lab.plan({}, 'test', undefined, {
+      checkMigrations: async (event) => ({ ...(await lab.checkMigrations(event)), replication }),
+    });
+    expect(plan.replication).toEqual(replication);
+    expect(plan.summary).toContain(
+      'Logical replication breaks: the slots debezium (pgoutput) stay behind in orders; the subscriptions feed in orders start in the restored database by themselves. Runbook: "Logical replication".',
+    );
+    expect((await lab.plan({}, 'test', undefined, cannotBeAsked)).plan.replication).toBeNull();
   });
 
   test('has no amount where the table has no price of this class', async () => {

@@ -20,7 +20,7 @@ let lab: Lab;
 let recovery: Recovery;
 let instance: InstanceAddress;
 beforeAll(async () => {
-  lab = await Lab.start();
+  lab = await Lab.start(undefined, { logicalReplication: true });
   const admin = lab.sandbox.rds.server('orders');
   await lab.sql(migrationTable);
   await migrate('1_start');
@@ -34,6 +34,15 @@ beforeAll(async () => {
   await lab.sql('analyze');
   await admin?.admin('create extension amcheck', [], 'orders');
   await admin?.admin('grant execute on function bt_index_check(regclass) to orders_app', [], 'orders');
+  await admin?.admin(`select pg_create_logical_replication_slot('debezium', 'test_decoding')`, [], 'orders');
+  // Nobody is there: it tries for ever, and brings nothing.
+  await admin?.admin(
+    `create subscription feed connection 'host=127.0.0.1 port=1 dbname=news password=of-the-publisher' publication news
+       with (connect = false)`,
+    [],
+    'orders',
+  );
+  await admin?.admin('alter subscription feed enable', [], 'orders');
   await lab.snapshot('run-1', '2_bad');
   await lab.sql('drop table label');
   await migrate('2_bad');
@@ -100,6 +109,7 @@ test('the gate writes down what the snapshot must hold, and the sound copy passe
     ['rows as recorded', true],
     ['rows as in the live database', true],
     ['unlogged tables', false],
+    ['replication', false],
     ['amcheck', true],
   ]);
   const detail = (name: string): string | undefined => result.checks.find((one) => one.name === name)?.detail;
@@ -109,6 +119,23 @@ test('the gate writes down what the snapshot must hold, and the sound copy passe
   expect(detail('amcheck')).toMatch(/^(\d+) of \1 B-tree indexes are sound\.$/);
 });
 
+test('the slot that the restore left behind and the subscription that it brought along are named, until they are seen to', async () => {
+  const { replication } = await lab.checkMigrations({ migrations: null, schema: null });
+  expect(replication).toEqual({
+    slots: [{ name: 'debezium', plugin: 'test_decoding' }],
+    subscriptions: ['feed in orders'],
+  });
+  const [, told] = await found([]);
+  expect(told).toMatchObject({ name: 'replication', severity: 'warning' });
+  expect(told?.detail).toContain('that the new one lacks: debezium (test_decoding).');
+  expect(told?.detail).toContain('Enabled subscriptions in the restored database: feed in orders.');
+  expect(told?.detail).not.toContain('of-the-publisher');
+  const server = (id: string) => lab.sandbox.rds.server(id);
+  await server(instance.instanceId)?.admin('alter subscription feed disable', [], 'orders');
+  await server('orders')?.admin(`select pg_drop_replication_slot('debezium')`, [], 'orders');
+  expect(await found([])).toEqual([expect.objectContaining({ name: 'unlogged tables' })]);
+});
+
 test('what the copy lacks is found and named; what the operator accepts is only reported', async () => {
   const names = ['schema as recorded', 'rows as recorded', 'sequences ahead of their columns'];
   await onCopy('drop index "task title"');
@@ -116,7 +143,7 @@ test('what the copy lacks is found and named; what the operator accepts is only 
   await onCopy(`select setval('label_id_seq', 7)`);
   const refused = verify({ recovery, instance }, lab);
   await expect(refused).rejects.toMatchObject({ name: 'VerificationFailed' });
-  await expect(refused).rejects.toThrow(/^3 of 13 checks/);
+  await expect(refused).rejects.toThrow(/^3 of 14 checks/);
   await expect(refused).rejects.toThrow('only live: index CREATE INDEX "task title" ON public.task');
   await expect(refused).rejects.toThrow('public.task has 0, recorded were 3000');
   await expect(refused).rejects.toThrow('public.label_id_seq (public.label.id)');
