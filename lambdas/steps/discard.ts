@@ -3,7 +3,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Recovery } from '../contract/recovery';
 import type { DiscardResult } from '../contract/way-back';
 import { readLogin } from '../database-url';
-import { DiscardNotFinished, DiscardRefused } from '../errors';
+import { DiscardNotFinished, DiscardRefused, LiveInstanceUnclear } from '../errors';
 import { deleteInstance, isDeletionForLater } from '../instance-deletion';
 import { addressOf, findInstance } from '../rds';
 import { currentSecret } from '../secrets';
@@ -19,8 +19,9 @@ export interface DiscardDeps {
 /**
  * Deletes the recovery instance of a recovery that failed before the swap: only if its tags say that this recovery made it
  * and the secret does not name it. It holds nothing that its restore point does not, so it gets no final snapshot
- * and leaves no automated backups.
- * Throws DiscardNotFinished until it is gone, DiscardRefused.
+ * and leaves no automated backups. Where the live instance was deleted during the recovery it is kept: it may be the nearest thing to a
+ * database that is left.
+ * Throws DiscardNotFinished until it is gone, DiscardRefused, LiveInstanceUnclear.
  */
 export async function discard(
   { recovery }: { recovery: Recovery },
@@ -43,6 +44,11 @@ export async function discard(
   const address = addressOf(instance);
   if (current.versionId === swapVersionId(recovery.id) || host.toLowerCase() === address?.host.toLowerCase())
     throw refuse(`The secret names instance ${instanceId}.`);
+  if (await wentMeanwhile(recovery.live, host, rds))
+    throw new LiveInstanceUnclear(
+      `Instance ${recovery.live.instanceId} was deleted during this recovery; ${instanceId} is kept.`,
+      'Start the machine with {}: it says what to recover to. Then redrive this one, which deletes its copy.',
+    );
 
   if (instance.DBInstanceStatus !== 'deleting') {
     try {
@@ -55,4 +61,12 @@ export async function discard(
     `Instance ${instanceId} is still there (${instance.DBInstanceStatus ?? 'unknown'}).`,
     'Wait.',
   );
+}
+
+/** Whether the live instance of the plan is gone, or about to be, and the secret still names it: nothing has taken its place. */
+async function wentMeanwhile(live: Recovery['live'], named: string, rds: RDSClient): Promise<boolean> {
+  // Planned without it: the restore point is all that there was, and is still there.
+  if (live.state === 'gone' || named.toLowerCase() !== live.host.toLowerCase()) return false;
+  const instance = await findInstance(rds, live.instanceId);
+  return instance?.DbiResourceId !== live.resourceId || instance.DBInstanceStatus === 'deleting';
 }

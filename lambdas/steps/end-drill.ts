@@ -11,7 +11,7 @@ export interface EndDrillDeps extends DiscardDeps {
 
 /**
  * Deletes what a drill made, as Discard does and by the same proofs, and publishes what it measured once that is gone.
- * Throws DiscardNotFinished until then, DiscardRefused.
+ * Throws DiscardNotFinished until then, DiscardRefused, LiveInstanceUnclear.
  */
 export async function endDrill(
   { recovery, restoredAt, verifiedAt, checks }: z.infer<typeof EndDrillEvent>,

@@ -162,13 +162,16 @@ export class RecoveryFailures {
       room: 95,
     });
     const discard = this.states.step({ name: 'Discard', event: { recovery: jsonata('$recovery') } });
+    const liveWent = '$contains($undoError, /^LiveInstanceUnclear:/)';
     const discardFailed = this.states.tellAndStop(
       'NotifyDiscardFailed',
       'DiscardFailed',
       {
-        subject: '"recovery failed, an instance is left"',
-        is: `"recovery failed. " & ${DATABASE_URL_STAYS}`,
-        then: `${RECOVERY_INSTANCE} & " may still be there: redrive, or delete it by hand."`,
+        subject: `${liveWent} ? "ACT NOW: the database is gone" : "recovery failed, an instance is left"`,
+        is: `${liveWent} ? "recovery failed. " & ${LIVE} & ", which DATABASE_URL names, is gone." : "recovery failed. " & ${DATABASE_URL_STAYS}`,
+        then:
+          `${RECOVERY_INSTANCE} & (${liveWent} ? " is a copy of it, and kept: do not delete it. Start a recovery with {}: it says what to recover to." : ` +
+          `" may still be there: redrive, or delete it by hand.")`,
         more: '"Deleting it failed with " & $undoError',
       },
       'Discard',

@@ -189,6 +189,14 @@ const WAYS: readonly [string, Way][] = [
     'discard fails',
     { failing: ['verify', 'discard'], told: [STARTED, 'recovery failed, an instance is left'] },
   ],
+  [
+    'discard finds that the live instance was deleted',
+    {
+      failing: ['match-settings'],
+      answers: { discard: throws('LiveInstanceUnclear', `Instance ${LIVE.instanceId} was deleted.`) },
+      told: [STARTED, 'ACT NOW: the database is gone'],
+    },
+  ],
   ['restart-consumers fails', { failing: ['restart-consumers'], told: [STARTED, RESTART, 'recovered'] }],
   [
     'prove-consumers fails',

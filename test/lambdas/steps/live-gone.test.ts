@@ -6,6 +6,7 @@ import { MigrationsNotChecked } from '../../../lambdas/errors';
 import { backupWindow } from '../../../lambdas/point-in-time';
 import { planRename } from '../../../lambdas/plan-rename';
 import { currentSecret } from '../../../lambdas/secrets';
+import { discard } from '../../../lambdas/steps/discard';
 import { drain } from '../../../lambdas/steps/drain';
 import { fence } from '../../../lambdas/steps/fence';
 import { liftFence } from '../../../lambdas/steps/lift-fence';
@@ -37,15 +38,18 @@ const cannotBeAsked = {
 
 const withStatus = (status: string): (() => void) => withMembers({ DBInstanceStatus: status });
 
-/** RDS says this of every instance. */
-function withMembers(members: Partial<DBInstance>): () => void {
+/** RDS says this of every instance, or of one. */
+function withMembers(members: Partial<DBInstance>, of?: string): () => void {
   return lab.sandbox.context.api.intercept(async ({ context }, next) => {
     const answer = await next();
     if (context.operation !== 'DescribeDBInstances') return answer;
     const instances = z.array(z.looseObject({})).parse(answer.DBInstances);
     return {
       ...answer,
-      DBInstances: instances.map((instance) => ({ ...instance, ...members })),
+      DBInstances: instances.map((instance) => ({
+        ...instance,
+        ...((of === undefined || instance['DBInstanceIdentifier'] === of) && members),
+      })),
     };
   });
 }
@@ -288,5 +292,25 @@ describe('a live instance that was deleted by hand', () => {
       name: 'FenceFailed',
       message: containing('takes connections'),
     });
+  });
+
+  test.each<[string, Partial<DBInstance>]>([
+    ['is being deleted', { DBInstanceStatus: 'deleting' }],
+    ['was deleted, and another one has its name', { DbiResourceId: 'db-ANOTHER' }],
+  ])('during a recovery keeps what that restored, while it %s', async (_, members) => {
+    const planned = await lab.planned();
+    await startRestore({ recovery: planned }, lab);
+    const end = withMembers(members, planned.live.instanceId);
+    try {
+      await expect(discard({ recovery: planned }, lab)).rejects.toMatchObject({
+        name: 'LiveInstanceUnclear',
+        message: containing(`${planned.live.instanceId} was deleted during this recovery`),
+      });
+    } finally {
+      end();
+    }
+    expect((await lab.instance(planned.recoveryInstanceId))?.DBInstanceStatus).not.toBe('deleting');
+    // Once there is a database again it goes as any other.
+    await expect(discard({ recovery: planned }, lab)).rejects.toMatchObject({ name: 'DiscardNotFinished' });
   });
 });
