@@ -186,6 +186,14 @@ const WAYS: readonly [string, Way][] = [
     { failing: ['prove', 'lift-fence'], told: [STARTED, 'ACT NOW: nobody can use the database'] },
   ],
   [
+    'lift-fence does not reach the live instance, which somebody stopped',
+    {
+      failing: ['fence'],
+      answers: { 'lift-fence': throws('DatabaseUnreachable', `${LIVE.host}:5432 does not answer.`) },
+      told: [STARTED, 'ACT NOW: nobody can use the database'],
+    },
+  ],
+  [
     'discard fails',
     { failing: ['verify', 'discard'], told: [STARTED, 'recovery failed, an instance is left'] },
   ],
@@ -758,6 +766,17 @@ describe('what people are told', () => {
       ['Which migrations were taken away is not known: look'],
     ],
     ['no migration taken away', saying(verified([])), ['No migration was taken away.']],
+    [
+      'a live instance that does not answer any more, and cannot be opened',
+      saying(
+        { 'lift-fence': throws('DatabaseUnreachable', `${LIVE.host}:5432 does not answer.`) },
+        { failing: ['fence'] },
+      ),
+      [
+        `If it is stopped: aws rds start-db-instance --db-instance-identifier ${LIVE.instanceId}\n`,
+        'Once it answers, redrive: it is opened, and that is all.',
+      ],
+    ],
     [
       'an undo',
       saying({}, { input: { mode: 'undo' } }),
