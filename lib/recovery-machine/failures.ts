@@ -259,7 +259,7 @@ export class RecoveryFailures {
         is: `"recovery failed, and nobody can connect to " & ${LIVE} & "."`,
         then:
           `($contains($undoError, /^DatabaseUnreachable:/) ? "If it is stopped: aws rds start-db-instance --db-instance-identifier " & ${LIVE} & ` +
-          `"\nOnce it answers, redrive: it is opened, and that is all." : ` +
+          `"\\nOnce it answers, redrive: it is opened, and that is all." : ` +
           `"DATABASE_URL names it, but it could not be opened again. Redrive now, or call the function ${environment}-lift-fence.")`,
         more: '"Opening it failed with " & $undoError',
       },
