@@ -18,7 +18,7 @@ import {
   jsonata,
   soakFound,
 } from './expressions';
-import { OVERTAKEN, type MachineStates, type RedrivableEnd } from './states';
+import { OVERTAKEN, WITH_RECOVERY, holds, type MachineStates, type RedrivableEnd } from './states';
 
 /** What it names is known only where nobody but this execution could have moved it. */
 const DATABASE_URL_STAYS =
@@ -33,19 +33,44 @@ export interface RecoveryFailuresProps {
 
 /** The ways back: each ends FAILED with the first error. */
 export class RecoveryFailures {
+  /** Whatever it was about to do or undo: what is live is for the other execution to say, and nothing is undone. */
+  readonly overtaken: sfn.IChainable;
+  /** Before the fence: what was made goes, what was taken back is given back. */
+  readonly giveUp: sfn.IChainable;
+  /** From the fence on: back to the old instance, if the swap got that far, which then is opened again. */
+  readonly swapBack: sfn.IChainable;
+  /** The same from the swap on, where a rename comes in: it has no old instance. */
+  readonly swapBackOrForward: sfn.IChainable;
+  /** After the proof: the cutover stands, whatever becomes of the old instance and of the settings that serving does not need. */
+  readonly oldInstanceKept: RedrivableEnd;
+  /** The same, or the end of a rename. */
+  readonly keptOrRenamed: sfn.IChainable;
+  /** A rename goes forward only: by its end RDS may have taken the old address away, and there is no way back to it. */
+  readonly renameNotFinished: RedrivableEnd;
+
   constructor(
     private readonly scope: Construct,
     private readonly states: MachineStates,
     private readonly props: RecoveryFailuresProps,
-  ) {}
-
-  /** Whatever it was about to do or undo: what is live is for the other execution to say, and nothing is undone. */
-  overtaken(): sfn.IChainable {
-    return this.states.tellAndFail('NotifyOvertaken', 'Overtaken', {
+  ) {
+    this.overtaken = states.tellAndFail('NotifyOvertaken', 'Overtaken', {
       subject: '"given up, nothing to do"',
       is: '"given up: another execution has taken over. This one changes nothing any more."',
       then: '"Do nothing about this one. The other one says what is live; a plan, started with {}, what this one may have left."',
     });
+    const discard = this.discard();
+    const giveBack = this.giveBack();
+    this.giveUp = new sfn.Choice(scope, 'WasItTakenBack?').when(holds(IS_UNDO), giveBack).otherwise(discard);
+    this.swapBack = this.backToOldInstance(discard, giveBack);
+    this.renameNotFinished = this.onlyForward();
+    this.swapBackOrForward = new sfn.Choice(scope, 'IsThereAWayBack?')
+      .when(holds(`${IS_RENAME} and $firstError.error = "${OVERTAKEN}"`), this.overtaken)
+      .when(holds(IS_RENAME), this.renameNotFinished.tell)
+      .otherwise(this.swapBack);
+    this.oldInstanceKept = this.cutoverStands();
+    this.keptOrRenamed = new sfn.Choice(scope, 'IsThereAnOldInstance?')
+      .when(holds(IS_RENAME), this.renameNotFinished.tell)
+      .otherwise(this.oldInstanceKept.tell);
   }
 
   planFailed(): RedrivableEnd {
@@ -89,8 +114,7 @@ export class RecoveryFailures {
     );
   }
 
-  /** A rename goes forward only: by its end RDS may have taken the old address away, and there is no way back to it. */
-  renameNotFinished(): RedrivableEnd {
+  private onlyForward(): RedrivableEnd {
     const failed = (...states: string[]): string =>
       `$firstError.state in [${states.map((name) => `"${name}"`).join(', ')}]`;
     const refused = `($firstError.error in ["RenameRefused", "SecretMovedMeanwhile", "RecoveryAlreadyRunning"] and ${failed('Rename')})`;
@@ -116,25 +140,6 @@ export class RecoveryFailures {
     );
   }
 
-  /** From the fence on: back to the old instance. A rename has none. */
-  swapBackOrForward(
-    swapBack: sfn.IChainable,
-    renameNotFinished: sfn.IChainable,
-    overtaken: sfn.IChainable,
-  ): sfn.Choice {
-    return new sfn.Choice(this.scope, 'IsThereAWayBack?')
-      .when(sfn.Condition.jsonata(jsonata(`${IS_RENAME} and $firstError.error = "${OVERTAKEN}"`)), overtaken)
-      .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), renameNotFinished)
-      .otherwise(swapBack);
-  }
-
-  /** After the proof: the same for the old instance that is kept. */
-  keptOrRenamed(oldInstanceKept: sfn.IChainable, renameNotFinished: sfn.IChainable): sfn.Choice {
-    return new sfn.Choice(this.scope, 'IsThereAnOldInstance?')
-      .when(sfn.Condition.jsonata(jsonata(IS_RENAME)), renameNotFinished)
-      .otherwise(oldInstanceKept);
-  }
-
   /** A person does not want the cutover, now or at all: nothing is undone, so that it can still be had. */
   cutoverNotApproved(): RedrivableEnd {
     return this.states.tellAndStop(
@@ -152,7 +157,7 @@ export class RecoveryFailures {
   }
 
   /** Before the swap: the recovery instance goes, the application never saw it. */
-  discard(): sfn.TaskStateBase {
+  private discard(): sfn.TaskStateBase {
     const failed = this.states.tellAndFail('NotifyFailed', 'RecoveryFailed', {
       subject: `${CAME_TOO_LATE} ? ${TOO_LATE.subject} : "recovery failed, nothing changed"`,
       is: `${CAME_TOO_LATE} ? ${TOO_LATE.is} : "recovery failed, and was undone. " & ${DATABASE_URL_STAYS}`,
@@ -161,7 +166,7 @@ export class RecoveryFailures {
         `mend it, start another drill." : "${IT_IS_OVER}"))`,
       room: 95,
     });
-    const discard = this.states.step({ name: 'Discard', event: { recovery: jsonata('$recovery') } });
+    const discard = this.states.step({ name: 'Discard', event: WITH_RECOVERY });
     const liveWent = '$contains($undoError, /^LiveInstanceUnclear:/)';
     const discardFailed = this.states.tellAndStop(
       'NotifyDiscardFailed',
@@ -183,7 +188,7 @@ export class RecoveryFailures {
   }
 
   /** Of an undo: the instance that was taken back is retired again, and never deleted. */
-  giveBack(): sfn.TaskStateBase {
+  private giveBack(): sfn.TaskStateBase {
     const failed = this.states.tellAndFail('NotifyNotUndone', 'NotUndone', {
       subject: `${CAME_TOO_LATE} ? ${TOO_LATE.subject} : "the recovery was not undone"`,
       is: `${CAME_TOO_LATE} ? ${TOO_LATE.is} : "not undone. " & ${DATABASE_URL_STAYS}`,
@@ -192,7 +197,7 @@ export class RecoveryFailures {
         `($wasSwapped ? " DATABASE_URL named it for a while: restart what read it meanwhile, look in it for writes.") & ` +
         `($lift.stillOpen != null ? " It could not be fenced again: " & ${cut('$lift.stillOpen', 80)}) & " Start a new undo.")`,
     });
-    const giveBack = this.states.step({ name: 'GiveBack', event: { recovery: jsonata('$recovery') } });
+    const giveBack = this.states.step({ name: 'GiveBack', event: WITH_RECOVERY });
     const giveBackFailed = this.states.tellAndStop(
       'NotifyGiveBackFailed',
       'GiveBackFailed',
@@ -210,24 +215,12 @@ export class RecoveryFailures {
     return giveBack;
   }
 
-  /** Before the fence: what was made goes, what was taken back is given back. */
-  giveUp(discard: sfn.TaskStateBase, giveBack: sfn.TaskStateBase): sfn.Choice {
-    return new sfn.Choice(this.scope, 'WasItTakenBack?')
-      .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), giveBack)
-      .otherwise(discard);
-  }
-
-  /** From the fence on: back to the old instance, if the swap got that far, which then is opened again. */
-  swapBack(
-    discard: sfn.TaskStateBase,
-    giveBack: sfn.TaskStateBase,
-    overtaken: sfn.IChainable,
-  ): sfn.TaskStateBase {
+  private backToOldInstance(discard: sfn.TaskStateBase, giveBack: sfn.TaskStateBase): sfn.TaskStateBase {
     const back = this.states.step({
       name: 'SwapBack',
-      event: { recovery: jsonata('$recovery'), redrives: jsonata(REDRIVES) },
+      event: { ...WITH_RECOVERY, redrives: jsonata(REDRIVES) },
       assign: { wasSwapped: `${RESULT}.wasSwapped` },
-      overtaken,
+      overtaken: this.overtaken,
     });
     const failed = this.swapBackFailed();
     back.addCatch(failed.tell, { assign: UNDO_ERROR });
@@ -237,8 +230,8 @@ export class RecoveryFailures {
     lift.next(
       new sfn.Choice(this.scope, 'WasItSwapped?')
         // What was taken back is retired again in either case.
-        .when(sfn.Condition.jsonata(jsonata(IS_UNDO)), giveBack)
-        .when(sfn.Condition.jsonata(jsonata('$wasSwapped')), this.swappedBack())
+        .when(holds(IS_UNDO), giveBack)
+        .when(holds('$wasSwapped'), this.swappedBack())
         .otherwise(discard),
     );
     return back;
@@ -248,7 +241,7 @@ export class RecoveryFailures {
     const { environment } = this.props;
     const lift = this.states.step({
       name: 'LiftFence',
-      event: { recovery: jsonata('$recovery') },
+      event: WITH_RECOVERY,
       assign: { lift: RESULT },
     });
     const failed = this.states.tellAndStop(
@@ -306,8 +299,7 @@ export class RecoveryFailures {
     );
   }
 
-  /** After the proof: the cutover stands, whatever becomes of the old instance and of the settings that serving does not need. */
-  oldInstanceKept(): RedrivableEnd {
+  private cutoverStands(): RedrivableEnd {
     return this.states.tellAndStop(
       'NotifyOldInstanceKept',
       'OldInstanceKept',

@@ -3,7 +3,7 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import { ERROR_MESSAGE, RESULT, jsonata } from './expressions';
-import type { MachineStates } from './states';
+import { WITH_INSTANCE, holds, type MachineStates } from './states';
 
 /** The way around the looks of a soak. */
 export interface SoakWays {
@@ -29,8 +29,7 @@ export function soak(scope: Construct, states: MachineStates, ways: SoakWays): s
     {
       name: 'Soak',
       event: {
-        recovery: jsonata('$recovery'),
-        instance: jsonata('$instance'),
+        ...WITH_INSTANCE,
         sessionsExpected: jsonata('$exists($consumersProof.sessions)'),
         alarms: jsonata('$alarms'),
         soak: jsonata('$soak'),
@@ -43,8 +42,8 @@ export function soak(scope: Construct, states: MachineStates, ways: SoakWays): s
   const alarms = lookAtAlarms(scope, look);
   const isWanted = `$recovery.soakMinutes > 0 and $not(${IS_OVER})`;
   const next = new sfn.Choice(scope, 'Soak?', { comment: 'by default the recovery does not soak' })
-    .when(sfn.Condition.jsonata(jsonata(`${isWanted} and $count($recovery.soakAlarms) > 0`)), alarms)
-    .when(sfn.Condition.jsonata(jsonata(isWanted)), look)
+    .when(holds(`${isWanted} and $count($recovery.soakAlarms) > 0`), alarms)
+    .when(holds(isWanted), look)
     .otherwise(ways.otherwise);
   const wait = sfn.Wait.jsonata(scope, 'NextLook', {
     time: sfn.WaitTime.seconds(jsonata('$soak.pauseSeconds')),
@@ -52,8 +51,8 @@ export function soak(scope: Construct, states: MachineStates, ways: SoakWays): s
   wait.next(next);
   look.next(
     new sfn.Choice(scope, 'SoakedEnough?')
-      .when(sfn.Condition.jsonata(jsonata('$count($soak.problems) > 0')), ways.problem)
-      .when(sfn.Condition.jsonata(jsonata(IS_OVER)), ways.done)
+      .when(holds('$count($soak.problems) > 0'), ways.problem)
+      .when(holds(IS_OVER), ways.done)
       .otherwise(wait),
   );
   return next;

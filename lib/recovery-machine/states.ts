@@ -100,24 +100,19 @@ export interface Step {
   };
 }
 
+/** What steps are told: the recovery, and from when its instance is there on, where that is. */
+export const WITH_RECOVERY = { recovery: jsonata('$recovery') };
+export const WITH_INSTANCE = { ...WITH_RECOVERY, instance: jsonata('$instance') };
+
+/** A condition, in JSONata. */
+export const holds = (expression: string): sfn.Condition => sfn.Condition.jsonata(jsonata(expression));
+
 /** Makes the states of the machine, each of one of a few kinds. */
 export class MachineStates {
   constructor(
     private readonly scope: Construct,
     private readonly props: MachineStatesProps,
   ) {}
-
-  /** A step that is about the recovery and its new instance; `variable` keeps the result. */
-  onRecoveryInstance(name: string, variable: string, onError: sfn.IChainable): sfn.TaskStateBase {
-    return this.step(
-      {
-        name,
-        event: { recovery: jsonata('$recovery'), instance: jsonata('$instance') },
-        assign: { [variable]: RESULT },
-      },
-      onError,
-    );
-  }
 
   /** A call of the function of the same name. A failure, if a way for it is given, is kept as the first error. */
   step({ name, event, assign, overtaken, unless }: Step, onError?: sfn.IChainable): sfn.TaskStateBase {
