@@ -19,6 +19,11 @@ const boundary = (files, forbidden, message, allowTypeImports = false) => ({
   },
 });
 
+const SLOW_MACHINE =
+  'A slower or busier machine would fail here: CONTRIBUTING.md, "Slow machines". Costs are measured in test/bench.';
+const ONE_TIMEOUT = 'Timeouts guard against hangs only, and testTimeout in jest.config.mjs is that guard.';
+const NUMBER = 'Literal[raw=/^[0-9_]+$/]';
+
 export default tseslint.config(
   { ignores: ['node_modules', 'cdk.out', 'coverage'] },
   js.configs.recommended,
@@ -49,6 +54,25 @@ export default tseslint.config(
     ['/lib/', '/sandbox/', '^aws-cdk-lib', '^constructs'],
     'lambdas import neither lib nor sandbox',
   ),
+  {
+    files: ['test/**/*.ts'],
+    ignores: ['test/bench/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...[
+          `MemberExpression[object.name='performance'][property.name='now']`,
+          `MemberExpression[object.name='process'][property.name=/^(cpuUsage|hrtime)$/]`,
+          `CallExpression[callee.name='expect'] BinaryExpression[operator='-'] > CallExpression[callee.object.name='Date'][callee.property.name='now']`,
+        ].map((selector) => ({ selector, message: SLOW_MACHINE })),
+        ...[
+          `MemberExpression[object.name='jest'][property.name='setTimeout']`,
+          `CallExpression[callee.name=/^(test|it|beforeAll|beforeEach|afterAll|afterEach)$/] > ${NUMBER}`,
+          `CallExpression[callee.callee.property.name='each'] > ${NUMBER}`,
+        ].map((selector) => ({ selector, message: ONE_TIMEOUT })),
+      ],
+    },
+  },
   {
     files: ['**/*.{js,cjs,mjs}'],
     ...tseslint.configs.disableTypeChecked,

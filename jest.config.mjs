@@ -7,7 +7,8 @@ export default {
   },
   globalSetup: '<rootDir>/test/set-up.ts',
   globalTeardown: '<rootDir>/test/memory/tear-down.ts',
-  testTimeout: 60_000,
+  // Ends nothing but a hang, of a test or a hook, on a machine that is many times slower, too.
+  testTimeout: 600_000,
   maxWorkers: 2,
   // Of the tests of one file that run side by side.
   maxConcurrency: 2,

@@ -6,7 +6,8 @@ import type { RetentionRules } from '../../lambdas/contract/rules';
 import { preMigrationSnapshot } from '../../lambdas/steps/pre-migration-snapshot';
 import { reapSnapshots } from '../../lambdas/steps/reap-snapshots';
 import { readMarks, writeMarks, writeMigrations, type Role } from '../../lambdas/tags';
-import { Lab, until } from '../lambdas/steps/lab';
+import { Lab } from '../lambdas/steps/lab';
+import { until } from '../until';
 import type { Measurement } from './measurement';
 
 const ASKS = 1000;

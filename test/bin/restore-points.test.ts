@@ -3,8 +3,6 @@ import { createServer, type Server } from 'node:http';
 import { resolve } from 'node:path';
 
 /** What `npm run restore-points` answers whoever mistypes, or asks where there is nothing. */
-jest.setTimeout(60_000);
-
 // GIVEN a Lambda that knows one function, which fails
 let server: Server;
 let endpoint: string;

@@ -7,8 +7,6 @@ import { Sandbox } from '../../sandbox/sandbox';
 import { synthesise } from '../../sandbox/synthesise';
 
 /** The alarms around snapshots, in the production stacks as they are: each is made to ring, and people hear it. */
-jest.setTimeout(300_000);
-
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const ATTENTION = 'production-snapshots-need-attention';

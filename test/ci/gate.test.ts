@@ -18,12 +18,12 @@ import { Sandbox } from '../../sandbox/sandbox';
 import { synthesise } from '../../sandbox/synthesise';
 import { AwsCommand } from '../docs/aws-cli';
 import { ROOT } from '../docs/markdown';
+import { until } from '../until';
 
 /**
  * The pipeline as a CI system runs it: ci/gate.sh by a real shell, the real Prisma CLI, the production stacks in a sandbox,
  * and `aws` by the SDK's real clients.
  */
-jest.setTimeout(600_000);
 
 let sandbox: Sandbox;
 let aws: AwsCommand;
@@ -99,14 +99,12 @@ async function recover(input: string): Promise<string | undefined> {
   const stateMachineArn = 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery';
   const leave = answerQuestions(sandbox, 'production', yes);
   const { executionArn } = await stepFunctions.send(new StartExecutionCommand({ stateMachineArn, input }));
-  for (;;) {
-    const { status } = await stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
-    if (status !== 'RUNNING') {
-      leave();
-      return status;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const { status } = await until(
+    () => stepFunctions.send(new DescribeExecutionCommand({ executionArn })),
+    (execution) => execution.status !== 'RUNNING',
+  );
+  leave();
+  return status;
 }
 
 test('a pipeline takes its snapshot and migrates, and after a recovery is stopped until the migration is mended', async () => {

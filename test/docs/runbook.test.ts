@@ -28,6 +28,7 @@ import { Sandbox } from '../../sandbox/sandbox';
 import { synthesise } from '../../sandbox/synthesise';
 import { AwsCommand } from './aws-cli';
 import { ROOT, sectionsOf } from './markdown';
+import { until } from '../until';
 
 /**
  * The commands of the runbook, run as they are written, by a real shell: `aws` there is the SDK's real clients, talking to a
@@ -223,9 +224,6 @@ class Operator {
     return stdout;
   }
 }
-
-// Recoveries take some seconds each, and more on a busy machine.
-jest.setTimeout(240_000);
 
 describe('an operator who follows it', () => {
   let operator: Operator;
@@ -562,10 +560,6 @@ describe('an operator who follows it', () => {
     ).toEqual([]);
   });
 });
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 300));
-}
 
 /** Holds back the answer of the next call of an operation, which has had its effect by then. */
 function holdAnswer(api: Api, operation: string): { readonly reached: Promise<void>; release(): void } {

@@ -21,6 +21,7 @@ import { DURATION_PROFILES } from '../../sandbox/rds/durations';
 import { synthesise } from '../../sandbox/synthesise';
 import { checkUsage, mergeUsage, type UsageReport } from '../../sandbox/iam/usage';
 import { NEVER_USED } from '../sandbox/iam/never-used';
+import { until } from '../until';
 
 const ROOT = join(__dirname, '..', '..');
 
@@ -115,10 +116,6 @@ function commandOf(pid: string): string {
   } catch {
     return '';
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 const namesOf = (report: z.infer<typeof Report>): string[] => report.states.map(({ name }) => name);
@@ -265,7 +262,7 @@ describe('npm run drill', () => {
   // All of them rehearse with the same ones.
   const app = join(temporary, 'app');
   const durations = quarterOfTheWaiting();
-  beforeAll(() => synthesise(app, ['production']), 120_000);
+  beforeAll(() => synthesise(app, ['production']));
 
   // Two at a time (`maxConcurrency`): while one waits for a function to start, the other goes on.
   test.concurrent.each(SCENARIOS.map(({ name }) => name))(
@@ -302,7 +299,6 @@ describe('npm run drill', () => {
       expect(leftovers(own)).toEqual([]);
       usage.push(Usage.parse(JSON.parse(readFileSync(permissions, 'utf8'))));
     },
-    300_000,
   );
 
   test('every permission that the stacks grant is used by some scenario, or its reason is written down', () => {
@@ -331,7 +327,7 @@ describe('npm run drill', () => {
     expect(report.checks.filter(({ ok }) => !ok)).toEqual([
       { name: 'Every planned fault happened', ok: false, detail: 'not: throttling at ecs:UpdateService' },
     ]);
-  }, 300_000);
+  });
 
   test('a drill that cannot be finished says why in its one JSON document', async () => {
     const { code, stdout } = await drill(['--json', '--faults', join(temporary, 'none.json')]);
@@ -372,7 +368,7 @@ describe('npm run drill', () => {
     expect(leftovers(own)).not.toEqual([]);
     child.kill('SIGKILL');
     await until(() => leftovers(own).length === 0);
-  }, 120_000);
+  });
 
   test.each(['SIGTERM', 'SIGKILL'] as const)(
     'leaves nothing behind when npm, which started it, gets %s',
@@ -389,6 +385,5 @@ describe('npm run drill', () => {
       npm.kill(signal);
       await until(() => leftovers(own).length === 0);
     },
-    120_000,
   );
 });

@@ -26,11 +26,10 @@ import { swapBack } from '../../lambdas/steps/swap-back';
 import { swapVersionId } from '../../lambdas/swap-version';
 import { takeClaim } from '../../lambdas/take-claim';
 import { carryOut } from './steps/carry-out';
-import { Lab, migrationTable, until as eventually } from './steps/lab';
+import { Lab, migrationTable } from './steps/lab';
+import { until as eventually } from '../until';
 
 /** At most one recovery of one database runs. The executions are real ones, of a machine that only waits. */
-jest.setTimeout(180_000);
-
 let lab: Lab;
 let machine: string;
 beforeAll(async () => {

@@ -16,6 +16,7 @@ import type { PlanUndoResult } from '../../lambdas/contract/plan';
 import { ENVIRONMENTS } from '../../lib/environments';
 import { onlyOf, readable, resourcesOf, synthesise, templateOf } from '../lib/synthesis';
 import { scripted, serve, type Served } from '../sandbox/wire/served';
+import { until } from '../until';
 
 /** What a function answers, or throws: an error of lambdas/errors.ts, or one of Lambda's own names. */
 export type Answer = (event: unknown, call: number) => unknown;
@@ -375,22 +376,18 @@ export class PlayedMachine {
   }
 
   private async ended(executionArn: string, before: number): ReturnType<PlayedMachine['run']> {
-    const deadline = Date.now() + 60_000;
-    for (;;) {
-      const {
-        status = '',
-        error = '',
-        cause = '',
-        output = 'null',
-      } = await this.client.send(new DescribeExecutionCommand({ executionArn }));
-      if (status !== 'RUNNING') {
-        const published = this.served.services.sns.messages.slice(before);
-        const messages = published.map(({ subject = '', message }) => ({ subject, text: shown(message) }));
-        return { executionArn, status, error, cause, messages, output: JSON.parse(output) as unknown };
-      }
-      if (Date.now() > deadline) throw new Error(`${executionArn} runs for a minute`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    const {
+      status = '',
+      error = '',
+      cause = '',
+      output = 'null',
+    } = await until(
+      () => this.client.send(new DescribeExecutionCommand({ executionArn })),
+      (execution) => execution.status !== 'RUNNING',
+    );
+    const published = this.served.services.sns.messages.slice(before);
+    const messages = published.map(({ subject = '', message }) => ({ subject, text: shown(message) }));
+    return { executionArn, status, error, cause, messages, output: JSON.parse(output) as unknown };
   }
 
   private invoke(input: object): object {

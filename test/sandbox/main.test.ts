@@ -47,6 +47,7 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { Client } from 'pg';
 import type { Status } from '../../sandbox/status/status';
 import { sectionsOf } from '../docs/markdown';
+import { until } from '../until';
 
 const ROOT = join(__dirname, '..', '..');
 const port = randomInt(20_000, 32_000);
@@ -103,15 +104,6 @@ const startWithState = (...parameters: string[]): Running =>
     ...parameters,
   );
 
-/** Gives up one day, so that nothing asks on when its test is over. */
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 240_000;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`Waited too long for: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 async function ready(running: Running): Promise<void> {
   let over = false;
   void running.ended.then(() => (over = true));
@@ -136,7 +128,7 @@ afterAll(async () => {
     await ended;
   }
   rmSync(temporary, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
-}, 60_000);
+});
 
 /** `npm run sandbox -- status` */
 async function status(...parameters: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -228,7 +220,7 @@ describe('npm run sandbox -- --state DIR', () => {
         value,
       ]),
     );
-  }, 300_000);
+  });
 
   test('prints what a shell needs, and nothing else on standard output', () => {
     expect(sandbox.output.stdout.trim().split('\n')).toEqual([
@@ -280,7 +272,7 @@ describe('npm run sandbox -- --state DIR', () => {
     expect(second.output.stderr).toContain(
       `The state directory ${state} is in use: the sandbox with process id ${sandbox.child.pid} works in it.`,
     );
-  }, 30_000);
+  });
 
   test('killed and started again, it answers everything as before', async () => {
     await until(async () => (await invokeGate()).includes('"available"'));
@@ -307,7 +299,7 @@ describe('npm run sandbox -- --state DIR', () => {
     expect(await tasks()).toEqual(before.tasks);
     // Functions are there with their code and roles.
     expect(await invokeGate()).toContain('"available"');
-  }, 300_000);
+  });
 
   test('a recovery in the middle of which it is killed goes on after the start and recovers', async () => {
     const before = await tasks();
@@ -338,7 +330,7 @@ describe('npm run sandbox -- --state DIR', () => {
       client.query("SELECT to_regclass('made_after_the_snapshot') AS found"),
     );
     expect(rows).toEqual([{ found: null }]);
-  }, 300_000);
+  });
 
   test('status says what is there, for people and as JSON', async () => {
     const { code, stdout } = await status('--port', String(port), '--json');
@@ -372,7 +364,7 @@ describe('npm run sandbox -- --state DIR', () => {
     const { password } = new URL(SecretString);
     expect(password).not.toBe('');
     for (const text of [stdout, tables]) expect(text).not.toContain(password);
-  }, 60_000);
+  });
 
   test('npx cdk finds no difference and nothing to deploy, as docs/sandbox.md says', async () => {
     const [block] = sectionsOf('docs/sandbox.md').find(({ heading }) => heading === 'npx cdk')?.blocks ?? [];
@@ -395,7 +387,7 @@ describe('npm run sandbox -- --state DIR', () => {
     expect(printed).toContain('Number of stacks with differences: 0');
     for (const stack of ['Production-Database', 'Production-Rollback'])
       expect(printed).toContain(`${stack} (no changes)`);
-  }, 180_000);
+  });
 
   test('ends when it is told to, keeps everything and says so', async () => {
     sandbox.child.kill('SIGTERM');
@@ -405,7 +397,7 @@ describe('npm run sandbox -- --state DIR', () => {
     );
     expect(existsSync(join(state, 'state'))).toBe(true);
     expect(existsSync(join(state, 'lock'))).toBe(false);
-  }, 60_000);
+  });
 });
 
 describe('npm run sandbox', () => {
@@ -427,7 +419,7 @@ describe('npm run sandbox', () => {
     // tsx keeps what it has compiled.
     expect(readdirSync(own).filter((name) => !/^(tsx|jiti|node)/.test(name))).toEqual([]);
     expect(existsSync(join(temporary, 'unfinished'))).toBe(false);
-  }, 60_000);
+  });
 
   test('says which port is taken, and how to choose another', async () => {
     const other = createServer().listen(port + 4, '127.0.0.1');
@@ -438,21 +430,17 @@ describe('npm run sandbox', () => {
     expect(running.output.stderr).toContain(`Port ${port + 4} on 127.0.0.1 is taken`);
     expect(running.output.stderr).toContain('--port');
     expect(running.output.stdout).toBe('');
-  }, 30_000);
+  });
 
   test.each([
     [['--time', 'slow'], 'It is real, virtual, or how many times as fast'],
     [['--durations', 'not-there.json'], 'not-there.json is not a profile of durations'],
     [['stop'], 'too many arguments'],
-  ])(
-    '%j is refused: %s',
-    async (parameters, message) => {
-      const running = start(...parameters);
-      expect(await running.ended).toBe(1);
-      expect(running.output.stderr).toContain(message);
-    },
-    30_000,
-  );
+  ])('%j is refused: %s', async (parameters, message) => {
+    const running = start(...parameters);
+    expect(await running.ended).toBe(1);
+    expect(running.output.stderr).toContain(message);
+  });
 
   test('status without a sandbox says so, and how to start one', async () => {
     const { code, stdout, stderr } = await status('--port', String(port + 9));
@@ -461,5 +449,5 @@ describe('npm run sandbox', () => {
       `No sandbox answers at http://127.0.0.1:${port + 9}: nothing listens there. ` +
         'HINT: start one with `npm run sandbox`, or name the port of yours with --port.\n',
     );
-  }, 30_000);
+  });
 });

@@ -24,6 +24,7 @@ import { takeBack } from '../../../lambdas/steps/take-back';
 import { takeSafetySnapshot } from '../../../lambdas/steps/take-safety-snapshot';
 import { verify } from '../../../lambdas/steps/verify';
 import type { Lab } from './lab';
+import { PATIENCE_MS } from '../../until';
 
 /** The Fail state, or Recovered, in which the machine would have ended, with the error that it would have had. */
 export interface Ending {
@@ -75,12 +76,12 @@ function asking(lab: Lab, planned: Recovery, guide: Guide) {
     await guide.before?.(step);
     const recovery = guide.tell?.(step, planned) ?? planned;
     const around = guide.around ?? (async (_step, run) => ({ answer: await run(lab) }));
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       try {
         const result = await around(step, (deps) => call(recovery, deps));
         if (result !== 'killed') return result.answer;
-        if (Date.now() > deadline) throw new Error(`${step} was killed for a minute`);
+        if (Date.now() > deadline) throw new Error(`${step} was killed again and again`);
       } catch (thrown) {
         const error = toRollbackError(thrown);
         if (!isAskedAgain(step, error.name) || Date.now() > deadline) throw error;

@@ -20,11 +20,10 @@ import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
 import { takeBack } from '../../../lambdas/steps/take-back';
 import { carryOut } from './carry-out';
-import { Lab, again, migrationTable, until } from './lab';
+import { Lab, again, migrationTable } from './lab';
+import { until } from '../../until';
 
 /** Recoveries that are stopped at one state after the other, on one database; each is cleaned up before the next. */
-jest.setTimeout(240_000);
-
 /** Stands for the recovery machine: an execution runs until it is stopped, in the state that its input names. */
 const DEFINITION = {
   QueryLanguage: 'JSONata',

@@ -52,7 +52,7 @@ beforeAll(async () => {
     if (operation === 'PutEvents') sent.push(...Entries.parse(input).Entries);
     return next();
   });
-}, 120_000);
+});
 
 const Entries = z.object({
   Entries: z.array(

@@ -17,9 +17,8 @@ import { scheduledSnapshot } from '../../../lambdas/steps/scheduled-snapshot';
 import { readMarks } from '../../../lambdas/tags';
 import { AnswerLost, ApiError } from '../../../sandbox/core/api';
 import { VirtualClock } from '../../../sandbox/core/clock';
-import { Lab, until } from './lab';
-
-jest.setTimeout(300_000);
+import { Lab } from './lab';
+import { until } from '../../until';
 
 const DAY = 86_400_000;
 const THERE = 'eu-west-1';

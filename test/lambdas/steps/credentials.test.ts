@@ -11,10 +11,8 @@ import { recordPosition } from '../../../lambdas/steps/record-position';
 import { findSnapshot } from '../../../lambdas/rds';
 import { takeSafetySnapshot } from '../../../lambdas/steps/take-safety-snapshot';
 import { startRestore } from '../../../lambdas/steps/start-restore';
-import { Lab, again, until } from './lab';
-
-// A real server; on a busy machine that takes its time.
-jest.setTimeout(180_000);
+import { Lab, again } from './lab';
+import { until } from '../../until';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -12,7 +12,8 @@ import { AnswerLost } from '../../../sandbox/core/api';
 import { RealClock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
-import { again, until } from './lab';
+import { again } from './lab';
+import { until } from '../../until';
 
 // GIVEN machines that ask two questions, as the recovery machine does
 let sandbox: Sandbox;
@@ -22,7 +23,7 @@ const role = 'arn:aws:iam::123456789012:role/machine';
 beforeAll(async () => {
   sandbox = await Sandbox.start({ clock: new RealClock(), durations: durations('quick') });
   ({ stepFunctions } = sandbox.clients());
-}, 60_000);
+});
 
 afterAll(async () => {
   stepFunctions.destroy();
@@ -163,7 +164,7 @@ test('a yes counts once, is found again, and is about this question only', async
       name: 'NothingToDecide',
       message: expect.stringMatching(message) as string,
     });
-}, 60_000);
+});
 
 test('of many who answer at once one is heard, and all are told the same', async () => {
   const machine = await machineThatAsks('crowd');
@@ -190,7 +191,7 @@ test('of many who answer at once one is heard, and all are told the same', async
         name: 'DecidedOtherwise',
         message: expect.stringContaining(heard[0]?.recorded.by ?? '?') as string,
       });
-}, 60_000);
+});
 
 test('an answer that arrived, and of which that was not heard, is not given twice', async () => {
   const machine = await machineThatAsks('deaf');
@@ -208,7 +209,7 @@ test('an answer that arrived, and of which that was not heard, is not given twic
   expect(lost).toBe(1);
   expect(answer).toEqual({ execution: 'night', recorded: yesOfAda, isNew: false });
   await asked(execution, 'retirement');
-}, 60_000);
+});
 
 test('nothing is decided where nothing, or too much, waits', async () => {
   const machine = await machineThatAsks('two');
@@ -235,7 +236,7 @@ test('nothing is decided where nothing, or too much, waits', async () => {
   await stepFunctions.send(new StopExecutionCommand({ executionArn: first }));
   await refused({ execution: 'first' }, 'waits for no answer any more: the execution is ABORTED');
   expect(await says(machine, {})).toMatchObject({ execution: 'second', isNew: true });
-}, 60_000);
+});
 
 test('too late is too late', async () => {
   const machine = await machineThatAsks('hurry', 1);
@@ -253,4 +254,4 @@ test('too late is too late', async () => {
       /^Recovery night has asked about the cutover, .*: nobody answered in time, which counts as no: nobody was locked out, and both databases are kept\. Hint: Redrive/,
     ) as string,
   });
-}, 60_000);
+});

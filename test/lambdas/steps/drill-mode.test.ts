@@ -10,8 +10,6 @@ import { readMarks } from '../../../lambdas/tags';
 import { Lab, again, migrationTable } from './lab';
 
 /** Drills beside recoveries that are meant. */
-jest.setTimeout(180_000);
-
 let lab: Lab;
 /** Its executions run until they are stopped. */
 let machine: string;

@@ -21,9 +21,8 @@ import { liftQuarantine } from '../../../lambdas/steps/lift-quarantine';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
 import { readSettings } from '../../../lambdas/stored-settings';
 import { readMarks, readMigrations, writeMarks } from '../../../lambdas/tags';
-import { Lab, migrationTable, until } from './lab';
-
-jest.setTimeout(180_000);
+import { Lab, migrationTable } from './lab';
+import { until } from '../../until';
 
 const sum = (digit: string): string => digit.repeat(64);
 /** jest's matcher is typed `any`. */

@@ -13,11 +13,10 @@ import { reapSnapshots } from '../../../lambdas/steps/reap-snapshots';
 import { readMarks } from '../../../lambdas/tags';
 import { retire } from '../../../lambdas/steps/retire';
 import { carryOut, type Ending, type Guide } from './carry-out';
-import { Lab, again, migrationTable, until } from './lab';
+import { Lab, again, migrationTable } from './lab';
+import { until } from '../../until';
 
 /** What people, rotations and RDS itself do in the middle of a recovery; one database, recovered again and again. */
-jest.setTimeout(180_000);
-
 const RULES = { dailyDays: 7, weeklyDays: 90, keepNewest: 3, newestAtMostHours: 36 };
 
 let lab: Lab;

@@ -33,6 +33,7 @@ import type { TeamCheck } from '../../../lambdas/team-checks';
 import { RealClock, type Clock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
+import { until } from '../../until';
 
 const MASTER = { username: 'master', password: 'first-Password1' };
 
@@ -240,17 +241,6 @@ export class Lab {
 export const migrationTable = `create table _prisma_migrations (
   id text primary key, checksum text not null, finished_at timestamptz, migration_name text not null, logs text,
   rolled_back_at timestamptz, started_at timestamptz not null default now(), applied_steps_count int not null default 0)`;
-
-/** Asks again until the answer is as wanted; at most a minute. */
-export async function until<T>(ask: () => Promise<T>, isDone: (answer: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 60_000;
-  for (;;) {
-    const answer = await ask();
-    if (isDone(answer)) return answer;
-    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(answer)} after a minute`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 /** Calls a step as the state machine does: again while it throws its "not yet" error. */
 export async function again<T>(notYet: string, step: () => Promise<T>): Promise<T> {

@@ -13,10 +13,8 @@ import { liftFence } from '../../../lambdas/steps/lift-fence';
 import { restorePoints } from '../../../lambdas/steps/restore-points';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { carryOut } from './carry-out';
-import { Lab, migrationTable, until } from './lab';
-
-// Real servers are made, restored and deleted; on a busy machine that takes its time.
-jest.setTimeout(240_000);
+import { Lab, migrationTable } from './lab';
+import { until } from '../../until';
 
 /** GIVEN a database, the pipeline's snapshot of it, and rows that were written after that. */
 let lab: Lab;

@@ -15,10 +15,8 @@ import { backupWindow, writeMarker } from '../../../lambdas/point-in-time';
 import { findSnapshot } from '../../../lambdas/rds';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { ApiError } from '../../../sandbox/core/api';
-import { Lab, migrationTable, until } from './lab';
-
-// A real server, its snapshots and its log: on a busy machine that takes its time.
-jest.setTimeout(180_000);
+import { Lab, migrationTable } from './lab';
+import { until } from '../../until';
 
 /**
  * GIVEN a database with three migrations: the pipeline took a snapshot before the second one, which began five seconds later, and

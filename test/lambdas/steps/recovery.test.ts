@@ -27,9 +27,6 @@ import { verify } from '../../../lambdas/steps/verify';
 import { heldName, readMarks } from '../../../lambdas/tags';
 import { Lab, again, migrationTable } from './lab';
 
-// Real servers are made, restored and deleted; on a busy machine that takes its time.
-jest.setTimeout(180_000);
-
 let lab: Lab;
 beforeEach(async () => {
   lab = await Lab.start();

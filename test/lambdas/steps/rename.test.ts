@@ -25,11 +25,10 @@ import { restorePoints } from '../../../lambdas/steps/restore-points';
 import { swap } from '../../../lambdas/steps/swap';
 import { readMarks } from '../../../lambdas/tags';
 import { carryOut } from './carry-out';
-import { Lab, again, migrationTable, until } from './lab';
+import { Lab, again, migrationTable } from './lab';
+import { until } from '../../until';
 
 /** One database, recovered, renamed, and recovered again. */
-jest.setTimeout(240_000);
-
 const INPUT = { mode: 'rename', reason: 'a test', requestedBy: 'jest' };
 
 let lab: Lab;

@@ -1,8 +1,7 @@
 import { restorePoints } from '../../../lambdas/steps/restore-points';
 import { preMigrationSnapshot } from '../../../lambdas/steps/pre-migration-snapshot';
-import { Lab, until } from './lab';
-
-jest.setTimeout(180_000);
+import { Lab } from './lab';
+import { until } from '../../until';
 
 let lab: Lab;
 beforeAll(async () => {

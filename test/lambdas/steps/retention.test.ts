@@ -12,10 +12,8 @@ import { reapSnapshots } from '../../../lambdas/steps/reap-snapshots';
 import { scheduledSnapshot } from '../../../lambdas/steps/scheduled-snapshot';
 import { readMarks } from '../../../lambdas/tags';
 import { VirtualClock } from '../../../sandbox/core/clock';
-import { Lab, until } from './lab';
-
-// 120 days are 120 real backups and their deletion.
-jest.setTimeout(900_000);
+import { Lab } from './lab';
+import { until } from '../../until';
 
 const DAY = 86_400_000;
 /** Production in lib/environments.ts. */

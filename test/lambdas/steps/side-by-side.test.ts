@@ -24,8 +24,6 @@ import { ApiError, type Output } from '../../../sandbox/core/api';
 import { Lab, again, migrationTable } from './lab';
 
 /** What RDS does beside the cutover: the safety snapshot of the old instance, the first backup of the new one. One recovery. */
-jest.setTimeout(180_000);
-
 let lab: Lab;
 let recovery: Recovery;
 let instance: InstanceAddress;

@@ -10,11 +10,10 @@ import { soak } from '../../../lambdas/steps/soak';
 import { startRestore } from '../../../lambdas/steps/start-restore';
 import { swap } from '../../../lambdas/steps/swap';
 import type { z } from 'zod';
-import { Lab, again, until } from './lab';
+import { Lab, again } from './lab';
+import { until } from '../../until';
 
 /** The looks of a soak of ten minutes, on a fenced old and a live new database. */
-jest.setTimeout(120_000);
-
 let lab: Lab;
 let recovery: Recovery;
 let instance: InstanceAddress;

@@ -21,11 +21,10 @@ import { readMarks, writeMarks } from '../../../lambdas/tags';
 import type { FaultPlanInput } from '../../../sandbox/faults/plan';
 import { carryOut, type Guide } from './carry-out';
 import { Functions, STEPS } from './functions';
-import { Lab, migrationTable, until } from './lab';
+import { Lab, migrationTable } from './lab';
+import { until } from '../../until';
 
 /** Back to the instance that a recovery retired, and back from there; one database, in the order of the tests. */
-jest.setTimeout(240_000);
-
 let lab: Lab;
 let recovered: Recovery;
 /** What an undo was told when nothing had been recovered. */

@@ -13,11 +13,10 @@ import { findSnapshot, listInstances, listSnapshots } from '../../../lambdas/rds
 import { currentSecret } from '../../../lambdas/secrets';
 import { readMarks, writeMarks } from '../../../lambdas/tags';
 import { carryOut } from './carry-out';
-import { Lab, migrationTable, until } from './lab';
+import { Lab, migrationTable } from './lab';
+import { until } from '../../until';
 
 /** Recoveries that are stopped behind their swap, and others that are started instead of a redrive; one database, in order. */
-jest.setTimeout(240_000);
-
 const SETTINGS = { DeletionProtection: true, MaxAllocatedStorage: 100, BackupRetentionPeriod: 7 };
 
 let lab: Lab;

@@ -28,9 +28,8 @@ import { homeRoleName } from '../../../lib/vault';
 import { VaultStack } from '../../../lib/vault-stack';
 import { AnswerLost, ApiError } from '../../../sandbox/core/api';
 import { VirtualClock } from '../../../sandbox/core/clock';
-import { Lab, until } from './lab';
-
-jest.setTimeout(300_000);
+import { Lab } from './lab';
+import { until } from '../../until';
 
 const DAY = 86_400_000;
 const HOME = '123456789012';

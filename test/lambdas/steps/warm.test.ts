@@ -5,8 +5,6 @@ import { warm } from '../../../lambdas/steps/warm';
 import { Lab } from './lab';
 
 /** Reads the live instance of the lab: to Warm it is all the same which one it is told. */
-jest.setTimeout(120_000);
-
 let lab: Lab;
 let recovery: Recovery;
 beforeAll(async () => {

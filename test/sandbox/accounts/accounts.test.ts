@@ -33,9 +33,7 @@ import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { neverUsed } from '../../../sandbox/iam/usage';
 import { writeProfiles } from '../../../sandbox/profiles';
-import { until } from '../../lambdas/steps/lab';
-
-jest.setTimeout(120_000);
+import { until } from '../../until';
 
 const HOME = '123456789012';
 const OTHER = '222222222222';
@@ -63,7 +61,7 @@ function addFunction(stack: Stack): lambda.Function {
     runtime: lambda.Runtime.NODEJS_24_X,
     handler: 'index.handler',
     code: lambda.Code.fromInline(HANDLER),
-    timeout: Duration.seconds(20),
+    timeout: Duration.minutes(2),
     memorySize: 256,
   });
 }

@@ -13,6 +13,7 @@ import { LambdaService } from '../../../sandbox/lambda/service';
 import { openAuthority } from '../../../sandbox/postgres/authority';
 import { S3Service } from '../../../sandbox/s3/service';
 import { SecretsManagerService } from '../../../sandbox/secrets-manager/service';
+import { until } from '../../until';
 
 const directory = mkdtempSync(join(tmpdir(), 'cloudformation-test-'));
 const clock = new VirtualClock();
@@ -113,12 +114,11 @@ async function stack(StackName: string) {
 }
 
 /** Waits for the end of what is under way. */
-async function settled(name: string) {
-  for (;;) {
-    const found = await stack(name);
-    if (!found.StackStatus.endsWith('_IN_PROGRESS')) return found;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+function settled(name: string) {
+  return until(
+    () => stack(name),
+    ({ StackStatus }) => !StackStatus.endsWith('_IN_PROGRESS'),
+  );
 }
 
 async function deploy(name: string, type: 'CREATE' | 'UPDATE', body: string) {

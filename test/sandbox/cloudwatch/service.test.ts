@@ -51,7 +51,7 @@ describe('CloudWatch', () => {
     const { iam } = deployedTo(sandbox.context);
     iam.add(roleWith('function', []));
     iam.add(roleWith('machine', [], { trusted: 'states.amazonaws.com' }));
-  }, 60_000);
+  });
   afterAll(async () => {
     client.destroy();
     sns.destroy();

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromBytes, toBytes } from '../../../sandbox/core/plain-data';
 import { StateDirectory, type Lasting } from '../../../sandbox/core/state-directory';
+import { until } from '../../until';
 
 const root = mkdtempSync(join(tmpdir(), 'state-directory-'));
 let directories = 0;
@@ -138,8 +139,7 @@ describe('what parts keep', () => {
     state.keep('part', kept);
     await state.resume();
     kept.value = 'changed-by-itself';
-    while (!readFileSync(join(directory, 'state')).includes('changed-by-itself'))
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => readFileSync(join(directory, 'state')).includes('changed-by-itself'));
   });
 
   test('is not written for calls that only read, but for those of STS', async () => {

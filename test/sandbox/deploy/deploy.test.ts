@@ -155,7 +155,7 @@ test("the CDK's own command deploys a new stack: by a change set, with its code 
   expect(printed).toMatch(/ CREATE_COMPLETE .* Custom::Thing /);
   expect(printed).toContain('Typed.number = 7');
   expect(deployedTo(context).stack('Typed').outputs['number']).toBe('7');
-}, 60_000);
+});
 
 test('a custom resource that answers FAILED fails the deployment with its reason', async () => {
   await expect(

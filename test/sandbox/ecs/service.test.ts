@@ -17,6 +17,7 @@ import { deployedTo } from '../../../sandbox/deploy/deploy';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { roleWith } from '../iam/roles';
+import { until } from '../../until';
 
 describe('ECS', () => {
   const clock = new VirtualClock();
@@ -40,7 +41,7 @@ describe('ECS', () => {
     deployedTo(sandbox.context).iam.add(roleWith('reader', [read], { trusted }));
     deployedTo(sandbox.context).iam.add(roleWith('blind', [], { trusted }));
     await client.send(new CreateClusterCommand({ clusterName: 'shop' }));
-  }, 60_000);
+  });
   afterAll(async () => {
     client.destroy();
     await sandbox.stop();
@@ -73,7 +74,7 @@ describe('ECS', () => {
     );
     return services?.[0] ?? {};
   }
-  async function until(name: string, reached: (service: Described) => boolean): Promise<Described> {
+  async function reaches(name: string, reached: (service: Described) => boolean): Promise<Described> {
     for (let attempt = 0; attempt < 200; attempt++) {
       const service = await described(name);
       if (reached(service)) return service;
@@ -88,9 +89,7 @@ describe('ECS', () => {
   }
   /** The first line of each task, which each of them prints in its own time. */
   async function outputs(arns: readonly string[]): Promise<string[]> {
-    const ended = Date.now() + 10_000;
-    while (arns.some((each) => sandbox.ecs.outputOf(each).length === 0) && Date.now() < ended)
-      await new Promise((resolve) => setImmediate(resolve));
+    await until(() => arns.every((each) => sandbox.ecs.outputOf(each).length > 0));
     return arns.map((each) => sandbox.ecs.outputOf(each)[0] ?? '');
   }
   const lives = (line: string): boolean => {
@@ -105,7 +104,7 @@ describe('ECS', () => {
     await register('app');
     await create('app');
     expect(await described('app')).toMatchObject({ status: 'ACTIVE', desiredCount: 2, runningCount: 0 });
-    expect(await until('app', steady)).toMatchObject({ runningCount: 2, pendingCount: 0 });
+    expect(await reaches('app', steady)).toMatchObject({ runningCount: 2, pendingCount: 0 });
     const before = await outputs(await tasks('app'));
     expect(before).toEqual([expect.stringContaining('using first'), expect.stringContaining('using first')]);
     expect(before.filter(lives)).toHaveLength(2);
@@ -120,7 +119,7 @@ describe('ECS', () => {
       { status: 'PRIMARY', rolloutState: 'IN_PROGRESS', runningCount: 0, pendingCount: 2 },
       { status: 'ACTIVE', runningCount: 2 },
     ]);
-    const after = await until('app', steady);
+    const after = await reaches('app', steady);
     expect(after.events?.[0]?.message).toBe('(service app) has reached a steady state.');
     expect(await outputs(await tasks('app'))).toEqual([
       expect.stringContaining('using second'),
@@ -132,7 +131,7 @@ describe('ECS', () => {
   it('starts another task for one that was stopped or ended by itself', async () => {
     await register('once', 'reader', `console.log('ran'); process.exit(3);`);
     await create('once', 1);
-    await until(
+    await reaches(
       'once',
       ({ events }) => (events?.filter(({ message }) => message?.includes('started')).length ?? 0) > 1,
     );
@@ -143,7 +142,7 @@ describe('ECS', () => {
     expect(
       (await client.send(new DescribeTasksCommand({ cluster: 'shop', tasks: [stopped] }))).tasks,
     ).toMatchObject([{ lastStatus: 'STOPPED', stoppedReason: 'a test' }]);
-    await until('app', ({ runningCount }) => runningCount === 2);
+    await reaches('app', ({ runningCount }) => runningCount === 2);
     expect(await tasks('app')).not.toContain(stopped);
   });
 

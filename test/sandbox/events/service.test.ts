@@ -89,7 +89,7 @@ describe('EventBridge', () => {
         definition: '{"StartAt":"S","States":{"S":{"Type":"Succeed"}}}',
       }),
     );
-  }, 60_000);
+  });
   afterAll(async () => {
     events.destroy();
     sns.destroy();

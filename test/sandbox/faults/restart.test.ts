@@ -89,4 +89,4 @@ test('the sandbox is killed before a call, and after another; started again it g
   expect(third.unfired).toBe(0);
   expect((await names(third)).sort()).toEqual(['one', 'two']);
   await stop(third);
-}, 120_000);
+});

@@ -11,6 +11,7 @@ import { deployedTo } from '../../../sandbox/deploy/deploy';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { productionPermissions, roleWith } from './roles';
+import { until } from '../../until';
 
 type FunctionName = StepName | RestorePointFunctionName | CopyFunctionName;
 
@@ -80,7 +81,7 @@ beforeAll(async () => {
   );
   secretArns = { databaseUrl: url?.ARN ?? '', master: master?.ARN ?? '' };
   permissions = productionPermissions(secretArns);
-}, 120_000);
+});
 
 afterAll(async () => {
   await sandbox.stop();
@@ -88,16 +89,10 @@ afterAll(async () => {
 
 /** Asks until RDS takes the snapshot: only of an instance that is available. */
 async function untilMade(ask: () => Promise<unknown>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  for (;;) {
-    try {
-      await ask();
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
+  await until(
+    () => ask().then(() => true, String),
+    (answer) => answer === true,
+  );
 }
 
 /** Whether a function with its permissions, less one, may make a call: nothing happens when it may. */

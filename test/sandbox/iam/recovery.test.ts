@@ -16,7 +16,7 @@ import { checkUsage } from '../../../sandbox/iam/usage';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { synthesise } from '../../../sandbox/synthesise';
-import { until } from '../../lambdas/steps/lab';
+import { until } from '../../until';
 import { NEVER_USED } from './never-used';
 
 // GIVEN the production stacks in a sandbox, and a snapshot as CI takes it before a migration
@@ -41,11 +41,11 @@ beforeAll(async () => {
     },
     ({ status }) => status === 'available',
   );
-}, 300_000);
+});
 
 afterAll(async () => {
   await sandbox.stop();
-}, 60_000);
+});
 
 /** Takes the statements with this Sid from the role until the returned function is called. */
 function takeAway(rolePart: string, sid: string): () => void {
@@ -106,7 +106,7 @@ test('without leave to look at the recovery instance a recovery fails there, say
   expect(DBInstances?.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier)).toEqual([
     'production-database',
   ]);
-}, 300_000);
+});
 
 test('a machine that may not call a function fails with the error that AWS gives it', async () => {
   const giveBack = takeAway('RecoveryRole', 'CallSteps');
@@ -119,7 +119,7 @@ test('a machine that may not call a function fails with the error that AWS gives
   expect(cause).toMatch(
     /User: \S+ is not authorized to perform: lambda:InvokeFunction on resource: arn:aws:lambda:eu-central-1:123456789012:function:production-fail because no identity-based policy allows the lambda:InvokeFunction action/,
   );
-}, 300_000);
+});
 
 test('a recovery that failed rings its alarm, and people are told', async () => {
   // The metric is that of the failed recoveries above; alarms are looked at once a minute.
@@ -127,7 +127,7 @@ test('a recovery that failed rings its alarm, and people are told', async () => 
 
   const subjects = sandbox.sns.messages.map(({ subject }) => subject);
   expect(subjects).toContainEqual(expect.stringMatching(/^ALARM: "production-recovery-failed"/));
-}, 300_000);
+});
 
 test('what was used so far is told from what was not', async () => {
   const usage = await sandbox.iam.usage();

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { until } from '../../until';
 
 const ENVIRONMENT = join(__dirname, '../../../sandbox/lambda/environment.ts');
 
@@ -31,7 +32,7 @@ test('an environment ends with the sandbox, even when that is killed and the han
   const pid = Number(line);
   expect(alive(pid)).toBe(true);
   sandbox.kill('SIGKILL');
-  while (alive(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(() => !alive(pid));
   rmSync(directory, { recursive: true });
 });
 

@@ -17,6 +17,7 @@ import { fromBytes, toBytes } from '../../../sandbox/core/plain-data';
 import type { Lasting } from '../../../sandbox/core/state-directory';
 import { LambdaService } from '../../../sandbox/lambda/service';
 import { zipFile } from './zip-file';
+import { until } from '../../until';
 
 const ROLE = 'arn:aws:iam::123456789012:role/function-role';
 const directory = mkdtempSync(join(tmpdir(), 'lambda-restart-'));
@@ -145,9 +146,6 @@ test('an event is tried again when it is time, one that was under way at once', 
   await first.clock.advance(1000);
   const lines = (name: string): string[] =>
     existsSync(name) ? readFileSync(name, 'utf8').trim().split('\n') : [];
-  const until = async (condition: () => boolean): Promise<void> => {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-  };
   writeFileSync(join(directory, 'wait'), '');
   const invoke = (event: object) =>
     first.call('Invoke', {

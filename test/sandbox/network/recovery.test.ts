@@ -18,7 +18,7 @@ import type { NetworkRecord } from '../../../sandbox/deploy/network-registry';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { synthesise } from '../../../sandbox/synthesise';
-import { until } from '../../lambdas/steps/lab';
+import { until } from '../../until';
 
 // GIVEN the production stacks in a sandbox, and a snapshot as CI takes it before a migration
 const log: string[] = [];
@@ -48,11 +48,11 @@ beforeAll(async () => {
   const execution = { arn: `${MACHINE}:plan`, name: 'plan', startTime: new Date().toISOString() };
   const planned = await invoke('plan', { execution, input: { ...INPUT, mode: 'plan' } });
   recovery = z.object({ recovery: z.unknown() }).parse(planned).recovery;
-}, 300_000);
+});
 
 afterAll(async () => {
   await sandbox.stop();
-}, 60_000);
+});
 
 const MACHINE = 'arn:aws:states:eu-central-1:123456789012:stateMachine:production-recovery';
 const INPUT = {
@@ -242,7 +242,7 @@ test('an instance that was restored without its security group is not reached', 
   await available();
   // It has the application's role from the live instance's snapshot, and no table of Prisma's.
   expect(await callFunction('verify', 'careless')).not.toMatchObject({ errorType: 'DatabaseUnreachable' });
-}, 60_000);
+});
 
 test('an instance cannot have a public address where no internet gateway is', async () => {
   const change = new ModifyDBInstanceCommand({
@@ -281,4 +281,4 @@ test('without the way to the database a recovery fails at the first step that ne
   expect(cause).toMatch(/MatchCredentials failed with DatabaseUnreachable.*connect ETIMEDOUT/);
   expect(entered).not.toContain('Swap');
   expect(entered).toContain('Discard');
-}, 120_000);
+});

@@ -5,7 +5,7 @@ let server: DatabaseServer;
 
 beforeAll(async () => {
   server = await startDatabaseServer();
-}, 120_000);
+});
 
 afterAll(async () => {
   await server.stop();

@@ -7,6 +7,7 @@ import {
   RestoreDBInstanceFromDBSnapshotCommand,
 } from '@aws-sdk/client-rds';
 import { RdsSandbox } from './rds-sandbox';
+import { until } from '../../until';
 
 /** Operations that end in a failed status, and servers that die. */
 
@@ -23,8 +24,8 @@ beforeAll(async () => {
 afterAll(() => rds.stop());
 
 const status = async (id: string): Promise<string | undefined> => (await rds.instance(id)).DBInstanceStatus;
-const until = (id: string, wanted: string): Promise<unknown> =>
-  rds.until(
+const reaches = (id: string, wanted: string): Promise<unknown> =>
+  until(
     () => status(id),
     (seen) => seen === wanted,
   );
@@ -46,7 +47,7 @@ it.each(['incompatible-restore', 'incompatible-network', 'storage-full', 'failed
   async (wanted) => {
     rds.service.failNext({ kind: 'restoreSnapshot', identifier: 'doomed', status: wanted });
     await restore('doomed');
-    await until('doomed', wanted);
+    await reaches('doomed', wanted);
     expect((await rds.instance('doomed')).Endpoint).toBeUndefined();
     const final = new DeleteDBInstanceCommand({
       DBInstanceIdentifier: 'doomed',
@@ -55,7 +56,7 @@ it.each(['incompatible-restore', 'incompatible-network', 'storage-full', 'failed
     expect(await rds.refusal(rds.client.send(final))).toMatchObject({ name: 'InvalidDBInstanceStateFault' });
     await remove('doomed');
     await restore('doomed');
-    await until('doomed', 'available');
+    await reaches('doomed', 'available');
     expect(await rds.query('doomed', 'select id from kept')).toEqual([{ id: 1 }]);
     await remove('doomed');
   },
@@ -64,9 +65,9 @@ it.each(['incompatible-restore', 'incompatible-network', 'storage-full', 'failed
 it('only the operation that is meant fails', async () => {
   rds.service.failNext({ kind: 'restoreSnapshot', identifier: 'other', status: 'failed' });
   await restore('spared');
-  await until('spared', 'available');
+  await reaches('spared', 'available');
   await restore('other');
-  await until('other', 'failed');
+  await reaches('other', 'failed');
   await remove('other');
   await remove('spared');
 });
@@ -76,7 +77,7 @@ it('a snapshot fails, and the instance goes on', async () => {
   await rds.client.send(
     new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'live', DBSnapshotIdentifier: 'spoilt' }),
   );
-  await rds.until(
+  await until(
     () => rds.snapshot('spoilt'),
     ({ Status }) => Status === 'failed',
   );
@@ -96,11 +97,11 @@ it('a change fails without effect, and a reboot leads out of incompatible parame
     ApplyImmediately: true,
   });
   await rds.client.send(grow);
-  await until('live', 'incompatible-parameters');
+  await reaches('live', 'incompatible-parameters');
   expect((await rds.instance('live')).AllocatedStorage).toBe(20);
   expect(await rds.refusal(rds.client.send(grow))).toMatchObject({ name: 'InvalidDBInstanceStateFault' });
   await rds.client.send(new RebootDBInstanceCommand({ DBInstanceIdentifier: 'live' }));
-  await until('live', 'available');
+  await reaches('live', 'available');
   expect(await rds.query('live', 'select id from kept')).toEqual([{ id: 1 }]);
 });
 
@@ -112,7 +113,7 @@ it('a server that dies is started again at its address, and the events tell', as
   process.kill(pid, 'SIGKILL');
   await server?.ended;
   expect(await status('live')).toBe('available');
-  const rows = await rds.until(
+  const rows = await until(
     () => rds.query('live', 'select id from kept').catch(() => []),
     (found) => found.length > 0,
   );

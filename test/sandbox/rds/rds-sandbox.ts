@@ -21,6 +21,7 @@ import { startPostgres } from '../../../sandbox/postgres/postgres';
 import { durations, type DurationProfileName } from '../../../sandbox/rds/durations';
 import { RdsService } from '../../../sandbox/rds/service';
 import { PortTaken, startServer, type RunningServer } from '../../../sandbox/wire/server';
+import { until } from '../../until';
 
 export const MASTER_PASSWORD = 'first-Password1';
 
@@ -112,7 +113,7 @@ export class RdsSandbox {
 
   /** The instance once it is available with nothing left to apply. */
   async available(id: string): Promise<DBInstance> {
-    return this.until(
+    return until(
       () => this.instance(id),
       (instance) =>
         instance.DBInstanceStatus === 'available' &&
@@ -123,7 +124,7 @@ export class RdsSandbox {
 
   /** Waits until there is no such instance any more. */
   async gone(id: string): Promise<void> {
-    await this.until(
+    await until(
       () =>
         this.instance(id).then(
           () => '',
@@ -143,7 +144,7 @@ export class RdsSandbox {
   }
 
   async snapshotAvailable(id: string): Promise<DBSnapshot> {
-    return this.until(
+    return until(
       () => this.snapshot(id),
       ({ Status }) => Status === 'available',
     );
@@ -171,18 +172,6 @@ export class RdsSandbox {
       await this.clock.sleep(5000);
     }
     throw new Error(`never ${last}: ${JSON.stringify([...seen])}`);
-  }
-
-  /** Asks again, as the clock goes on, until the answer is as wished. */
-  async until<T>(ask: () => Promise<T>, isSo: (answer: T) => boolean): Promise<T> {
-    const deadline = Date.now() + 30_000;
-    for (;;) {
-      const answer = await ask();
-      if (isSo(answer)) return answer;
-      if (Date.now() > deadline)
-        throw new Error(`never so: ${JSON.stringify(answer)} ${this.log.join('\n')}`);
-      await new Promise((resolve) => setTimeout(resolve, 15));
-    }
   }
 
   /** The name of the error with which the call ends. */

@@ -16,8 +16,7 @@ import {
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
-
-jest.setTimeout(120_000);
+import { until } from '../../until';
 
 /** Other Regions: snapshots can be copied there and back, and are each Region's own. */
 const THERE = 'eu-west-1';
@@ -64,15 +63,6 @@ afterAll(async () => {
   rmSync(stateDirectory, { recursive: true, force: true, maxRetries: 5 });
 });
 
-async function until<T>(ask: () => Promise<T>, isDone: (answer: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 60_000;
-  for (;;) {
-    const answer = await ask();
-    if (isDone(answer)) return answer;
-    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(answer)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 const available = (id: string): Promise<DBInstance | undefined> =>
   until(
     async () =>

@@ -26,6 +26,7 @@ import {
 } from '@aws-sdk/client-rds';
 import { Client } from 'pg';
 import { z } from 'zod';
+import { until } from '../../until';
 
 /** What becomes of everything that is under way when the sandbox is killed, and started again on its state directory. */
 
@@ -34,8 +35,6 @@ const directory = mkdtempSync(join(tmpdir(), 'rds-restart-'));
 let running: ChildProcess | undefined;
 let client: RDSClient;
 let ca = '';
-
-jest.setTimeout(300_000);
 
 afterAll(async () => {
   await kill('SIGKILL');
@@ -329,18 +328,18 @@ async function snapshots(): Promise<Record<string, string | undefined>> {
 
 /** Waits until nothing is under way any more. */
 async function settled(): Promise<void> {
-  for (let deadline = Date.now() + 90_000; ;) {
-    const { DBInstances = [] } = await client.send(new DescribeDBInstancesCommand({}));
-    const busy = DBInstances.filter(
-      ({ DBInstanceStatus = '', PendingModifiedValues }) =>
-        !['available', 'stopped'].includes(DBInstanceStatus) ||
-        Object.keys(PendingModifiedValues ?? {}).length > 0,
-    );
-    const taking = Object.values(await snapshots()).filter((status) => status !== 'available');
-    if (busy.length === 0 && taking.length === 0) return;
-    if (Date.now() > deadline) throw new Error(`never settled: ${JSON.stringify(await statuses())}`);
-    await pause();
-  }
+  await until(unsettled, (those) => those.length === 0);
+}
+
+async function unsettled(): Promise<string[]> {
+  const { DBInstances = [] } = await client.send(new DescribeDBInstancesCommand({}));
+  const busy = DBInstances.filter(
+    ({ DBInstanceStatus = '', PendingModifiedValues }) =>
+      !['available', 'stopped'].includes(DBInstanceStatus) ||
+      Object.keys(PendingModifiedValues ?? {}).length > 0,
+  );
+  const taking = Object.entries(await snapshots()).filter(([, status]) => status !== 'available');
+  return [...busy.map(({ DBInstanceIdentifier = '' }) => DBInstanceIdentifier), ...taking.map(([id]) => id)];
 }
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));

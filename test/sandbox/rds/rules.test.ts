@@ -27,6 +27,7 @@ import {
   type Parameter,
 } from '@aws-sdk/client-rds';
 import { RdsSandbox } from './rds-sandbox';
+import { until } from '../../until';
 
 /** What RDS does with settings, and what it refuses, one instance and one snapshot for all. */
 
@@ -438,7 +439,7 @@ describe('modifying', () => {
     await rds.create('small', { BackupRetentionPeriod: 0 });
     await rds.query('small', 'create table kept as select 1 as id');
     await rds.client.send(new StopDBInstanceCommand({ DBInstanceIdentifier: 'small' }));
-    await rds.until(
+    await until(
       () => rds.instance('small'),
       ({ DBInstanceStatus }) => DBInstanceStatus === 'stopped',
     );
@@ -615,7 +616,7 @@ describe('with as many manual snapshots as the quota allows', () => {
 
   it('restores a copy after its original is gone', async () => {
     await rds.client.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: 'base' }));
-    await rds.until(
+    await until(
       () => rds.refusal(rds.snapshot('base')).catch(() => ({ name: '' })),
       ({ name }) => name === 'DBSnapshotNotFoundFault',
     );

@@ -17,6 +17,7 @@ import { Client } from 'pg';
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
+import { until } from '../../until';
 
 const PASSWORD = 'soak-Password1';
 
@@ -178,20 +179,8 @@ async function query(
   }
 }
 
-const pause = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 120_000;
-  while (!(await isSo())) {
-    if (Date.now() > deadline) throw new Error('It took more than two minutes.');
-    await pause(20);
-  }
-}
-
-async function settle(isSo: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 5_000; !isSo() && Date.now() < deadline;) await pause(50);
-}
+/** Waits for what ends by itself; what does not is told as left over. */
+const settle = (isSo: () => boolean): Promise<unknown> => until(isSo).catch(() => undefined);
 
 function processesIn(directory: string): string[] {
   return execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })

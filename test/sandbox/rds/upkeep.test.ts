@@ -1,6 +1,7 @@
 import { DescribeDBSnapshotsCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { RdsSandbox } from './rds-sandbox';
+import { until } from '../../until';
 
 /** What RDS does by itself: pending changes on Sunday from 03:00 on, a backup every day from 22:00 on. */
 
@@ -51,6 +52,6 @@ it('backs up once a day, within the backup window; the instance is backing-up me
   expect(second).toMatch(/^rds:live-2040-06-17-22-0\d$/);
   expect(await backups()).toEqual([first, second]);
   await passes('18T22:30');
-  const all = await rds.until(backups, (ids) => ids.length > 2);
+  const all = await until(backups, (ids) => ids.length > 2);
   expect(all).toEqual([first, second, expect.stringMatching(/^rds:live-2040-06-18-22-0\d$/)]);
 });

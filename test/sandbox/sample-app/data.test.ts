@@ -8,7 +8,7 @@ let server: DatabaseServer;
 
 beforeAll(async () => {
   server = await startDatabaseServer();
-}, 120_000);
+});
 
 afterAll(async () => {
   await server.stop();
@@ -85,7 +85,7 @@ describe('digest', () => {
       await client.query('DROP TABLE "copy"');
     }
     expect(await digest(client)).toEqual(before);
-  }, 120_000);
+  });
 
   test('does not depend on the order of rows, nor on the session', async () => {
     const before = await digest(client);

@@ -48,7 +48,7 @@ describe('Scheduler', () => {
     iam.add(roleWith('able', send(['work', 'dead']), { trusted }));
     iam.add(roleWith('half', send(['dead']), { trusted }));
     iam.add(roleWith('distrustful', send(['work']), { trusted: 'events.amazonaws.com' }));
-  }, 60_000);
+  });
   afterAll(async () => {
     client.destroy();
     await sandbox.stop();

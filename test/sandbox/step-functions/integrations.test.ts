@@ -131,7 +131,7 @@ beforeAll(async () => {
   const administrator = sandbox.context.callers.administrator();
   await sandbox.context.api.call('sns', 'CreateTopic', { Name: 'topic' }, administrator);
   await sandbox.context.api.call('sqs', 'CreateQueue', { QueueName: 'queue' }, administrator);
-}, 60_000);
+});
 
 afterAll(async () => {
   await sandbox.stop();

@@ -13,6 +13,7 @@ import { VirtualClock } from '../../../sandbox/core/clock';
 import { durations } from '../../../sandbox/rds/durations';
 import { Sandbox } from '../../../sandbox/sandbox';
 import { zipFile } from '../lambda/zip-file';
+import { until } from '../../until';
 
 const ROLE = 'arn:aws:iam::123456789012:role/machine';
 
@@ -70,7 +71,7 @@ test('a sandbox that is started again goes on with executions, functions and tok
       );
       return events.map(({ type }) => type);
     };
-    while (!(await types()).includes('TaskSubmitted')) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(async () => (await types()).includes('TaskSubmitted'));
     const { events = [] } = await clients.stepFunctions.send(
       new GetExecutionHistoryCommand({ executionArn }),
     );
@@ -86,8 +87,7 @@ test('a sandbox that is started again goes on with executions, functions and tok
     ).toMatchObject({ State: 'Active' });
     const letGo = sandbox.context.clock.hold();
     await clients.stepFunctions.send(new SendTaskSuccessCommand({ taskToken, output: '{"said":"yes"}' }));
-    while (!(await types()).includes('WaitStateEntered'))
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(async () => (await types()).includes('WaitStateEntered'));
 
     await sandbox.stop();
     letGo();
@@ -125,4 +125,4 @@ test('a sandbox that is started again goes on with executions, functions and tok
     await sandbox.stop();
     rmSync(stateDirectory, { recursive: true, force: true });
   }
-}, 60_000);
+});
