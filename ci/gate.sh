@@ -4,7 +4,7 @@
 set -eu
 
 usage() {
-  cat >&2 <<'USAGE'
+  cat <<'USAGE'
 Usage: gate.sh before --env NAME --deployment-id ID [--migrations DIR] [--schema NAME] [--restore-point KIND]
                       [--timeout MINUTES] [--output FILE]
        gate.sh after succeeded|failed --env NAME --deployment-id ID
@@ -17,16 +17,21 @@ Usage: gate.sh before --env NAME --deployment-id ID [--migrations DIR] [--schema
   --timeout        minutes to wait for the restore point (120)
   --output         file that gets status=, restore-point= and recovery-input=
 
-Ends with 0: migrate. 1: refused. 2: wrong usage. 3: no answer in time.
+Ends with 0: migrate. 1: refused. 2: wrong usage. 3: no answer, or none in time.
 USAGE
-  exit 2
 }
 
 say() { printf '%s\n' "$*" >&2; }
 
+wrong() {
+  say "$*"
+  usage >&2
+  exit 2
+}
+
 # A text as a JSON string. Names and environment variables have no control characters; one that has is refused.
 json() {
-  case $1 in *[[:cntrl:]]*) say "Control characters are not allowed: $1"; exit 2 ;; esac
+  case $1 in *[[:cntrl:]]*) say "Control characters are not allowed: $1"; return 2 ;; esac
   printf '"%s"' "$(printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g')"
 }
 
@@ -36,32 +41,31 @@ sha256() {
   else openssl dgst -sha256 -r < "$1" | cut -c 1-64; fi
 }
 
-# Every migration of the project; the gate knows which of them the database has.
-migrations_json() {
-  separator=''
-  printf '['
-  for file in "$1"/*/migration.sql; do
+# Every migration of the project; the gate knows which of them the database has. Each step is an assignment of its own: what fails
+# within the words of a command fails unseen.
+collect_migrations() {
+  list=''
+  for file in "$migrations"/*/migration.sql; do
     [ -f "$file" ] || continue
     folder=${file%/migration.sql}
-    printf '%s{"name":%s,"checksum":"%s"}' "$separator" "$(json "${folder##*/}")" "$(sha256 "$file")"
-    separator=','
+    name=$(json "${folder##*/}") || exit 2
+    checksum=$(sha256 "$file")
+    if [ ${#checksum} -ne 64 ]; then
+      say "The checksum of $file cannot be computed."
+      exit 2
+    fi
+    list="$list,{\"name\":$name,\"checksum\":\"$checksum\"}"
   done
-  printf ']'
+  # None at all would mean that nothing is pending, and that no restore point is needed.
+  [ -n "$list" ] || wrong "There is no migration in $migrations. Is it Prisma's folder of migrations?"
+  request="$request,\"migrations\":[${list#,}]"
 }
 
-request() {
-  printf '{"deploymentId":%s' "$(json "$deployment_id")"
-  if [ "$command" = after ]; then
-    printf ',"outcome":"%s"' "$outcome"
-  else
-    printf ',"migrations":%s' "$(migrations_json "$migrations")"
-    [ -z "$schema" ] || printf ',"schema":%s' "$(json "$schema")"
-    [ -z "$restore_point" ] || printf ',"restorePoint":%s' "$(json "$restore_point")"
-    [ -z "$commit" ] || printf ',"commit":%s' "$(json "$commit")"
-    [ -z "$actor" ] || printf ',"actor":%s' "$(json "$actor")"
-    [ -z "$run_url" ] || printf ',"runUrl":%s' "$(json "$run_url")"
-  fi
-  printf '}'
+# Adds a member to the request, unless it is empty.
+add() {
+  [ -n "$2" ] || return 0
+  value=$(json "$2") || exit 2
+  request="$request,\"$1\":$value"
 }
 
 # A text field of the answer, unescaped.
@@ -89,7 +93,10 @@ ask() {
   status=$(sed -n '1s/^{"status":"\([a-z]*\)".*/\1/p' "$answer")
 }
 
-[ $# -gt 0 ] || usage
+for argument; do
+  case $argument in -h | --help) usage; exit 0 ;; esac
+done
+[ $# -gt 0 ] || wrong 'What is to be done is missing: before, or after.'
 command=$1
 shift
 outcome=''
@@ -97,9 +104,9 @@ case $command in
   before) ;;
   after)
     outcome=${1-}
-    case $outcome in succeeded | failed) shift ;; *) usage ;; esac
+    case $outcome in succeeded | failed) shift ;; *) wrong "After comes succeeded or failed, not \"$outcome\"." ;; esac
     ;;
-  *) usage ;;
+  *) wrong "There is no \"$command\", only before and after." ;;
 esac
 
 environment='' schema='' restore_point='' output=''
@@ -116,7 +123,11 @@ else
   deployment_id='' commit='' actor='' run_url=''
 fi
 while [ $# -gt 0 ]; do
-  [ $# -gt 1 ] || usage
+  case $1 in
+    --env | --deployment-id | --migrations | --schema | --restore-point | --timeout | --output) ;;
+    *) wrong "There is no option $1." ;;
+  esac
+  [ $# -gt 1 ] || wrong "$1 needs a value."
   case $1 in
     --env) environment=$2 ;;
     --deployment-id) [ -z "$2" ] || deployment_id=$2 ;;
@@ -125,23 +136,40 @@ while [ $# -gt 0 ]; do
     --restore-point) restore_point=$2 ;;
     --timeout) timeout=$2 ;;
     --output) output=$2 ;;
-    *) usage ;;
   esac
   shift 2
 done
-[ -n "$environment" ] && [ -n "$deployment_id" ] || usage
-case $timeout in '' | *[!0-9]*) usage ;; esac
-if [ "$command" = before ] && [ ! -d "$migrations" ]; then
-  say "There is no folder $migrations."
+[ -n "$environment" ] || wrong '--env is missing.'
+[ -n "$deployment_id" ] || wrong '--deployment-id is missing.'
+case $timeout in '' | *[!0-9]* | 0?*) wrong "--timeout is \"$timeout\": write whole minutes." ;; esac
+id=$(json "$deployment_id") || exit 2
+request="{\"deploymentId\":$id"
+if [ "$command" = after ]; then
+  add outcome "$outcome"
+else
+  [ -d "$migrations" ] || wrong "There is no folder $migrations."
+  collect_migrations
+  add schema "$schema"
+  add restorePoint "$restore_point"
+  add commit "$commit"
+  add actor "$actor"
+  add runUrl "$run_url"
+fi
+# What would be missed at the end is missed now, before anything is made.
+if [ -n "$output" ] && ! true 2> /dev/null >> "$output"; then
+  say "$output cannot be written."
   exit 2
 fi
-
-directory=$(mktemp -d "${TMPDIR:-/tmp}/gate.XXXXXX")
+if ! command -v aws > /dev/null 2>&1; then
+  say 'There is no AWS CLI here: the gate cannot be asked. Do not migrate.'
+  exit 3
+fi
+directory=$(mktemp -d "${TMPDIR:-/tmp}/gate.XXXXXX") || exit 3
 trap 'rm -rf "$directory"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 answer=$directory/answer.json
-request > "$directory/request.json"
+printf '%s}' "$request" > "$directory/request.json" || exit 3
 
 failures=0
 shown=''
@@ -171,10 +199,14 @@ while :; do
       sleep 5
       ;;
     available | skipped | recorded) break ;;
-    *)
+    refused)
       say "Refused, $(field error): $(field reason)"
       say "Hint: $(field hint)"
       exit 1
+      ;;
+    *)
+      say "The gate answered what this script does not know. Do not migrate. $(cat "$answer")"
+      exit 3
       ;;
   esac
 done

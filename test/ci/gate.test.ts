@@ -50,6 +50,8 @@ afterAll(async () => {
   await sandbox.stop();
 });
 
+const ASK = ['before', '--env', 'production', '--deployment-id', 'x'];
+
 interface Ended {
   readonly code: number | null;
   readonly log: string;
@@ -161,12 +163,62 @@ test('two jobs at once and one killed half-way end with one snapshot', async () 
   expect(await snapshotsOf('killed')).toHaveLength(1);
 });
 
-test('what cannot be asked fails the job, and wrong usage says how', async () => {
+test('help is no failure', async () => {
+  for (const args of [['--help'], ['before', '-h']]) {
+    const child = spawn('/bin/sh', [join(ROOT, 'ci', 'gate.sh'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [printed, log] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    expect({ code: child.exitCode, log }).toEqual({ code: 0, log: '' });
+    expect(printed).toMatch(/^Usage: gate\.sh before --env NAME/);
+  }
+});
+
+test.each<[string, string[]]>([
+  ['What is to be done is missing: before, or after.', []],
+  ['There is no "befor", only before and after.', ['befor', '--env', 'production']],
+  ['After comes succeeded or failed, not "success".', ['after', 'success']],
+  ['--env is missing.', ['before', '--deployment-id', 'x']],
+  ['--deployment-id is missing.', ['before', '--env', 'production']],
+  ['--deployment-id needs a value.', ['before', '--deployment-id']],
+  ['There is no option --env=production.', ['before', '--env=production']],
+  ['--timeout is "2h": write whole minutes.', [...ASK, '--timeout', '2h']],
+  ['There is no folder nowhere.', [...ASK, '--migrations', 'nowhere']],
+  // Nothing would be pending, and `prisma migrate deploy` would go on without a restore point.
+  [
+    "There is no migration in prisma. Is it Prisma's folder of migrations?",
+    [...ASK, '--migrations', 'prisma'],
+  ],
+  ['nowhere/output cannot be written.', [...ASK, '--output', 'nowhere/output']],
+])('wrong usage is told before the gate is asked: %s', async (message, args) => {
+  const { code, log } = await ended(job(args, { PATH: process.env.PATH ?? '' }));
+  expect(log.split('\n')[0]).toBe(message);
+  expect(code).toBe(2);
+});
+
+test('a name that cannot be sent is not left out', async () => {
+  expect(await gate('two\nlines')).toEqual({
+    code: 2,
+    log: 'Control characters are not allowed: two\nlines\n',
+  });
+});
+
+test('without an AWS CLI it does not ask again and again', async () => {
+  const only = join(sandbox.context.directory, 'only');
+  mkdirSync(only);
+  symlinkSync('/usr/bin/sed', join(only, 'sed'));
+  const args = ['after', 'succeeded', '--env', 'production', '--deployment-id', 'x'];
+  const { code, log } = await ended(job(args, { PATH: only }));
+  expect({ code, log }).toEqual({
+    code: 3,
+    log: 'There is no AWS CLI here: the gate cannot be asked. Do not migrate.\n',
+  });
+});
+
+test('what cannot be asked fails the job', async () => {
   const unknown = await ended(job(['before', '--env', 'nowhere', '--deployment-id', 'x']));
   expect(unknown).toMatchObject({ code: 3 });
   expect(unknown.log).not.toContain('%');
-  expect(await ended(job(['before', '--env', 'production']))).toMatchObject({ code: 2 });
-  expect(await gate('x', '--migrations', 'nowhere')).toMatchObject({ code: 2 });
   const strange = await gate('a "quoted" \\ id');
   expect(strange).toMatchObject({ code: 0 });
   expect(await snapshotsOf('a _quoted_ _ id')).toHaveLength(1);
