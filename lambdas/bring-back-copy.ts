@@ -1,4 +1,4 @@
-import { rdsClient } from './clients';
+import { rdsClient, rdsClientElsewhere } from './clients';
 import { BringBackCopyEvent } from './contract/copies';
 import { readCopyRules } from './contract/rules';
 import { defineHandler } from './handler';
@@ -13,7 +13,7 @@ export const handler = defineHandler({
     const rules = settings.COPY_RULES === undefined ? undefined : readCopyRules(settings.COPY_RULES);
     return {
       rds: rdsClient(),
-      copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      copies: rules && { elsewhere: rdsClientElsewhere(rules.region), rules },
       vault: settings.VAULT_RULES === undefined ? undefined : vaultOf(settings),
       environment: settings.ENVIRONMENT,
       now: () => new Date(),

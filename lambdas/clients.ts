@@ -7,6 +7,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import { InvalidInput } from './errors';
 
 /**
  * The one place where SDK clients are made. Throttling and passing faults are retried by the SDK (exponential, with
@@ -19,9 +20,21 @@ const CONFIGURATION = {
   requestHandler: { connectionTimeout: 3000, requestTimeout: 15_000 },
 };
 
-/** @param region where not in the function's own */
-export function rdsClient(region?: string): RDSClient {
-  return new RDSClient({ ...CONFIGURATION, ...(region !== undefined && { region }) });
+export function rdsClient(): RDSClient {
+  return new RDSClient(CONFIGURATION);
+}
+
+/**
+ * In the Region that the copies go to.
+ * @throws InvalidInput where that is the function's own: every snapshot would be taken for its copy, and thinned as one
+ */
+export function rdsClientElsewhere(region: string): RDSClient {
+  if (region === process.env.AWS_REGION)
+    throw new InvalidInput(
+      `copies.region is ${region}, the Region of the database itself: there are no copies.`,
+      'Name another Region in lib/environments.ts, and deploy.',
+    );
+  return new RDSClient({ ...CONFIGURATION, region });
 }
 
 /** Of another account, under a role over there that lets this function in. The SDK asks for new credentials before they end. */

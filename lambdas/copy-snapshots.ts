@@ -1,4 +1,4 @@
-import { rdsClient } from './clients';
+import { rdsClient, rdsClientElsewhere } from './clients';
 import { CopySnapshotsEvent } from './contract/copies';
 import { readCopyRules } from './contract/rules';
 import { defineHandler } from './handler';
@@ -13,7 +13,7 @@ export const handler = defineHandler({
     const rules = readCopyRules(required(settings.COPY_RULES, 'COPY_RULES'));
     return {
       rds: rdsClient(),
-      elsewhere: rdsClient(rules.region),
+      elsewhere: rdsClientElsewhere(rules.region),
       environment: settings.ENVIRONMENT,
       rules,
       now: () => new Date(),

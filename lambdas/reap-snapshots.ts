@@ -1,4 +1,4 @@
-import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
+import { rdsClient, rdsClientElsewhere, secretsManagerClient, stepFunctionsClient } from './clients';
 import { ReapSnapshotsEvent } from './contract/restore-points';
 import { readCopyRules, readDrillRules, readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
@@ -21,7 +21,7 @@ export const handler = defineHandler({
       masterSecretId: required(settings.MASTER_SECRET_ID, 'MASTER_SECRET_ID'),
       rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
       drills: readDrillRules(settings.DRILL_RULES),
-      copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      copies: rules && { elsewhere: rdsClientElsewhere(rules.region), rules },
       vault: settings.VAULT_RULES === undefined ? undefined : vaultOf(settings),
       now: () => new Date(),
     };

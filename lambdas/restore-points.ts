@@ -1,4 +1,4 @@
-import { rdsClient, secretsManagerClient } from './clients';
+import { rdsClient, rdsClientElsewhere, secretsManagerClient } from './clients';
 import { RestorePointsEvent } from './contract/restore-points';
 import { readCopyRules, readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
@@ -18,7 +18,7 @@ export const handler = defineHandler({
       environment: settings.ENVIRONMENT,
       databaseUrlSecretId: required(settings.DATABASE_URL_SECRET_ID, 'DATABASE_URL_SECRET_ID'),
       rules: readRetentionRules(required(settings.RETENTION_RULES, 'RETENTION_RULES')),
-      copies: rules && { elsewhere: rdsClient(rules.region), rules },
+      copies: rules && { elsewhere: rdsClientElsewhere(rules.region), rules },
       vault: settings.VAULT_RULES === undefined ? undefined : vaultOf(settings),
       now: () => new Date(),
     };

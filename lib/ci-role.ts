@@ -8,24 +8,36 @@ import type { RollbackFunction } from './rollback-function';
 /** The repository whose pipeline may ask the gate. */
 export interface CiRepository {
   readonly system: 'github' | 'gitlab';
-  /** `owner/name` on GitHub, the path of the project on GitLab. */
+  /**
+   * As its tokens name it: `owner/name`, or `owner@1234/name@5678` where GitHub gives it immutable subject claims, as it does to every
+   * repository that was made or renamed since the summer of 2026. On GitLab the path of the project.
+   */
   readonly repository: string;
   /**
    * The branch from which is deployed.
    * @default main
    */
   readonly branch?: string;
+  /**
+   * The environment at GitHub that the job names: its token then says nothing of a branch, so let only yours deploy to it, by the
+   * environment's own rules.
+   * @default - the job names none
+   */
+  readonly environment?: string;
 }
 
-/** Who issues the tokens of a CI system, and how the subject of a job on a branch is written. */
+/** Who issues the tokens of a CI system, and how the subject of a job is written. */
 const SYSTEMS = {
   github: {
     issuer: 'token.actions.githubusercontent.com',
-    subject: (repository: string, branch: string) => `repo:${repository}:ref:refs/heads/${branch}`,
+    subject: ({ repository, branch = 'main', environment }: CiRepository) =>
+      environment === undefined
+        ? `repo:${repository}:ref:refs/heads/${branch}`
+        : `repo:${repository}:environment:${environment.replaceAll(':', '%3A')}`,
   },
   gitlab: {
     issuer: 'gitlab.com',
-    subject: (repository: string, branch: string) =>
+    subject: ({ repository, branch = 'main' }: CiRepository) =>
       `project_path:${repository}:ref_type:branch:ref:${branch}`,
   },
 } as const;
@@ -58,8 +70,8 @@ export class CiRole extends Construct {
       assumedBy: new iam.WebIdentityPrincipal(provider, {
         StringEquals: {
           [`${issuer}:aud`]: 'sts.amazonaws.com',
-          // The whole subject, no pattern: another branch, a fork or a pull request is somebody else.
-          [`${issuer}:sub`]: subject(repository.repository, repository.branch ?? 'main'),
+          // The whole subject, no pattern: another branch or environment, a fork or a pull request is somebody else.
+          [`${issuer}:sub`]: subject(repository),
         },
       }),
     });

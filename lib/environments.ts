@@ -1,8 +1,9 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { RegionInfo } from 'aws-cdk-lib/region-info';
 import type { InstancePrice } from '../lambdas/contract/rules';
 import type { EnvironmentName } from '../lambdas/contract/settings';
 import type { CiRepository } from './ci-role';
-import { checkShape } from './settings-shape';
+import { checkShape, isWhole } from './settings-shape';
 
 /** Where the functions that talk to PostgreSQL run, when the VPC exists already. */
 export interface ExistingVpc {
@@ -293,7 +294,7 @@ export const ENVIRONMENTS: Readonly<Record<EnvironmentName, EnvironmentSettings>
 
 /**
  * The environments to make: all, or those that the context key `environments` lists (`-c environments=production,staging`).
- * @throws Error when the list names one that the table does not have
+ * @throws Error when the list names one that the table does not have, or two of the table would be in each other's way
  */
 export function selectEnvironments(
   context: unknown,
@@ -304,6 +305,7 @@ export function selectEnvironments(
       `The context key "environments" is ${JSON.stringify(context)}. Write names separated by commas: "production,staging".`,
     );
   const names = context?.split(',').map((name) => name.trim()) ?? Object.keys(table);
+  checkEachItsOwn(table);
   return [...new Set(names)].map((name) => {
     const settings = Object.hasOwn(table, name) ? table[name] : undefined;
     if (!settings)
@@ -318,6 +320,31 @@ export function selectEnvironments(
       );
     return settings;
   });
+}
+
+/** Each of two environments with one database would recover, thin and lock out what is the other's. */
+function checkEachItsOwn(table: Readonly<Record<string, EnvironmentSettings>>): void {
+  const owners = new Map<string, string>();
+  const isAlone = (environment: string, field: string, value: string, place = ''): void => {
+    const key = `${field} ${place} ${value}`;
+    const other = owners.get(key);
+    if (other !== undefined)
+      throw new Error(
+        `${environment}: ${field} is ${JSON.stringify(value)}, which ${other} has already. Give each environment its own.`,
+      );
+    owners.set(key, environment);
+  };
+  for (const [environment, settings] of Object.entries(table)) {
+    // One that is not whole yet is told of when it is made.
+    if (!isWhole(settings)) continue;
+    const { stackPrefix, database } = settings;
+    isAlone(environment, 'stackPrefix', stackPrefix);
+    if (!('existing' in database)) continue;
+    const { instanceId, masterSecretArn, databaseUrlSecretArn } = database.existing;
+    isAlone(environment, 'database.existing.instanceId', instanceId, placeOf(databaseUrlSecretArn));
+    isAlone(environment, 'database.existing.masterSecretArn', masterSecretArn);
+    isAlone(environment, 'database.existing.databaseUrlSecretArn', databaseUrlSecretArn);
+  }
 }
 
 const INSTANCE_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
@@ -365,8 +392,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
     refuse('recovery.soakMinutes', soakMinutes, 'Write whole minutes, from 0 to 1440.');
   if (soakAlarms.length > 50 || soakAlarms.some((name) => name.trim() === '' || name.startsWith('arn:')))
     refuse('recovery.soakAlarms', soakAlarms, 'Write the names, not the ARNs, of at most 50 alarms.');
-  if (settings.ci && !/^[\w.-]+(\/[\w.-]+)+$/.test(settings.ci.repository))
-    refuse('ci.repository', settings.ci.repository, 'Write owner/name, without patterns.');
+  checkCi(settings, refuse);
   for (const address of settings.notify)
     if (!/^[^@\s]+@[^@\s]+$/.test(address)) refuse('notify', address, 'Write mail addresses.');
   if ('existing' in database) {
@@ -459,9 +485,47 @@ function checkExisting(
     );
 }
 
+function regionOf(arn: string): string | undefined {
+  return arn.split(':')[3];
+}
+
 /** Region and account of a secret. */
 function placeOf(arn: string): string {
   return arn.split(':').slice(3, 5).join(' ');
+}
+
+function checkCi(
+  { ci }: EnvironmentSettings,
+  refuse: (field: string, value: unknown, hint: string) => never,
+): void {
+  if (!ci) return;
+  const { system, repository, branch, environment } = ci;
+  const form = system === 'github' ? /^[\w.-]+(@\d+\/[\w.-]+@\d+|\/[\w.-]+)$/ : /^[\w.-]+(\/[\w.-]+)+$/;
+  if (!form.test(repository))
+    refuse(
+      'ci.repository',
+      repository,
+      system === 'github'
+        ? 'Write owner/name or owner@1234/name@5678, as the tokens of the repository have it (docs/pipeline.md), without patterns.'
+        : 'Write the path of the project, group/name, without patterns.',
+    );
+  for (const [field, name] of Object.entries({ branch, environment }))
+    if (name !== undefined && !/^[^*?\s](?:[^*?]*[^*?\s])?$/.test(name))
+      refuse(`ci.${field}`, name, 'Write its name, without patterns.');
+  if (branch?.startsWith('refs/')) refuse('ci.branch', branch, 'Write the name of the branch alone: main.');
+  if (environment === undefined) return;
+  if (system === 'gitlab')
+    refuse(
+      'ci.environment',
+      environment,
+      'Tokens of GitLab name a branch in their subject, no environment: leave it out.',
+    );
+  if (branch !== undefined)
+    refuse(
+      'ci.branch',
+      branch,
+      'The token of a job with an environment names no branch: leave it out, and say at GitHub which branches may deploy to the environment.',
+    );
 }
 
 function checkConsumers(
@@ -510,15 +574,21 @@ function checkSchedule(
 }
 
 function checkCopies(
-  { recovery, copies }: EnvironmentSettings,
+  { recovery, copies, database }: EnvironmentSettings,
   refuse: (field: string, value: unknown, hint: string) => never,
 ): void {
   if (copies === null) return;
   if (!recovery)
     refuse('copies', copies, 'Without a recovery machine there are no snapshots to copy: write null.');
   const { region, kmsKeyId, ...numbers } = copies;
-  if (!/^[a-z]{2,}(-[a-z]+)+-\d$/.test(region))
-    refuse('copies.region', region, 'Write a Region as AWS does: "eu-west-1".');
+  if (RegionInfo.get(region).partition === undefined)
+    refuse(
+      'copies.region',
+      region,
+      'The CDK knows no Region of that name. Write one as AWS does: "eu-west-1". For a newer one update aws-cdk-lib.',
+    );
+  if ('existing' in database && region === regionOf(database.existing.databaseUrlSecretArn))
+    refuse('copies.region', region, 'That is the Region of the database: name another one.');
   if (kmsKeyId !== undefined && !/^(alias\/|arn:[^:]+:kms:)/.test(kmsKeyId))
     refuse('copies.kmsKeyId', kmsKeyId, 'Write the ARN of a key of that Region, or "alias/…".');
   if (kmsKeyId?.startsWith('arn:') && kmsKeyId.split(':')[3] !== region)

@@ -82,6 +82,7 @@ const ci = z.strictObject({
   system: z.enum(['github', 'gitlab']),
   repository: text,
   branch: text.exactOptional(),
+  environment: text.exactOptional(),
 } satisfies ShapeOf<CiRepository>);
 
 const drills = z.strictObject({
@@ -137,6 +138,12 @@ export function checkShape(environment: EnvironmentSettings): void {
   const { database } = environment;
   if ('existing' in database) refuseFirst(whose, ['database'], database, z.strictObject({ existing }));
   else refuseFirst(whose, ['database'], database, made);
+}
+
+/** Whether every member is there and of its type. */
+export function isWhole(environment: EnvironmentSettings): boolean {
+  const { success, data } = settings.safeParse(environment);
+  return success && z.union([z.strictObject({ existing }), made]).safeParse(data.database).success;
 }
 
 function refuseFirst(whose: string, place: readonly string[], value: unknown, schema: z.ZodType): void {

@@ -117,6 +117,16 @@ test.each<[string, EnvironmentSettings, string[]]>([
     ['copies.region is "Ireland"', 'eu-west-1'],
   ],
   [
+    'copies in a Region that there is not',
+    { ...production, copies: { ...COPIES, region: 'eu-nowhere-9' } },
+    ['copies.region is "eu-nowhere-9"', 'no Region of that name'],
+  ],
+  [
+    'copies in the Region of the database itself',
+    { ...withExisting({}), copies: { ...COPIES, region: 'eu-central-1' } },
+    ['copies.region is "eu-central-1"', 'name another one'],
+  ],
+  [
     'copies under a key of another Region',
     {
       ...production,
@@ -408,6 +418,48 @@ describe('the context key "environments"', () => {
   test('refuses an entry that has the name of another: two of a name would be one', () => {
     const table = { production, staging: { ...ENVIRONMENTS.staging, name: 'production' as const } };
     expect(() => selectEnvironments(undefined, table)).toThrow('staging: name is "production".');
+  });
+
+  test.each<[string, EnvironmentSettings, string]>([
+    [
+      'prefix of stacks',
+      { ...ENVIRONMENTS.staging, stackPrefix: 'Production' },
+      'stackPrefix is "Production"',
+    ],
+    [
+      'instance',
+      {
+        ...withExisting({
+          masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-AbCdEf',
+          databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-GhIjKl',
+        }),
+        stackPrefix: 'Staging',
+      },
+      'database.existing.instanceId is "shop"',
+    ],
+    [
+      'secret',
+      { ...withExisting({ instanceId: 'other' }), stackPrefix: 'Staging' },
+      'database.existing.masterSecretArn is "arn:',
+    ],
+  ])('refuses two environments with one %s, also where only one of them is made', (_what, other, text) => {
+    const table = { production: withExisting({}), staging: { ...other, name: 'staging' as const } };
+    for (const context of [undefined, 'production'])
+      expect(() => selectEnvironments(context, table)).toThrow(
+        new RegExp(`^staging: ${text}.*, which production has already\\.`),
+      );
+  });
+
+  test('accepts instances of one name in two accounts, and an entry that is not whole and not made', () => {
+    const elsewhere = withExisting({
+      masterSecretArn: 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:master-AbCdEf',
+      databaseUrlSecretArn: 'arn:aws:secretsmanager:eu-central-1:222222222222:secret:url-AbCdEf',
+    });
+    const staging = { ...elsewhere, name: 'staging' as const, stackPrefix: 'Staging' };
+    const begun = JSON.parse('{"name":"development"}') as EnvironmentSettings;
+    expect(
+      selectEnvironments('production,staging', { production: withExisting({}), staging, development: begun }),
+    ).toHaveLength(2);
   });
 
   test('refuses a name that the table does not have, and anything that is no text', () => {
