@@ -51,6 +51,12 @@ const program = new Command('npm run drill --')
   .option('--list', 'the scenarios')
   .showHelpAfterError()
   .action(async (options: Options) => {
+    const { scenario, rows } = options;
+    const { leastRows = 1 } = scenario;
+    if (!options.list && rows < leastRows)
+      program.error(
+        `error: The scenario ${scenario.name} needs ${leastRows} rows or more, not --rows ${rows}.`,
+      );
     process.exitCode = options.list ? list(options) : await drill(options);
   });
 

@@ -31,6 +31,8 @@ export interface Scenario {
   readonly name: string;
   readonly shows: string;
   readonly badMigration: BadMigrationName;
+  /** With fewer rows in the sample app it would not show what it is to show. @default 1 */
+  readonly leastRows?: number;
   /** The CDK app that it is played with. @default that of `bin` */
   readonly cdkApp?: string;
   play(stage: Stage): Promise<Played>;

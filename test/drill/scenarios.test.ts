@@ -349,6 +349,7 @@ describe('npm run drill', () => {
     [['--scenario', 'no-such'], SCENARIOS.map(({ name }) => name).join(', ')],
     [['--rows', '-5'], 'whole number'],
     [['--rows', 'many'], 'whole number'],
+    [['--scenario', 'not-as-recorded', '--rows', '300'], 'needs 700 rows or more'],
     [['--at', '22:00'], 'a moment with its time zone'],
     [['--at', '2020-02-02T22:00Z'], 'It is past'],
     [['--bogus'], "unknown option '--bogus'"],
