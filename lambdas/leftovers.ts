@@ -151,11 +151,11 @@ async function fateOf(
       cleanUp: 'leaves',
       why: 'Its recovery came to the swap, so it may have been live and written to. Redrive it; or look at the instance, then delete it by hand.',
     };
-  // Discard refuses it as well, where the live instance went during its recovery.
-  if (live.state === 'gone')
+  // Discard refuses it as well.
+  if (live.state !== 'there')
     return {
       cleanUp: 'leaves',
-      why: 'The live instance is gone: until there is one again, this copy may be the nearest thing to it.',
+      why: 'The live instance is gone, or broken for good: until there is one again, this copy may be the nearest thing to it.',
     };
   return { cleanUp: 'deletes', why: 'It was never live: it holds nothing that its restore point does not.' };
 }

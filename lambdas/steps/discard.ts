@@ -5,7 +5,7 @@ import type { DiscardResult } from '../contract/way-back';
 import { readLogin } from '../database-url';
 import { DiscardNotFinished, DiscardRefused, LiveInstanceUnclear } from '../errors';
 import { deleteInstance, isDeletionForLater } from '../instance-deletion';
-import { addressOf, findInstance } from '../rds';
+import { addressOf, findInstance, isDead } from '../rds';
 import { currentSecret } from '../secrets';
 import { swapVersionId } from '../swap-version';
 import { readMarks } from '../tags';
@@ -19,8 +19,8 @@ export interface DiscardDeps {
 /**
  * Deletes the recovery instance of a recovery that failed before the swap: only if its tags say that this recovery made it
  * and the secret does not name it. It holds nothing that its restore point does not, so it gets no final snapshot
- * and leaves no automated backups. Where the live instance was deleted during the recovery it is kept: it may be the nearest thing to a
- * database that is left.
+ * and leaves no automated backups. Where no live instance is left, before the recovery or since, it is kept: it may be the nearest
+ * thing to a database that there is.
  * Throws DiscardNotFinished until it is gone, DiscardRefused, LiveInstanceUnclear.
  */
 export async function discard(
@@ -44,9 +44,9 @@ export async function discard(
   const address = addressOf(instance);
   if (current.versionId === swapVersionId(recovery.id) || host.toLowerCase() === address?.host.toLowerCase())
     throw refuse(`The secret names instance ${instanceId}.`);
-  if (await wentMeanwhile(recovery.live, host, rds))
+  if (await nothingIsLive(recovery.live, host, rds))
     throw new LiveInstanceUnclear(
-      `Instance ${recovery.live.instanceId} was deleted during this recovery; ${instanceId} is kept.`,
+      `Instance ${recovery.live.instanceId}, which the secret names, is gone or broken for good; ${instanceId} is kept.`,
       'Start the machine with {}: it says what to recover to. Then redrive this one, which deletes its copy.',
     );
 
@@ -63,10 +63,12 @@ export async function discard(
   );
 }
 
-/** Whether the live instance of the plan is gone, or about to be, and the secret still names it: nothing has taken its place. */
-async function wentMeanwhile(live: Recovery['live'], named: string, rds: RDSClient): Promise<boolean> {
-  // Planned without it: the restore point is all that there was, and is still there.
-  if (live.state === 'gone' || named.toLowerCase() !== live.host.toLowerCase()) return false;
+/** Whether the live instance of the plan is gone for good, or about to be, and the secret still names it: nothing has taken its place. */
+async function nothingIsLive(live: Recovery['live'], named: string, rds: RDSClient): Promise<boolean> {
+  if (named.toLowerCase() !== live.host.toLowerCase()) return false;
   const instance = await findInstance(rds, live.instanceId);
-  return instance?.DbiResourceId !== live.resourceId || instance.DBInstanceStatus === 'deleting';
+  // Another one of that name may be anything.
+  if (instance?.DbiResourceId !== live.resourceId) return true;
+  const { DBInstanceStatus: status = 'unknown' } = instance;
+  return status === 'deleting' || isDead(status);
 }

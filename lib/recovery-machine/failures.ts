@@ -173,7 +173,7 @@ export class RecoveryFailures {
       'DiscardFailed',
       {
         subject: `${liveWent} ? "ACT NOW: the database is gone" : "recovery failed, an instance is left"`,
-        is: `${liveWent} ? "recovery failed. " & ${LIVE} & ", which DATABASE_URL names, is gone." : "recovery failed. " & ${DATABASE_URL_STAYS}`,
+        is: `${liveWent} ? "recovery failed. " & ${LIVE} & ", which DATABASE_URL names, is lost." : "recovery failed. " & ${DATABASE_URL_STAYS}`,
         then:
           `${RECOVERY_INSTANCE} & (${liveWent} ? " is a copy of it, and kept: do not delete it. Start a recovery with {}: it says what to recover to." : ` +
           `" may still be there: redrive, or delete it by hand.")`,

@@ -292,17 +292,20 @@ describe('a live instance that was deleted by hand', () => {
     });
   });
 
-  test.each<[string, Partial<DBInstance>]>([
+  test.each<[string, Partial<DBInstance>, Recovery['live']['state']?]>([
     ['is being deleted', { DBInstanceStatus: 'deleting' }],
+    ['has failed', { DBInstanceStatus: 'failed' }],
     ['was deleted, and another one has its name', { DbiResourceId: 'db-ANOTHER' }],
-  ])('during a recovery keeps what that restored, while it %s', async (_, members) => {
+    ['was gone from the start', { DbiResourceId: 'db-ANOTHER' }, 'gone'],
+  ])('during a recovery keeps what that restored, while it %s', async (_, members, state = 'there') => {
     const planned = await lab.planned();
     await startRestore({ recovery: planned }, lab);
     const end = withMembers(members, planned.live.instanceId);
     try {
-      await expect(discard({ recovery: planned }, lab)).rejects.toMatchObject({
+      const failed = { ...planned, live: { ...planned.live, state } };
+      await expect(discard({ recovery: failed }, lab)).rejects.toMatchObject({
         name: 'LiveInstanceUnclear',
-        message: containing(`${planned.live.instanceId} was deleted during this recovery`),
+        message: containing(`${planned.live.instanceId}, which the secret names, is gone`),
       });
     } finally {
       end();
