@@ -17,6 +17,8 @@ export interface DatabaseFacts {
   readonly sequences: Fact<Sequences>;
   readonly unloggedTables: Fact<readonly UnloggedTable[]>;
   readonly replication: Fact<LogicalReplication>;
+  /** Of this database, as `id of role since when`. */
+  readonly preparedTransactions: Fact<readonly string[]>;
 }
 
 export interface Sequences {
@@ -46,6 +48,7 @@ export async function readFacts(connection: Connection): Promise<DatabaseFacts> 
     schema: await fact(() => describeSchema(connection)),
     invalidIndexes: await fact(() => invalidIndexes(connection)),
     replication: await fact(() => readLogicalReplication(connection)),
+    preparedTransactions: await fact(() => preparedTransactions(connection)),
     sequences: await fact(() => sequences(connection)),
     unloggedTables: await fact(() => unloggedTables(connection)),
   };
@@ -74,6 +77,18 @@ async function invalidIndexes(connection: Connection): Promise<string[]> {
          from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
          join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where not (i.indisvalid and i.indisready and i.indislive) and n.nspname not like 'pg\\_temp\\_%' order by 1`,
+    ),
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Any role may ask; only its own role, or a superuser, may end one. */
+async function preparedTransactions(connection: Connection): Promise<string[]> {
+  const rows = z.array(z.object({ name: z.string() })).parse(
+    await connection.query(
+      `select pg_catalog.format('%L of role %I, since %s UTC', gid, owner,
+                pg_catalog.to_char(prepared at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')) as name
+         from pg_catalog.pg_prepared_xacts where database = pg_catalog.current_database() order by prepared, gid`,
     ),
   );
   return rows.map(({ name }) => name);
@@ -116,8 +131,9 @@ async function sequences(connection: Connection): Promise<Sequences> {
          join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
          join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = u."column" and not a.attisdropped
         where a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+          -- Not has_sequence_privilege: where there are many tables it is asked of some that are no sequence, and that is an error.
           and pg_catalog.has_schema_privilege(sn.oid, 'USAGE') and pg_catalog.has_schema_privilege(tn.oid, 'USAGE')
-          and pg_catalog.has_sequence_privilege(s.oid, 'SELECT') and pg_catalog.has_table_privilege(t.oid, 'SELECT')
+          and pg_catalog.has_table_privilege(s.oid, 'SELECT') and pg_catalog.has_table_privilege(t.oid, 'SELECT')
           and (t.relkind = 'r' and t.relpages < ${SMALL_PAGES}
                or exists (select from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid
                            join pg_catalog.pg_am m on m.oid = x.relam and m.amname = 'btree'

@@ -60,6 +60,7 @@ const CHECKS: readonly {
   { name: 'rows as in the live database', severity: 'warning', judge: rowsAsLive },
   { name: 'unlogged tables', severity: 'warning', judge: unloggedTables },
   { name: 'replication', severity: 'warning', judge: replication },
+  { name: 'prepared transactions', severity: 'warning', judge: preparedTransactions },
 ];
 
 /** Every check with its answer, in order. */
@@ -312,6 +313,17 @@ function replication({ copy, live }: Evidence): Finding {
       ? 'No slot is lost, and no subscription is enabled.'
       : 'No subscription is enabled. Slots were not compared: the live database could not be asked.',
   );
+}
+
+/** A restore brings them along with their locks, and whoever was to end them knows nothing of the copy. */
+function preparedTransactions({ copy }: Evidence): Finding {
+  if ('unknown' in copy.preparedTransactions) return reported(copy.preparedTransactions.unknown);
+  const names = copy.preparedTransactions.value;
+  return names.length > 0
+    ? wrong(
+        `In the restored database, holding their locks until somebody ends them: ${list(names)}. Runbook: "Prepared transactions".`,
+      )
+    : fine('There is none.');
 }
 
 function recordedOf(point: RestorePoint): RecordedState {

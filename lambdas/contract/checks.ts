@@ -22,6 +22,7 @@ export const COMPARING_CHECKS = [
   'rows as in the live database',
   'unlogged tables',
   'replication',
+  'prepared transactions',
 ] as const;
 
 /** Those whose failure the operator may accept. */

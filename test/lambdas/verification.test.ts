@@ -34,6 +34,7 @@ const facts = (changes: Partial<DatabaseFacts> = {}): DatabaseFacts => ({
   sequences: { value: { behind: [], asked: 2, notAsked: [] } },
   unloggedTables: { value: [] },
   replication: { value: { slots: [], subscriptions: [] } },
+  preparedTransactions: { value: [] },
   ...changes,
 });
 const rows = (counted: Record<string, number>, notCounted: string[] = []) => ({
@@ -211,6 +212,7 @@ test('what PostgreSQL did not answer in time is reported', () => {
     sequences: unknown,
     unloggedTables: unknown,
     replication: unknown,
+    preparedTransactions: unknown,
   });
   for (const name of [
     'schema as recorded',
@@ -218,6 +220,7 @@ test('what PostgreSQL did not answer in time is reported', () => {
     'sequences ahead of their columns',
     'unlogged tables',
     'replication',
+    'prepared transactions',
   ])
     expect(judged(name, { copy })).toEqual(['reported', unknown.unknown]);
   expect(judged('rows as recorded', { copyRows: unknown })[0]).toBe('reported');

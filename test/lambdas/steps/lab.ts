@@ -37,6 +37,13 @@ import { until } from '../../until';
 
 const MASTER = { username: 'master', password: 'first-Password1' };
 
+interface LabOptions {
+  /** 0: none, for those who let many days pass. */
+  readonly automatedBackupDays?: number;
+  /** Of a parameter group of its own; none: the default one. */
+  readonly parameters?: Readonly<Record<string, string>>;
+}
+
 /** A sandbox with one database as the stacks would make it, and what the functions get. */
 export class Lab {
   readonly environment = 'production' as const;
@@ -62,32 +69,30 @@ export class Lab {
     private readonly distrust: () => void,
   ) {}
 
-  /** @param automatedBackupDays 0: none, for those who let many days pass */
   static async start(
     clock: Clock = new RealClock(),
-    { automatedBackupDays = 7, logicalReplication = false } = {},
+    { automatedBackupDays = 7, parameters = {} }: LabOptions = {},
   ): Promise<Lab> {
     const sandbox = await Sandbox.start({ clock, durations: durations('quick') });
     try {
       const { rds, secrets, stepFunctions, cloudWatch } = sandbox.clients();
       const distrust = trust(sandbox.postgres.authority.caFile);
-      if (logicalReplication) {
-        const DBParameterGroupName = 'logical';
+      const ownParameters = Object.entries(parameters);
+      if (ownParameters.length > 0) {
+        const DBParameterGroupName = 'own';
         const family = { DBParameterGroupFamily: 'postgres17', Description: 'As the stacks make it' };
         await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName, ...family }));
-        const Parameters = [
-          {
-            ParameterName: 'rds.logical_replication',
-            ParameterValue: '1',
-            ApplyMethod: 'pending-reboot' as const,
-          },
-        ];
+        const Parameters = ownParameters.map(([ParameterName, ParameterValue]) => ({
+          ParameterName,
+          ParameterValue,
+          ApplyMethod: 'pending-reboot' as const,
+        }));
         await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName, Parameters }));
       }
       await rds.send(
         new CreateDBInstanceCommand({
           DBInstanceIdentifier: 'orders',
-          ...(logicalReplication && { DBParameterGroupName: 'logical' }),
+          ...(ownParameters.length > 0 && { DBParameterGroupName: 'own' }),
           Engine: 'postgres',
           DBInstanceClass: 'db.t4g.micro',
           AllocatedStorage: 20,
