@@ -60,7 +60,7 @@ export async function raiseFence(
     const candidates = z.array(Candidate).parse(
       await connection.query(
         `select datname as name, pg_catalog.pg_has_role(datdba, 'MEMBER') as mine
-           from pg_catalog.pg_database where not datistemplate order by 1`,
+           from pg_catalog.pg_database where datname not in ('template0', '${MAINTENANCE_DATABASE}') order by 1`,
       ),
     );
     const fenced = candidates.filter(({ mine }) => mine).map(({ name }) => name);
@@ -93,8 +93,7 @@ export async function raiseFence(
       );
     }
     await connection.query(`grant connect on database ${identifier(database)} to ${READER}`);
-    // Reads what the application reads: its role owns the tables, or may use them.
-    await connection.query(`grant ${identifier(applicationRole)} to ${READER}`);
+    await grantIfAllowed(connection, applicationRole);
     const stillIn = await connection.query(
       `select r.rolname as role, d.datname as name
          from pg_catalog.pg_roles r cross join pg_catalog.pg_database d
@@ -114,6 +113,20 @@ export async function raiseFence(
       isNew,
     };
   });
+}
+
+/**
+ * READER reads what the application reads: its role owns the tables, or may use them. Since PostgreSQL 16 only who administers a role may
+ * pass it on; the fence holds without it.
+ */
+async function grantIfAllowed(connection: Connection, applicationRole: string): Promise<void> {
+  await connection.query('savepoint membership');
+  try {
+    await connection.query(`grant ${identifier(applicationRole)} to ${READER}`);
+  } catch (error) {
+    if (!(error instanceof QueryFailed) || error.sqlState !== INSUFFICIENT_PRIVILEGE) throw error;
+    await connection.query('rollback to savepoint membership');
+  }
 }
 
 /**
@@ -273,6 +286,7 @@ function lockedByAnother(error: unknown): never {
 }
 
 const LOCK_NOT_AVAILABLE = '55P03';
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 function grantee(grant: Grant): string {
   return grant.grantee === null ? 'public' : identifier(grant.grantee);

@@ -17,6 +17,14 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 60_000;
 
 /**
+ * Limits that somebody gave a role or a database for the application's sake, and that would end our session while it works: of these
+ * the driver sets none, and not every version of PostgreSQL knows each.
+ */
+const WITHOUT_LIMITS = `select pg_catalog.set_config(name, '0', false)
+  from pg_catalog.unnest(array['idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout']) as name
+ where pg_catalog.current_setting(name, true) <> '0'`;
+
+/**
  * One login for the time of `work`. TLS is always verified in full: name and authority; what is trusted comes from the
  * runtime (NODE_EXTRA_CA_CERTS). Throws LoginRefused, DatabaseUnreachable or QueryFailed, never with a password.
  */
@@ -46,7 +54,9 @@ export async function withConnection<T>(
     throw connectError(error, login);
   }
   try {
-    return await work(new Connection(client, login));
+    const connection = new Connection(client, login);
+    await connection.query(WITHOUT_LIMITS);
+    return await work(connection);
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -81,13 +91,13 @@ export function answers({ host, port }: { host: string; port: number }): Promise
   });
 }
 
-/** Whether the password is right, also where the right to connect to the database is missing: a fence comes behind the password. */
+/** Whether the password is right, also where the right to connect to the database is missing, or a trigger refuses: both come behind the password. */
 export async function isPasswordRight(login: Login): Promise<boolean> {
   try {
     return await withConnection(login, () => Promise.resolve(true));
   } catch (error) {
     if (!(error instanceof LoginRefused)) throw error;
-    return error.cause instanceof DatabaseError && error.cause.code === '42501';
+    return error.cause instanceof DatabaseError && (error.cause.code === '42501' || isByTrigger(error.cause));
   }
 }
 
@@ -170,6 +180,14 @@ const REFUSED = new Set(['28000', '28P01']);
 /** The database is missing, or this role may not connect to it: the server was reached and said no. */
 const NO_DATABASE = new Set(['3D000', '42501']);
 
+/** Classes of what passes, in a trigger as well: broken connections, conflicts, locks, resources, shutdowns. */
+const PASSING = new Set(['08', '40', '53', '55', '57', '58']);
+
+/** Nothing but code of the database gives its errors a context: it runs before the session is there, as an event trigger on login. */
+function isByTrigger({ code = '', where }: DatabaseError): boolean {
+  return where !== undefined && !PASSING.has(code.slice(0, 2));
+}
+
 /** Every connection of the server, of the database or of the role is taken. */
 const FULL = '53300';
 
@@ -183,6 +201,12 @@ export function isFull(error: unknown): boolean {
 function connectError(error: unknown, login: Login): RollbackError {
   if (error instanceof DatabaseError && error.code !== undefined) {
     const evidence = `${login.host}:${login.port} refused role "${login.user}" on database "${login.database}" (SQLSTATE ${error.code}: ${error.message}).`;
+    if (isByTrigger(error))
+      return new LoginRefused(
+        evidence,
+        `A login event trigger of the database refused it (\\dy in psql lists them). Let role "${login.user}" in, or disable the trigger.`,
+        { cause: error },
+      );
     if (REFUSED.has(error.code))
       return new LoginRefused(evidence, 'Compare the secret with the password that the database has.');
     if (NO_DATABASE.has(error.code))

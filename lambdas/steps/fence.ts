@@ -2,6 +2,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Check } from '../contract/checks';
 import type { FenceResult } from '../contract/cutover';
 import type { Recovery } from '../contract/recovery';
+import { check } from '../database-checks';
 import {
   MAINTENANCE_DATABASE,
   asMaster,
@@ -12,7 +13,15 @@ import {
 } from '../database-fence';
 import { readLogin } from '../database-url';
 import { FenceFailed, QueryFailed, SecretMovedMeanwhile, SessionsNotEnded } from '../errors';
-import { answers, canLogIn, firstAccepted, isFull, withConnection, type Login } from '../postgres';
+import {
+  answers,
+  canLogIn,
+  firstAccepted,
+  isFull,
+  withConnection,
+  type Connection,
+  type Login,
+} from '../postgres';
 import { requireClaim } from '../overtaken';
 import { currentSecret, masterLogins } from '../secrets';
 import { tellChecks } from '../told-checks';
@@ -55,7 +64,7 @@ export async function fence(
         `${live.instanceId} is fenced; ${ended} sessions were told to end.`,
         'Wait. Behind a session that does not end there is a server that cannot write: look at its storage.',
       );
-    return made;
+    return { ...made, preparedTransactions: await preparedTransactions(connection) };
   });
   // Whoever took over before the fence stood is seen here; whoever does so later finds it.
   await requireClaim(recovery, deps);
@@ -63,7 +72,7 @@ export async function fence(
     fenced: raised.fenced,
     notFenced: raised.notFenced,
     checks: await proofs(application, { ...master, database: application.database }, reader, raised),
-    preparedTransactions: await preparedTransactions(reader),
+    preparedTransactions: raised.preparedTransactions,
   };
 }
 
@@ -89,28 +98,24 @@ async function nothingToFence({ live }: Recovery): Promise<FenceResult> {
 }
 
 async function proofs(application: Login, master: Login, reader: Login, { fenced }: Fence): Promise<Check[]> {
-  const others = [application, master];
-  const checks: Check[] = [
-    ...(await Promise.all(
-      others.map(async (login) => ({
-        name: `role "${login.user}" is kept out`,
-        ok: await isKeptOut(login),
-        detail: `With the password that it had it may not connect to ${login.host}:${login.port}.`,
-      })),
-    )),
-    {
-      name: 'this system can read',
-      ok: await canLogIn(reader),
-      detail: `Fenced: ${fenced.join(', ')}.`,
-    },
-  ];
-  const failed = checks.filter(({ ok }) => !ok);
+  const keptOut = await Promise.all(
+    [application, master].map(async (login) => ({
+      name: `role "${login.user}" is kept out`,
+      ok: await isKeptOut(login),
+      detail: `With the password that it had it may not connect to ${login.host}:${login.port}.`,
+    })),
+  );
+  const failed = keptOut.filter(({ ok }) => !ok);
   if (failed.length > 0)
     throw new FenceFailed(
-      `The fence of ${application.host}:${application.port} does not hold: ${failed.map(({ name }) => name).join(', ')}: no.${tellChecks(checks)}`,
+      `The fence of ${application.host}:${application.port} does not hold: ${failed.map(({ name }) => name).join(', ')}: no.${tellChecks(keptOut)}`,
       'See who may connect to the database (\\l in psql).',
     );
-  return checks;
+  // Whatever keeps this system out, a login event trigger of the team say, keeps nobody else in.
+  const canRead = await check('this system can read', () =>
+    withConnection(reader, () => Promise.resolve(`Fenced: ${fenced.join(', ')}.`)),
+  );
+  return [...keptOut, canRead];
 }
 
 /** Where no session is left for the role it cannot be tried: what PostgreSQL said when the fence was raised has to do. */
@@ -132,9 +137,7 @@ function notYetWhenDisturbed(error: unknown): never {
   throw error;
 }
 
-async function preparedTransactions(reader: Login): Promise<number> {
-  const rows = await withConnection(reader, (connection) =>
-    connection.query('select 1 from pg_catalog.pg_prepared_xacts'),
-  );
-  return rows.length;
+/** Of all databases; any role may ask. */
+async function preparedTransactions(connection: Connection): Promise<number> {
+  return (await connection.query('select 1 from pg_catalog.pg_prepared_xacts')).length;
 }

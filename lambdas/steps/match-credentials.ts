@@ -91,7 +91,7 @@ export async function matchCredentials(
   if (changed && !(await isRight(application)))
     throw new LoginRefused(
       `${host}:${port} refuses role "${role}" although its password was set.`,
-      'Look at the role (login allowed? valid until?) and its right to connect to the database.',
+      'Look at the role (login allowed? valid until?), its right to connect to the database, and the login event triggers there.',
     );
   return {
     applicationRole: role,

@@ -258,3 +258,35 @@ test('a database that the master user has no say in is not half fenced', async (
   await server?.admin('alter database orders owner to orders_app');
   expect(await connectRights()).toEqual(connectBefore);
 });
+
+test('settings of roles, triggers at a login and rights of the master user are in the way of no fence, and of none that is lifted', async () => {
+  const admin = (sql: string, database = 'orders'): unknown =>
+    lab.sandbox.rds.server('orders')?.admin(sql, [], database);
+  const limits = ['transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout'];
+  for (const limit of limits) await admin(`alter role master set ${limit} = '5min'`);
+  await admin(`create function known() returns event_trigger language plpgsql as $$ begin
+    if session_user = 'migration_rollback' then raise exception 'who is that?'; end if; end $$`);
+  await admin('create event trigger known on login execute function known()');
+  await admin('alter database template1 is_template false', 'postgres');
+  await admin('alter database template1 owner to master', 'postgres');
+  await admin('alter database orders is_template true', 'postgres');
+  // It may use the role, and not pass it on.
+  await admin('revoke orders_app from master cascade');
+  await admin('grant orders_app to master');
+  const before = await connectRights();
+
+  const settings = limits.map((limit) => `current_setting('${limit}') as ${limit}`).join(', ');
+  expect(await withConnection(master, (connection) => connection.query(`select ${settings}`))).toEqual([
+    Object.fromEntries(limits.map((limit) => [limit, '0'])),
+  ]);
+  const { fenced, checks } = await again('SessionsNotEnded', () => fence({ recovery }, lab));
+  expect(fenced).toEqual(['orders', 'postgres']);
+  expect(checks.map(({ name, ok }) => [name, ok])).toEqual([
+    ['role "orders_app" is kept out', true],
+    ['role "master" is kept out', true],
+    ['this system can read', false],
+  ]);
+  expect(checks.at(-1)?.detail).toMatch(/who is that\?.* Hint: A login event trigger of the database/);
+  expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: true });
+  expect(await connectRights()).toEqual(before);
+});
