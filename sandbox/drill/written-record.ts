@@ -5,7 +5,7 @@ import type { RecoveryRun } from './recovery';
 import type { Stage } from './stage';
 
 /** Real milliseconds: the function is called when the execution has ended, and nobody waits for it. */
-const PATIENCE = 60_000;
+const PATIENCE = 5 * 60_000;
 
 /** The record of a recovery is there, and says what the execution itself says. */
 export async function recordIsWritten(stage: Stage, run: RecoveryRun): Promise<Check> {

@@ -30,7 +30,7 @@ const POLL_MS = 10;
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
 const ARCHIVE_TIMEOUT_MS = 60_000;
-const RELOAD_TIMEOUT_MS = 10_000;
+const RELOAD_TIMEOUT_MS = 60_000;
 const ADDRESS_TRIES = 20;
 
 interface Launch {

@@ -36,8 +36,8 @@ export interface TaskTrackerStats {
 export const APPLICATION_NAME = 'task-tracker';
 
 const POOL_SIZE = 3;
-/** Milliseconds after which a beat gives up on a server that does not answer. */
-const PATIENCE = 5_000;
+/** Milliseconds after which a beat gives up on a server that does not answer: many times what a slow machine needs. */
+const PATIENCE = 30_000;
 
 const Failure = z.object({ message: z.string(), code: z.optional(z.string()) });
 const Beats = z.array(z.object({ beats: z.coerce.number() })).check(z.minLength(1));
@@ -72,8 +72,18 @@ export class TaskTracker {
     await this.refresh();
     await this.beat();
     const { beatEvery, refreshEvery } = this.options;
-    if (beatEvery !== undefined) this.timers.push(setInterval(() => void this.beat(), beatEvery));
-    if (refreshEvery !== undefined) this.timers.push(setInterval(() => void this.refresh(), refreshEvery));
+    if (beatEvery !== undefined)
+      this.timers.push(
+        setInterval(() => {
+          if (!this.beating) void this.beat();
+        }, beatEvery),
+      );
+    if (refreshEvery !== undefined)
+      this.timers.push(
+        setInterval(() => {
+          if (!this.refreshing) void this.refresh();
+        }, refreshEvery),
+      );
   }
 
   /** Closes every connection, after the beat that is under way. */
@@ -91,16 +101,24 @@ export class TaskTracker {
     return this.state;
   }
 
-  /** One beat now, or the result of the one under way. Answers whether it succeeded. */
+  /** One beat, after the one under way: that one may have met what was there before. Answers whether it succeeded. */
   beat(): Promise<boolean> {
-    this.beating ??= this.tryBeat().finally(() => (this.beating = undefined));
-    return this.beating;
+    const beat = (this.beating ?? Promise.resolve())
+      .then(() => this.tryBeat())
+      .finally(() => {
+        if (this.beating === beat) this.beating = undefined;
+      });
+    return (this.beating = beat);
   }
 
-  /** Looks at the secret and moves to its value where that is new. Answers whether it was. */
+  /** Looks at the secret, after the look under way, and moves to its value where that is new. Answers whether it was. */
   refresh(): Promise<boolean> {
-    this.refreshing ??= this.tryRefresh().finally(() => (this.refreshing = undefined));
-    return this.refreshing;
+    const look = (this.refreshing ?? Promise.resolve())
+      .then(() => this.tryRefresh())
+      .finally(() => {
+        if (this.refreshing === look) this.refreshing = undefined;
+      });
+    return (this.refreshing = look);
   }
 
   private async tryBeat(): Promise<boolean> {

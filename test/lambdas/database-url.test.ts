@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { SecretUnclear } from '../../lambdas/errors';
 import { moveEndpoint, readLogin } from '../../lambdas/database-url';
+import fc from '../fast-check';
 
 const from = { host: 'orders.abc.eu-central-1.rds.amazonaws.com', port: 5432, instanceId: 'orders' };
 const to = {

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import {
   baseName,
   finalSnapshotId,
@@ -9,6 +8,7 @@ import {
   heldBaseName,
   safetySnapshotId,
 } from '../../lambdas/names';
+import fc from '../fast-check';
 
 /** Every legal instance name: 1-63 of a-z, 0-9 and single hyphens, starting with a letter, not ending with a hyphen. */
 const instanceName = fc

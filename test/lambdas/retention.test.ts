@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import type { RetentionRules } from '../../lambdas/contract/rules';
 import { decide, good, type KnownSnapshot } from '../../lambdas/retention';
+import fc from '../fast-check';
 
 const DAY = 86_400_000;
 const NOW = new Date('2026-11-21T12:00:00Z');

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import {
   customerTags,
   encode,
@@ -9,6 +8,7 @@ import {
   writeMarks,
   writeMigrations,
 } from '../../lambdas/tags';
+import fc from '../fast-check';
 
 const ALLOWED = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 const migration = fc.record({

@@ -1,7 +1,7 @@
-import * as fc from 'fast-check';
 import { ApiError, NotInSandbox } from '../../../sandbox/core/api';
 import { alarmsIn, isTrue, parseAlarmRule } from '../../../sandbox/cloudwatch/alarm-rule';
 import type { AlarmState } from '../../../sandbox/cloudwatch/evaluation';
+import fc from '../../fast-check';
 
 const NOW: Readonly<Record<string, AlarmState>> = {
   rings: 'ALARM',

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { RealClock, VirtualClock, held, parseMoment, type Clock } from '../../../sandbox/core/clock';
+import fc from '../../fast-check';
 
 const MINUTE = 60_000;
 

@@ -81,7 +81,7 @@ function start(left?: { bytes: Buffer; at: Date }, concurrency?: number) {
   };
 }
 
-const settings = { Role: ROLE, Runtime: 'nodejs24.x', Handler: 'index.handler', Timeout: 5 } as const;
+const settings = { Role: ROLE, Runtime: 'nodejs24.x', Handler: 'index.handler', Timeout: 120 } as const;
 
 test('functions are there in another process with all that belongs to them, and run', async () => {
   const first = start();

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { digest } from '../../../sandbox/sample-app/digest';
 import { fill } from '../../../sandbox/sample-app/fill';
 import { TaskTracker } from '../../../sandbox/sample-app/app';
+import { until } from '../../until';
 import { startDatabaseServer, type DatabaseServer } from './database-server';
 
 let server: DatabaseServer;
@@ -142,7 +143,37 @@ describe('the application', () => {
     await app.stop();
     expect(app.stats()).toMatchObject({ reconnects: 1, server: { database: 'app_second' } });
     const open = `SELECT FROM pg_stat_activity WHERE application_name = 'task-tracker'`;
-    while ((await second.query(open)).rowCount !== 0) continue;
+    await until(async () => (await second.query(open)).rowCount === 0);
+  });
+
+  test('asked for a beat or a look while one is under way, it does another one after that', async () => {
+    await server.database('app_third', 'migrated');
+    const client = await server.database('app_fourth', 'migrated');
+    const looks: ((url: string) => void)[] = [];
+    const app = new TaskTracker({
+      databaseUrl: () => new Promise((resolve) => looks.push(resolve)),
+      caFile: server.caFile,
+    });
+    const answer = async (database: string): Promise<void> => {
+      await until(() => looks.length > 0);
+      looks.shift()?.(server.url(database));
+    };
+    const underWay = app.refresh();
+    const asked = app.refresh();
+    await answer('app_third');
+    expect(await underWay).toBe(true);
+    await answer('app_fourth');
+    expect(await asked).toBe(true);
+    expect(app.stats().server).toMatchObject({ database: 'app_fourth' });
+
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE "Heartbeat"');
+    const waits = app.beat();
+    const next = app.beat();
+    await client.query('COMMIT');
+    expect([await waits, await next]).toEqual([true, true]);
+    expect(app.stats()).toMatchObject({ beats: 2, failures: 0 });
+    await app.stop();
   });
 
   test('says what is wrong without the password', async () => {

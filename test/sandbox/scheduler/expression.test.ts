@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { parseExpression } from '../../../sandbox/scheduler/expression';
+import fc from '../../fast-check';
 
 const MINUTE = 60_000;
 const next = (expression: string, zone: string, after: Date): Date | undefined =>

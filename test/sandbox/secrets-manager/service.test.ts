@@ -17,11 +17,11 @@ import {
   UpdateSecretCommand,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
-import * as fc from 'fast-check';
 import { VirtualClock } from '../../../sandbox/core/clock';
 import { SecretsManagerService } from '../../../sandbox/secrets-manager/service';
 import { containing } from '../wire/matching';
 import { serve, type Served } from '../wire/served';
+import fc from '../../fast-check';
 
 const DAY = 24 * 60 * 60 * 1000;
 const token = (name: string): string => name.padEnd(32, '-');

@@ -120,7 +120,7 @@ beforeAll(async () => {
         Role: FunctionName === 'echo' ? functionRole : `arn:aws:iam::123456789012:role/unknown`,
         Runtime: 'nodejs24.x',
         Handler: 'index.handler',
-        Timeout: 30,
+        Timeout: 120,
         Code: { ZipFile: zipFile({ 'index.js': code }) },
       }),
     );

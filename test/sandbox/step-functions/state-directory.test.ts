@@ -30,7 +30,7 @@ test('a sandbox that is started again goes on with executions, functions and tok
         Role: ROLE,
         Runtime: 'nodejs24.x',
         Handler: 'index.handler',
-        Timeout: 30,
+        Timeout: 120,
         Code: { ZipFile: zipFile({ 'index.js': 'exports.handler = async (event) => event;' }) },
       }),
     );

@@ -1,5 +1,5 @@
-import * as fc from 'fast-check';
 import type { Member, Shape, StructureShape } from '../../../sandbox/wire/shapes';
+import fc from '../../fast-check';
 
 /** How deep structures inside structures are filled. */
 const MAX_DEPTH = 4;

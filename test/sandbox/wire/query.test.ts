@@ -1,8 +1,8 @@
 import * as rds from '@aws-sdk/client-rds';
-import * as fc from 'fast-check';
 import { serviceModel } from '../../../sandbox/wire/model';
 import { structureOf } from './arbitrary';
 import { scripted, serve, type Served } from './served';
+import fc from '../../fast-check';
 
 type RdsCommand = Parameters<rds.RDSClient['send']>[0];
 
