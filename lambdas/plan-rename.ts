@@ -2,17 +2,16 @@ import type { DBInstance } from '@aws-sdk/client-rds';
 import type * as z from 'zod/mini';
 import { findBegunRename, type BegunRename } from './begun-rename';
 import type { PlanEvent, PlanRenameResult } from './contract/plan';
-import { KEEP_DAYS, type Recovery } from './contract/recovery';
-import { RecoveryInput } from './contract/recovery-input';
+import type { Recovery } from './contract/recovery';
 import { readLogin } from './database-url';
 import { earlierExecutions } from './earlier-recoveries';
-import { InvalidInput, RenameRefused } from './errors';
+import { RenameRefused } from './errors';
 import { findLiveInstance } from './live-instance';
 import { findNamedBy } from './named-by';
-import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
-import { parse } from './parse';
+import { finalSnapshotId, safetySnapshotId } from './names';
 import { outageOf } from './plan-effort';
 import { namedByLines } from './plan-summary';
+import { plannedRecovery, readAsked } from './planned-recovery';
 import { addressOf, listInstances } from './rds';
 import { nameBefore, refuseRename, refuseWhileMigrating } from './renaming';
 import { requireClaimable } from './take-claim';
@@ -28,11 +27,8 @@ export async function planRename(
   event: z.infer<typeof PlanEvent>,
   deps: PlanDeps,
 ): Promise<PlanRenameResult> {
-  const { execution } = event;
-  const input = parse(RecoveryInput, event.input, 'input of the recovery');
-  if (input.mode !== 'rename')
-    throw new InvalidInput(`Mode "${input.mode}" renames nothing.`, 'Write "rename".');
-  const id = recoveryId(execution);
+  const asked = readAsked(event);
+  const { execution, id } = asked;
   await requireClaimable(id, deps);
   const found = (await goneOnWith(deps)) ?? (await fresh(deps));
   const { live, to, begun } = found;
@@ -40,28 +36,13 @@ export async function planRename(
     await earlierExecutions(deps.stepFunctions, execution.arn).catch(() => undefined),
   );
   const recovery: Recovery = {
-    id,
-    execution: { arn: execution.arn, startTime: execution.startTime },
-    environment: deps.environment,
-    mode: 'rename',
-    reason: input.reason ?? null,
-    requestedBy: input.requestedBy ?? null,
-    retire: 'keep',
-    keepDays: KEEP_DAYS,
-    verify: input.verify,
-    // It has a question of its own, which is always asked.
-    approveCutover: false,
-    approveRetirement: false,
-    soakMinutes: 0,
-    soakAlarms: [],
-    warm: null,
-    live: { ...live, state: 'there' },
-    settingsSnapshotId: null,
-    secretVersionId: found.secretVersionId,
-    restorePoint: { kind: 'time', time: execution.startTime, pendingMigrations: null },
+    ...plannedRecovery(asked, deps.environment, {
+      live: { ...live, state: 'there' },
+      settingsSnapshotId: null,
+      secretVersionId: found.secretVersionId,
+    }),
     recoveryInstanceId: to,
     safetySnapshotId: safetySnapshotId(to, id),
-    // None is taken: nothing is retired.
     finalSnapshotId: finalSnapshotId(to, id),
     rename: { begun: begun !== undefined },
   };

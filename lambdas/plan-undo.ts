@@ -1,16 +1,14 @@
 import type * as z from 'zod/mini';
 import type { PlanEvent, PlanUndoResult } from './contract/plan';
-import { KEEP_DAYS, type Recovery } from './contract/recovery';
-import { RecoveryInput } from './contract/recovery-input';
-import { InvalidInput, LiveInstanceUnclear } from './errors';
+import type { Recovery } from './contract/recovery';
+import { LiveInstanceUnclear } from './errors';
 import { findLiveOrGone } from './live-instance';
 import { findNamedBy } from './named-by';
-import { finalSnapshotId, recoveryId, safetySnapshotId } from './names';
-import { parse } from './parse';
 import { namesOf } from './plan-live';
 import { minutesBetween, minutesInWords } from './plan-loss';
 import { approvalsFor, soakFor } from './plan-rules';
 import { namedByLines } from './plan-summary';
+import { plannedRecovery, readAsked } from './planned-recovery';
 import { isUp } from './rds';
 import type { PlanDeps } from './steps/plan';
 import { requireClaimable } from './take-claim';
@@ -21,12 +19,10 @@ import { findUndoable } from './undoable';
  * InvalidInput, RecoveryAlreadyRunning, StoppedRecoveryAtWork, LiveInstanceUnclear, SecretUnclear, NothingToUndo.
  */
 export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps): Promise<PlanUndoResult> {
-  const { execution } = event;
-  const input = parse(RecoveryInput, event.input, 'input of the recovery');
-  if (input.mode !== 'undo') throw new InvalidInput(`Mode "${input.mode}" undoes nothing.`, 'Write "undo".');
+  const asked = readAsked(event);
+  const { execution, input } = asked;
   const approvals = approvalsFor(input, deps);
-  const id = recoveryId(execution);
-  await requireClaimable(id, deps);
+  await requireClaimable(asked.id, deps);
   const { rds, secrets, environment, databaseUrlSecretId } = deps;
   const database = await findLiveOrGone(rds, secrets, databaseUrlSecretId, environment);
   const { live, status } = database;
@@ -39,26 +35,13 @@ export async function planUndo(event: z.infer<typeof PlanEvent>, deps: PlanDeps)
   const { namedBy, notKnown } = await findNamedBy(namesOf(live), deps.cloudWatch);
   const since = cutover.toISOString();
   const recovery: Recovery = {
-    id,
-    execution: { arn: execution.arn, startTime: execution.startTime },
-    environment,
-    mode: 'undo',
-    reason: input.reason ?? null,
-    requestedBy: input.requestedBy ?? null,
+    ...plannedRecovery(asked, environment, database),
     // Whoever goes back and forth wants nothing deleted. RDS takes no final snapshot of what it cannot bring back.
     retire: live.state === 'there' ? (input.retire ?? 'keep') : 'keep',
-    keepDays: input.keepDays ?? KEEP_DAYS,
-    verify: input.verify,
     ...approvals,
-    warm: null,
     ...soakFor(input, deps),
-    live,
-    settingsSnapshotId: database.settingsSnapshotId,
-    secretVersionId: database.secretVersionId,
     restorePoint: { kind: 'time', time: since, pendingMigrations: null },
     recoveryInstanceId: instance.instanceId,
-    finalSnapshotId: finalSnapshotId(live.instanceId, id),
-    safetySnapshotId: safetySnapshotId(live.instanceId, id),
     undoes: { recoveryId: undone, instance },
   };
   const lossWindowMinutes = minutesBetween(cutover, execution.startTime);

@@ -8,8 +8,7 @@ import type { RunningRecovery } from '../claim';
 import type { Leftover } from '../contract/clean-up';
 import type { CheckMigrationsEvent, CheckMigrationsResult } from '../contract/gate';
 import type { PlanResult } from '../contract/plan';
-import { KEEP_DAYS, type Recovery } from '../contract/recovery';
-import { RecoveryInput } from '../contract/recovery-input';
+import type { Recovery } from '../contract/recovery';
 import type { LogicalReplication } from '../contract/replication';
 import type { InstancePrice, RecoveryRules } from '../contract/rules';
 import type { EnvironmentName } from '../contract/settings';
@@ -20,14 +19,13 @@ import { keptTooLong } from '../kept-instances';
 import { findLeftovers } from '../leftovers';
 import { findLiveOrGone, type LiveOrGone } from '../live-instance';
 import { findNamedBy } from '../named-by';
-import { finalSnapshotId, recoveryId, recoveryInstanceId, safetySnapshotId } from '../names';
-import { parse } from '../parse';
 import { costOf, expectedMinutes, madeBy, refuseWithoutRoom } from '../plan-effort';
 import { askLive, doubtOf, fenceOf, namesOf, refuseWhatPasses, settingsFrom } from '../plan-live';
 import { lossOf } from '../plan-loss';
 import { inputToRecover, renameOf, undoOf } from '../plan-next';
 import { approvalsFor, retireFor, soakFor, type Approvals } from '../plan-rules';
 import { inputToCleanUp, leftoverLines, summaryOf, unfinishedRenameLine } from '../plan-summary';
+import { plannedRecovery, readAsked, type Asked } from '../planned-recovery';
 import { readQuotas } from '../quotas';
 import { findRunningRecovery, refuseWhileAnotherRuns } from '../recovery-claim';
 import { findRestorePoint, type FoundRestorePoint, type History } from '../restore-point';
@@ -63,10 +61,9 @@ export async function plan(
   event: { execution: Execution; input?: unknown },
   deps: PlanDeps,
 ): Promise<PlanResult> {
-  const { execution } = event;
-  const input = parse(RecoveryInput, event.input ?? {}, 'input of the recovery');
+  const asked = readAsked(event);
+  const { execution, input, id } = asked;
   const approvals = approvalsFor(input, deps);
-  const id = recoveryId(execution);
   // So that nobody waits for StartRestore to be refused; what counts is the claim that is taken there. A drill gives way.
   if (input.mode === 'recover') await requireClaimable(id, deps);
   else if (input.mode === 'drill') await refuseWhileAnotherRuns(id, deps);
@@ -100,9 +97,7 @@ export async function plan(
   try {
     return await planFor(
       {
-        execution,
-        input,
-        id,
+        asked,
         approvals,
         running,
         database,
@@ -124,9 +119,7 @@ export async function plan(
 
 /** What a plan is made of. */
 interface Known {
-  readonly execution: Execution;
-  readonly input: RecoveryInput;
-  readonly id: string;
+  readonly asked: Asked;
   readonly approvals: Approvals;
   readonly running: RunningRecovery | undefined;
   readonly database: LiveOrGone;
@@ -139,7 +132,8 @@ interface Known {
 
 /** What was found out, question by question. What is refused is refused as early as it is known. */
 async function planFor(known: Known, deps: PlanDeps): Promise<PlanResult> {
-  const { execution, input, running, database, history, leftovers, notKnown } = known;
+  const { running, database, history, leftovers, notKnown } = known;
+  const { execution, input } = known.asked;
   const { rds, environment } = deps;
   const { live, status, settings, unfinished } = database;
 
@@ -229,31 +223,18 @@ async function planFor(known: Known, deps: PlanDeps): Promise<PlanResult> {
 /** The recovery to that restore point, as every state behind Plan gets it. */
 function recoveryTo(
   { point }: FoundRestorePoint,
-  { execution, input, id, approvals, database }: Known,
+  { asked, approvals, database }: Known,
   deps: PlanDeps,
 ): Recovery {
-  const { live } = database;
+  const { input } = asked;
   return {
-    id,
-    execution: { arn: execution.arn, startTime: execution.startTime },
-    environment: deps.environment,
-    mode: input.mode,
-    reason: input.reason ?? null,
-    requestedBy: input.requestedBy ?? null,
+    ...plannedRecovery(asked, deps.environment, database),
     // RDS takes no final snapshot of an instance that it cannot bring back.
-    retire: live.state === 'there' ? retireFor(input) : 'keep',
-    keepDays: input.keepDays ?? KEEP_DAYS,
-    verify: input.verify,
+    retire: database.live.state === 'there' ? retireFor(input) : 'keep',
     ...approvals,
     warm: input.warm ?? null,
     ...soakFor(input, deps),
-    live,
-    settingsSnapshotId: database.settingsSnapshotId,
-    secretVersionId: database.secretVersionId,
     restorePoint: point,
-    recoveryInstanceId: recoveryInstanceId(live.instanceId, id),
-    safetySnapshotId: safetySnapshotId(live.instanceId, id),
-    finalSnapshotId: finalSnapshotId(live.instanceId, id),
   };
 }
 
