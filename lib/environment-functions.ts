@@ -4,12 +4,7 @@ import type { Construct } from 'constructs';
 import type { FunctionName, RestorePointFunctionName } from '../lambdas/contract/functions';
 import type { CopyRules, DrillRules, RecoveryRules, RetentionRules } from '../lambdas/contract/rules';
 import type { DrillSchedule, RecoverySettings, SnapshotCopies, SnapshotSchedule } from './environments';
-import {
-  COPY_FUNCTION_RUNS_IN_VPC,
-  RESTORE_POINT_FUNCTION_RUNS_IN_VPC,
-  RUNS_IN_VPC,
-  type AnyFunctionName,
-} from './functions';
+import { RUNS_IN_VPC, type AnyFunctionName } from './functions';
 import type { MigrationRollbackProps } from './migration-rollback';
 import { functionPermissions } from './permissions/function-permissions';
 import { RollbackFunction, type RollbackFunctionProps } from './rollback-function';
@@ -61,7 +56,6 @@ export function environmentFunctions(
     ...(props.copies && { copyRegion: props.copies.region }),
     ...(vault && { vault }),
   });
-  const runsInVpc = { ...RUNS_IN_VPC, ...RESTORE_POINT_FUNCTION_RUNS_IN_VPC, ...COPY_FUNCTION_RUNS_IN_VPC };
   const database = {
     vpc,
     subnets: props.subnets ?? vpc.isolatedSubnets,
@@ -76,7 +70,7 @@ export function environmentFunctions(
       permissions: permissions[name],
       ...(vault && vaultRoleOf(name) && { roleName: homeRoleName({ environment, vault }, name) }),
       logDays,
-      ...(runsInVpc[name] && { database }),
+      ...(RUNS_IN_VPC[name] && { database }),
     });
   const functions = {
     'pre-migration-snapshot': make('pre-migration-snapshot'),

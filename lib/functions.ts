@@ -10,9 +10,11 @@ import type {
 /** The functions of an environment, but for those that have a place of their own: records, vault, custom resource. */
 export type AnyFunctionName = FunctionName | RestorePointFunctionName | CopyFunctionName;
 
-/** Every function, and whether it talks to PostgreSQL and so runs in the VPC. */
+/** Every one of them, and whether it talks to PostgreSQL and so runs in the VPC. */
 export const RUNS_IN_VPC: {
-  readonly [Name in FunctionName]: Name extends (typeof DATABASE_FUNCTIONS)[number] ? true : false;
+  readonly [Name in AnyFunctionName]: Name extends (typeof DATABASE_FUNCTIONS)[number] | 'check-migrations'
+    ? true
+    : false;
 } = {
   'pre-migration-snapshot': false,
   plan: false,
@@ -45,19 +47,11 @@ export const RUNS_IN_VPC: {
   'finish-rename': false,
   fail: false,
   decide: false,
-};
-
-/** The same for the functions around restore points. */
-export const RESTORE_POINT_FUNCTION_RUNS_IN_VPC: { readonly [Name in RestorePointFunctionName]: boolean } = {
   'check-migrations': true,
   'scheduled-snapshot': false,
   'reap-snapshots': false,
   'restore-points': false,
   'lift-quarantine': false,
-};
-
-/** The same for those of the copies. */
-export const COPY_FUNCTION_RUNS_IN_VPC: { readonly [Name in CopyFunctionName]: boolean } = {
   'copy-snapshots': false,
   'copy-to-vault': false,
   'bring-back-copy': false,
@@ -66,8 +60,6 @@ export const COPY_FUNCTION_RUNS_IN_VPC: { readonly [Name in CopyFunctionName]: b
 /** Every handler in `lambdas`: the functions, and the custom resource of the database stack. */
 export const HANDLERS: readonly string[] = [
   ...Object.keys(RUNS_IN_VPC),
-  ...Object.keys(RESTORE_POINT_FUNCTION_RUNS_IN_VPC),
-  ...Object.keys(COPY_FUNCTION_RUNS_IN_VPC),
   // As RECORD_FUNCTION and VAULT_FUNCTION of lambdas/contract/functions.ts, of which lib imports types only.
   'write-record' satisfies typeof RECORD_FUNCTION,
   'reap-vault' satisfies typeof VAULT_FUNCTION,

@@ -3,17 +3,7 @@ import type { Permission } from './permission';
 import { mayBeDeleted, type PermissionTerms, type SomePermissions } from './terms';
 
 /** What copies snapshots to another Region or account, and brings one back; nothing where there are no copies. */
-export function permissionsOfCopies({
-  environment,
-  rds,
-  tagged,
-  tagging,
-  describeSnapshots,
-  readQuota,
-  sendFailures,
-  copies,
-  vault,
-}: PermissionTerms & CopyTerms) {
+export function permissionsOfCopies(terms: PermissionTerms, { copies, vault }: CopyTerms) {
   // In the Region of the copy, RDS need not know the tags of what is in another one.
   const read = (sid: string, snapshot: string): Permission => ({
     sid,
@@ -28,36 +18,36 @@ export function permissionsOfCopies({
     resources: [snapshot],
     conditions: {
       StringEquals: {
-        'aws:RequestTag/migration-rollback:environment': environment,
+        'aws:RequestTag/migration-rollback:environment': terms.environment,
         'aws:RequestTag/migration-rollback:role': COPIED,
       },
     },
     wildcardReason:
       'A copy is named as its snapshot. The condition allows nothing but snapshots with the tags of this system.',
   });
-  const passing = rds('snapshot', '*-passing-*');
+  const passing = terms.rds('snapshot', '*-passing-*');
   return {
     'copy-snapshots': copies
       ? [
-          describeSnapshots,
+          terms.describeSnapshots,
           copies.describeCopies,
           copies.deleteCopies,
-          read('ReadSnapshot', rds('snapshot')),
+          read('ReadSnapshot', terms.rds('snapshot')),
           make('MakeCopy', copies.copy),
-          sendFailures,
+          terms.sendFailures,
         ]
       : [],
     'copy-to-vault': vault
       ? [
-          describeSnapshots,
-          readQuota,
+          terms.describeSnapshots,
+          terms.readQuota,
           {
             sid: 'ReadSnapshot',
             actions: ['rds:CopyDBSnapshot'],
-            resources: [rds('snapshot')],
+            resources: [terms.rds('snapshot')],
             conditions: {
               StringEquals: {
-                'aws:ResourceTag/migration-rollback:environment': environment,
+                'aws:ResourceTag/migration-rollback:environment': terms.environment,
                 'aws:ResourceTag/migration-rollback:role': COPIED,
               },
             },
@@ -68,7 +58,7 @@ export function permissionsOfCopies({
             sid: 'MakePassingCopy',
             actions: ['rds:CopyDBSnapshot', 'rds:AddTagsToResource'],
             resources: [passing],
-            conditions: tagging('passing'),
+            conditions: terms.tagging('passing'),
             wildcardReason:
               'A passing copy is named after its snapshot. The condition allows nothing but those of this system.',
           },
@@ -76,7 +66,7 @@ export function permissionsOfCopies({
             sid: 'SharePassingCopy',
             actions: ['rds:ModifyDBSnapshotAttribute'],
             resources: [passing],
-            conditions: tagged('passing'),
+            conditions: terms.tagged('passing'),
             wildcardReason:
               'A passing copy is named after its snapshot. The condition keeps away from every other one; nobody but the vault may use ' +
               'the key that it is under.',
@@ -85,20 +75,20 @@ export function permissionsOfCopies({
             sid: 'DeletePassingCopy',
             actions: ['rds:DeleteDBSnapshot'],
             resources: [passing],
-            conditions: mayBeDeleted(environment, 'passing'),
+            conditions: mayBeDeleted(terms.environment, 'passing'),
             wildcardReason:
               'A passing copy is named after its snapshot. The conditions keep away from every snapshot that one can go back to.',
           },
           vault.takeRole('copy'),
           vault.useKey,
-          sendFailures,
+          terms.sendFailures,
         ]
       : [],
     'bring-back-copy': [
-      describeSnapshots,
+      terms.describeSnapshots,
       ...(copies ? [copies.describeCopies, read('ReadCopy', copies.copy)] : []),
       ...(vault ? [vault.takeRole('copy'), vault.useKey, read('ReadCopyInVault', vault.copy)] : []),
-      make('MakeSnapshot', rds('snapshot')),
+      make('MakeSnapshot', terms.rds('snapshot')),
     ],
   } satisfies SomePermissions;
 }

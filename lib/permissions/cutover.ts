@@ -10,22 +10,12 @@ const FINISH_KEYS = [
 ];
 
 /** From the fence to the application on the new instance, and what that one still lacks. */
-export function permissionsOfCutover({
-  consumers,
-  databaseUrl,
-  stack,
-  readUrl,
-  readMaster,
-  describeInstances,
-  describeSnapshots,
-  changeInstance,
-  changeTags,
-}: PermissionTerms) {
+export function permissionsOfCutover(terms: PermissionTerms) {
   return {
-    fence: [readUrl, readMaster],
+    fence: [terms.readUrl, terms.readMaster],
     swap: [
       // To open what an undo takes back.
-      readMaster,
+      terms.readMaster,
       {
         sid: 'MoveDatabaseUrl',
         actions: [
@@ -33,20 +23,20 @@ export function permissionsOfCutover({
           'secretsmanager:PutSecretValue',
           'secretsmanager:UpdateSecretVersionStage',
         ],
-        resources: [databaseUrl],
+        resources: [terms.databaseUrl],
       },
     ],
-    prove: [readUrl],
+    prove: [terms.readUrl],
     'restart-consumers': [
-      readUrl,
-      ...(consumers.length === 0
+      terms.readUrl,
+      ...(terms.consumers.length === 0
         ? []
         : [
             {
               sid: 'RestartConsumers',
               actions: ['ecs:DescribeServices', 'ecs:UpdateService'],
-              resources: consumers.map(({ cluster, service }) =>
-                stack.formatArn({
+              resources: terms.consumers.map(({ cluster, service }) =>
+                terms.stack.formatArn({
                   service: 'ecs',
                   resource: 'service',
                   resourceName: `${cluster}/${service}`,
@@ -57,7 +47,9 @@ export function permissionsOfCutover({
       {
         sid: 'TellOfCutover',
         actions: ['events:PutEvents'],
-        resources: [stack.formatArn({ service: 'events', resource: 'event-bus', resourceName: 'default' })],
+        resources: [
+          terms.stack.formatArn({ service: 'events', resource: 'event-bus', resourceName: 'default' }),
+        ],
         conditions: {
           'ForAllValues:StringEquals': {
             'events:source': 'migration-rollback',
@@ -66,28 +58,28 @@ export function permissionsOfCutover({
         },
       },
     ],
-    'prove-consumers': [readUrl],
+    'prove-consumers': [terms.readUrl],
     'finish-settings': [
-      readUrl,
-      describeInstances,
-      describeSnapshots,
-      changeInstance('FinishInstance', 'recovery-instance', ['rds:ModifyDBInstance']),
-      changeTags(
+      terms.readUrl,
+      terms.describeInstances,
+      terms.describeSnapshots,
+      terms.changeInstance('FinishInstance', 'recovery-instance', ['rds:ModifyDBInstance']),
+      terms.changeTags(
         'MarkProgress',
         'recovery-instance',
         'rds:AddTagsToResource',
         'ForAllValues:StringLike',
         FINISH_KEYS,
       ),
-      changeTags(
+      terms.changeTags(
         'CorrectQuarantine',
         'recovery-instance',
         'rds:RemoveTagsFromResource',
         'ForAllValues:StringLike',
         QUARANTINE_KEYS,
       ),
-      changeInstance('FinishTakenBack', 'taken-back', ['rds:ModifyDBInstance']),
-      changeTags(
+      terms.changeInstance('FinishTakenBack', 'taken-back', ['rds:ModifyDBInstance']),
+      terms.changeTags(
         'MarkTakenBackProgress',
         'taken-back',
         'rds:AddTagsToResource',
@@ -97,7 +89,9 @@ export function permissionsOfCutover({
       {
         sid: 'UseMonitoringRole',
         actions: ['iam:PassRole'],
-        resources: [stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: '*' })],
+        resources: [
+          terms.stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: '*' }),
+        ],
         conditions: { StringEquals: { 'iam:PassedToService': 'monitoring.rds.amazonaws.com' } },
         wildcardReason:
           'A live instance with Enhanced Monitoring has a role for it that the recovery instance gets, too. The condition ' +

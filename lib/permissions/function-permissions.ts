@@ -22,11 +22,12 @@ export function functionPermissions(
   scope: Construct,
   permissions: PermissionScope,
 ): Readonly<Record<AnyFunctionName, readonly Permission[]>> {
-  const terms = { ...permissionTerms(scope, permissions), ...copyTerms(scope, permissions) };
+  const terms = permissionTerms(scope, permissions);
+  const copies = copyTerms(scope, permissions);
   return {
     ...permissionsOfGate(terms),
-    ...permissionsOfRestorePoints(terms),
-    ...permissionsOfCopies(terms),
+    ...permissionsOfRestorePoints(terms, copies),
+    ...permissionsOfCopies(terms, copies),
     ...permissionsOfRestore(terms),
     ...permissionsOfCutover(terms),
     ...permissionsOfRetirement(terms),

@@ -1,12 +1,12 @@
 import type { PermissionTerms, SomePermissions } from './terms';
 
 /** What hands a person's answer to the recovery that asks. */
-export function permissionsOfQuestions({ seeRecoveries, listRecoveries }: PermissionTerms) {
+export function permissionsOfQuestions(terms: PermissionTerms) {
   return {
     decide: [
-      { ...listRecoveries, sid: 'SeeWhoAsks' },
+      { ...terms.listRecoveries, sid: 'SeeWhoAsks' },
       {
-        ...seeRecoveries,
+        ...terms.seeRecoveries,
         sid: 'SeeWhatIsAsked',
         actions: ['states:DescribeExecution', 'states:GetExecutionHistory'],
       },

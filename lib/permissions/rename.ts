@@ -6,29 +6,27 @@ const RENAME_KEYS = ['renamed-from', 'renamed-from-host', 'rename-asked-at', 're
 );
 
 /** The live instance gets its old name back: in between it is a cutover like every other. */
-export function permissionsOfRename({
-  readUrl,
-  describeInstances,
-  askDatabase,
-  claim,
-  safetySnapshot,
-  changeInstance,
-  changeTags,
-}: PermissionTerms) {
+export function permissionsOfRename(terms: PermissionTerms) {
   return {
     rename: [
-      readUrl,
-      ...claim,
-      describeInstances,
-      askDatabase,
-      changeTags('MarkRename', 'live', 'rds:AddTagsToResource', 'ForAllValues:StringEquals', RENAME_KEYS),
-      changeInstance('RenameLive', 'live', ['rds:ModifyDBInstance']),
+      terms.readUrl,
+      ...terms.claim,
+      terms.describeInstances,
+      terms.askDatabase,
+      terms.changeTags(
+        'MarkRename',
+        'live',
+        'rds:AddTagsToResource',
+        'ForAllValues:StringEquals',
+        RENAME_KEYS,
+      ),
+      terms.changeInstance('RenameLive', 'live', ['rds:ModifyDBInstance']),
     ],
     'finish-rename': [
-      readUrl,
-      describeInstances,
-      ...safetySnapshot,
-      changeTags(
+      terms.readUrl,
+      terms.describeInstances,
+      ...terms.safetySnapshot,
+      terms.changeTags(
         'UnmarkRename',
         'live',
         'rds:RemoveTagsFromResource',

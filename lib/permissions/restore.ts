@@ -4,38 +4,18 @@ import type { PermissionTerms, SomePermissions } from './terms';
 const MATCH_KEYS = ['migration-rollback:master-password-version', 'migration-rollback:settings-asked-at'];
 
 /** From the plan to a copy that is verified, or an instance that is taken back: nothing that serves is touched. */
-export function permissionsOfRestore({
-  stack,
-  rds,
-  recoveryInstances,
-  tagging,
-  readUrl,
-  readMaster,
-  describeInstances,
-  describeSnapshots,
-  readQuota,
-  readBackupWindow,
-  askDatabase,
-  seeRecoveries,
-  seeHistories,
-  listRecoveries,
-  claim,
-  safetySnapshot,
-  changeInstance,
-  changeTags,
-  discardRecoveryInstance,
-}: PermissionTerms) {
+export function permissionsOfRestore(terms: PermissionTerms) {
   return {
     plan: [
-      readUrl,
-      describeInstances,
-      describeSnapshots,
-      readQuota,
-      readBackupWindow,
-      seeRecoveries,
-      listRecoveries,
-      seeHistories,
-      askDatabase,
+      terms.readUrl,
+      terms.describeInstances,
+      terms.describeSnapshots,
+      terms.readQuota,
+      terms.readBackupWindow,
+      terms.seeRecoveries,
+      terms.listRecoveries,
+      terms.seeHistories,
+      terms.askDatabase,
       {
         sid: 'SeeAlarms',
         actions: ['cloudwatch:DescribeAlarms', 'cloudwatch:ListDashboards'],
@@ -47,21 +27,32 @@ export function permissionsOfRestore({
         sid: 'ReadDashboards',
         actions: ['cloudwatch:GetDashboard'],
         resources: [
-          stack.formatArn({ service: 'cloudwatch', region: '', resource: 'dashboard', resourceName: '*' }),
+          terms.stack.formatArn({
+            service: 'cloudwatch',
+            region: '',
+            resource: 'dashboard',
+            resourceName: '*',
+          }),
         ],
         wildcardReason: 'The same of dashboards: what a dashboard names is in its body.',
       },
     ],
     'start-restore': [
-      readUrl,
-      ...claim,
-      describeInstances,
-      describeSnapshots,
+      terms.readUrl,
+      ...terms.claim,
+      terms.describeInstances,
+      terms.describeSnapshots,
       {
         sid: 'RestoreSnapshot',
         actions: ['rds:RestoreDBInstanceFromDBSnapshot'],
-        resources: [rds('snapshot'), recoveryInstances, rds('pg'), rds('og'), rds('subgrp')],
-        conditions: tagging('recovery-instance'),
+        resources: [
+          terms.rds('snapshot'),
+          terms.recoveryInstances,
+          terms.rds('pg'),
+          terms.rds('og'),
+          terms.rds('subgrp'),
+        ],
+        conditions: terms.tagging('recovery-instance'),
         wildcardReason:
           'The new instance is named after the recovery and takes the groups that the live one has at that moment. ' +
           'The condition allows nothing but a new instance tagged as a recovery instance.',
@@ -69,8 +60,14 @@ export function permissionsOfRestore({
       {
         sid: 'RestoreToTime',
         actions: ['rds:RestoreDBInstanceToPointInTime'],
-        resources: [rds('db'), rds('auto-backup'), rds('pg'), rds('og'), rds('subgrp')],
-        conditions: tagging('recovery-instance'),
+        resources: [
+          terms.rds('db'),
+          terms.rds('auto-backup'),
+          terms.rds('pg'),
+          terms.rds('og'),
+          terms.rds('subgrp'),
+        ],
+        conditions: terms.tagging('recovery-instance'),
         wildcardReason:
           'IAM asks for the live instance, whatever its name, as for the new one, and cannot tell which is which. ' +
           'The condition allows nothing but a new instance tagged as a recovery instance; the live one is only read.',
@@ -78,42 +75,45 @@ export function permissionsOfRestore({
       {
         sid: 'TagRecoveryInstance',
         actions: ['rds:AddTagsToResource'],
-        resources: [recoveryInstances],
-        conditions: tagging('recovery-instance'),
+        resources: [terms.recoveryInstances],
+        conditions: terms.tagging('recovery-instance'),
         wildcardReason:
           'The new instance is named after the recovery. The condition allows no other marks than its own.',
       },
     ],
     'take-back': [
-      readUrl,
-      ...claim,
-      describeInstances,
+      terms.readUrl,
+      ...terms.claim,
+      terms.describeInstances,
       {
         sid: 'MarkTakenBack',
         actions: ['rds:AddTagsToResource'],
-        resources: [rds('db')],
-        conditions: tagging('taken-back'),
+        resources: [terms.rds('db')],
+        conditions: terms.tagging('taken-back'),
         wildcardReason:
           'The instance to take back is the one that was live, whatever its name. The condition allows this mark and no other.',
       },
     ],
-    'take-safety-snapshot': [describeInstances, ...safetySnapshot],
-    'check-restored-instance': [describeInstances],
-    'record-position': [readUrl, readMaster],
+    'take-safety-snapshot': [terms.describeInstances, ...terms.safetySnapshot],
+    'check-restored-instance': [terms.describeInstances],
+    'record-position': [terms.readUrl, terms.readMaster],
     'match-settings': [
-      describeInstances,
-      describeSnapshots,
-      readMaster,
-      changeInstance('MatchInstance', 'recovery-instance', ['rds:ModifyDBInstance', 'rds:RebootDBInstance']),
-      changeTags(
+      terms.describeInstances,
+      terms.describeSnapshots,
+      terms.readMaster,
+      terms.changeInstance('MatchInstance', 'recovery-instance', [
+        'rds:ModifyDBInstance',
+        'rds:RebootDBInstance',
+      ]),
+      terms.changeTags(
         'MarkProgress',
         'recovery-instance',
         'rds:AddTagsToResource',
         'ForAllValues:StringEquals',
         MATCH_KEYS,
       ),
-      changeInstance('MatchTakenBack', 'taken-back', ['rds:ModifyDBInstance', 'rds:RebootDBInstance']),
-      changeTags(
+      terms.changeInstance('MatchTakenBack', 'taken-back', ['rds:ModifyDBInstance', 'rds:RebootDBInstance']),
+      terms.changeTags(
         'MarkTakenBackProgress',
         'taken-back',
         'rds:AddTagsToResource',
@@ -123,17 +123,17 @@ export function permissionsOfRestore({
       {
         sid: 'UseGroups',
         actions: ['rds:ModifyDBInstance'],
-        resources: [rds('pg'), rds('og')],
+        resources: [terms.rds('pg'), terms.rds('og')],
         wildcardReason:
           'The recovery instance gets the parameter and option group that the live one has at that moment. This lets them be ' +
           'used, not changed.',
       },
     ],
-    'match-credentials': [readUrl, readMaster],
-    verify: [readUrl],
+    'match-credentials': [terms.readUrl, terms.readMaster],
+    verify: [terms.readUrl],
     // Instead of a cutover: the same instance as `discard`, by the same proofs.
-    'end-drill': discardRecoveryInstance,
-    warm: [readUrl],
-    hydrate: [describeInstances],
+    'end-drill': terms.discardRecoveryInstance,
+    warm: [terms.readUrl],
+    hydrate: [terms.describeInstances],
   } satisfies SomePermissions;
 }
