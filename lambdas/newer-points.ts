@@ -2,7 +2,7 @@ import type { DBSnapshot } from '@aws-sdk/client-rds';
 import type { InstanceAddress } from './contract/recovery';
 import type { RestoreRequest } from './contract/recovery-input';
 import { minutesInWords } from './plan-loss';
-import type { Alternative } from './restore-point';
+import type { Alternative } from './found-restore-point';
 import { readMarks } from './tags';
 
 /** What there is of the live instance itself, whatever it was made for. */

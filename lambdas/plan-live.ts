@@ -5,7 +5,7 @@ import type { LogicalReplication } from './contract/replication';
 import { LiveInstanceUnclear, MigrationsNotChecked, toRollbackError } from './errors';
 import { settingsLost, type LiveOrGone } from './live-instance';
 import { isTerminal, isUp } from './rds';
-import type { History } from './restore-point';
+import type { History } from './found-restore-point';
 
 // What a plan says of the live instance, and whether a recovery can begin from it.
 

@@ -1,5 +1,5 @@
 import type { PlanResult } from './contract/plan';
-import type { FoundRestorePoint, History } from './restore-point';
+import type { FoundRestorePoint, History } from './found-restore-point';
 
 /** What is given up by going back: the writes since, and the migrations. */
 export function lossOf(

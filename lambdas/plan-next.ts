@@ -10,7 +10,7 @@ import { outageOf } from './plan-effort';
 import { minutesBetween } from './plan-loss';
 import { retireFor } from './plan-rules';
 import { nameBefore, refuseRename } from './renaming';
-import { asRequest } from './restore-point';
+import { asRequest } from './found-restore-point';
 import { findUndoable, type UndoableDeps } from './undoable';
 
 /** The exact input that carries the plan out; what nobody has said yet is for the operator to write over. */

@@ -6,7 +6,7 @@ import type { Recovery } from './contract/recovery';
 import type { LogicalReplication } from './contract/replication';
 import { slotNames } from './logical-replication';
 import { minutesInWords } from './plan-loss';
-import type { FoundRestorePoint } from './restore-point';
+import type { FoundRestorePoint } from './found-restore-point';
 import type { RunningRecovery } from './claim';
 
 type Plan = Omit<PlanResult['plan'], 'summary'>;

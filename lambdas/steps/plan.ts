@@ -16,6 +16,7 @@ import { earlierExecutions } from '../earlier-recoveries';
 import { LiveInstanceUnclear, toRollbackError } from '../errors';
 import { asInBackup, modifiedAfterRestore } from '../instance-settings';
 import { keptTooLong } from '../kept-instances';
+import type { FoundRestorePoint, History } from '../found-restore-point';
 import { findLeftovers } from '../leftovers';
 import { findLiveOrGone, type LiveOrGone } from '../live-instance';
 import { findNamedBy } from '../named-by';
@@ -28,7 +29,7 @@ import { inputToCleanUp, leftoverLines, summaryOf, unfinishedRenameLine } from '
 import { plannedRecovery, readAsked, type Asked } from '../planned-recovery';
 import { readQuotas } from '../quotas';
 import { findRunningRecovery, refuseWhileAnotherRuns } from '../recovery-claim';
-import { findRestorePoint, type FoundRestorePoint, type History } from '../restore-point';
+import { findRestorePoint } from '../restore-point';
 import { isRotating } from '../secrets';
 import { requireClaimable } from '../take-claim';
 
