@@ -1,6 +1,7 @@
 import type { Construct } from 'constructs';
 import { DatabaseStack } from './database-stack';
-import { checkSettings, type EnvironmentSettings } from './environments';
+import type { EnvironmentSettings } from './environments';
+import { checkSettings } from './settings-check';
 import { RollbackStack } from './rollback-stack';
 import { VaultStack } from './vault-stack';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CiRepository } from '../../lib/ci-role';
-import { checkSettings, ENVIRONMENTS } from '../../lib/environments';
+import { ENVIRONMENTS } from '../../lib/environments';
+import { checkSettings } from '../../lib/settings-check';
 import { resourcePolicyAllows } from '../../sandbox/iam/evaluate';
 import { readable, resourcesOf, synthesise, type Template, templateOf } from './synthesis';
 

@@ -1,11 +1,11 @@
 import {
-  checkSettings,
   type DatabaseSettings,
   ENVIRONMENTS,
   type EnvironmentSettings,
   type ExistingDatabase,
   selectEnvironments,
 } from '../../lib/environments';
+import { checkSettings } from '../../lib/settings-check';
 
 const { production } = ENVIRONMENTS;
 const VPC = {
