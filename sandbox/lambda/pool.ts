@@ -7,7 +7,8 @@ interface Idle {
 
 /**
  * The warm execution environments of all functions. A busy function gets a further one; idle ones are kept only up to a
- * number, since each takes some 50 MB: the one idle for longest ends first.
+ * number, since each takes some 20 MB: the one idle for longest ends first. A number below that of the functions of a recovery
+ * would have each of them started anew in the next one: they come in turn.
  */
 export class EnvironmentPool {
   private idle: Idle[] = [];

@@ -49,7 +49,7 @@ import { unzip } from './zip';
 export interface LambdaOptions {
   /** The sandbox's certificate authority: stands for `/var/runtime/ca-cert.pem`. */
   readonly caFile: string;
-  /** Idle execution environments that are kept for the next invocation, of all functions together. @default 3 */
+  /** Idle execution environments that are kept for the next invocation, of all functions together. @default 32 */
   readonly maxIdleEnvironments?: number;
   /** Invocations of all functions at a time; a new account has 10. @default 1000 */
   readonly concurrency?: number;
@@ -96,7 +96,7 @@ export class LambdaService implements Service {
       directory: this.directory,
       caFile: options.caFile,
       certificates: readFileSync(options.caFile, 'utf8'),
-      maxIdleEnvironments: options.maxIdleEnvironments ?? 3,
+      maxIdleEnvironments: options.maxIdleEnvironments ?? 32,
       concurrency: options.concurrency ?? CONCURRENCY,
       network: options.network,
     });
