@@ -127,6 +127,8 @@ const NOT_WORTH_FAILING = new Set([
 ]);
 const NOT_TAKEN = 'RDS did not take the value of the live instance; set it by hand';
 const FOR_LATER = 'set after the cutover';
+const CHANGED_SINCE =
+  'the old instance was changed meanwhile; to change this one may interrupt the application: set it by hand';
 
 const SETTINGS: readonly Setting[] = [
   same('DBInstanceClass', (live) => ({ DBInstanceClass: live.DBInstanceClass })),
@@ -371,7 +373,9 @@ export function compareSettings(
 function explanation(setting: Setting, done: 'to serve' | 'all', isLater: boolean): { note?: string } {
   if (setting.mayDiffer !== undefined) return { note: setting.mayDiffer };
   if (isLater) return { note: FOR_LATER };
-  return done === 'all' || NOT_WORTH_FAILING.has(setting.name) ? { note: NOT_TAKEN } : {};
+  if (NOT_WORTH_FAILING.has(setting.name)) return { note: NOT_TAKEN };
+  if (done !== 'all') return {};
+  return { note: isOf('to serve', setting) ? CHANGED_SINCE : NOT_TAKEN };
 }
 
 /** Throws SettingsDiffer where a setting differs and nothing says why that is fine: such an instance must not serve. */

@@ -222,7 +222,7 @@ export async function settingsOf(rds: RDSClient, recovery: Recovery): Promise<DB
   }
   const instance = await findInstance(rds, live.instanceId);
   if (instance && instance.DbiResourceId === live.resourceId) {
-    if (!isUnfinished(instance)) return instance;
+    if (!isUnfinished(instance)) return asItWillBe(instance);
     const reference = await referenceOf(rds, instance, await listInstances(rds));
     if (reference) return { ...reference.settings, TagList: instance.TagList };
     throw settingsLost(live.instanceId, readMarks(instance.TagList)['recovery-id'] ?? '');
@@ -231,6 +231,24 @@ export async function settingsOf(rds: RDSClient, recovery: Recovery): Promise<DB
     `Instance ${live.instanceId} (${live.resourceId}), live when the recovery was planned, is not there any more.`,
     'Before the cutover: start a new recovery, which goes without it. After it: set what the new instance lacks by hand.',
   );
+}
+
+/**
+ * While RDS changes an instance it still shows the old values. What waits for the maintenance window is left out: nothing of that has begun.
+ */
+function asItWillBe(instance: DBInstance): DBInstance {
+  if (instance.DBInstanceStatus !== 'modifying') return instance;
+  const { DBInstanceClass, MultiAZ, StorageType, Iops, StorageThroughput, AllocatedStorage } =
+    instance.PendingModifiedValues ?? {};
+  return {
+    ...instance,
+    DBInstanceClass: DBInstanceClass ?? instance.DBInstanceClass,
+    MultiAZ: MultiAZ ?? instance.MultiAZ,
+    StorageType: StorageType ?? instance.StorageType,
+    Iops: Iops ?? instance.Iops,
+    StorageThroughput: StorageThroughput ?? instance.StorageThroughput,
+    AllocatedStorage: AllocatedStorage ?? instance.AllocatedStorage,
+  };
 }
 
 /** RDS copies the tags of an instance to its snapshots, where it is told to. */

@@ -66,6 +66,11 @@ export const NOT_FOLLOWING =
   '($byName := [$plan.namedBy.alarms, $plan.namedBy.dashboards][$ != null]; ' +
   `$count($byName) = 0 ? "" : "\\nStill look at the old name: " & ${cut(someOf('$byName'), 60)})`;
 
+/** A line about settings of the new instance that are left to a person, by their notes; where there are none another line. */
+export const setByHand = (otherwise: string): string =>
+  '($byHand := [$settings.settings[equal = false and $contains(note, "by hand")].name]; ' +
+  `$count($byHand) > 0 ? "\\nSet by hand: " & ${cut(someOf('$byHand'), 45)} : ${otherwise})`;
+
 /** Where the console shows the execution. */
 export const CONSOLE =
   '($region := $split($states.context.Execution.Id, ":")[3]; "https://" & $region & ' +

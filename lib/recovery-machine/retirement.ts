@@ -12,6 +12,7 @@ import {
   RESULT,
   inWords,
   jsonata,
+  setByHand,
   since,
   someOf,
 } from './expressions';
@@ -103,7 +104,7 @@ function recovered(scope: Construct, states: MachineStates): sfn.IChainable {
       '$verification.migrationsTakenAway = null ? "Which migrations were taken away is not known: look before the next deployment." : ' +
       '$count($verification.migrationsTakenAway) = 0 ? "No migration was taken away." : ' +
       `"Taken away, and pending again: " & ${someOf('$verification.migrationsTakenAway')} & ". Mend them before the next deployment.") & ` +
-      `(${IS_UNDO} ? "" : "\\nFor CloudFormation: npm run adopt, or {\\"mode\\":\\"rename\\"}.") & ${NOT_FOLLOWING}`,
+      `${setByHand(`${IS_UNDO} ? "" : "\\nFor CloudFormation: npm run adopt, or {\\"mode\\":\\"rename\\"}."`)} & ${NOT_FOLLOWING}`,
   };
   const notify = states.notify('NotifyRecovered', recovered, untold, {
     firstError: {

@@ -77,7 +77,10 @@ test('before the cutover only what serving needs is asked for, and after it noth
   const noteOf = (done: 'to serve' | 'all', wanted: string): string | undefined =>
     compareSettings(live, recovery, done).find(({ name }) => name === wanted)?.note;
   expect(noteOf('to serve', 'DeletionProtection')).toBe('set after the cutover');
-  expect(noteOf('all', 'DeletionProtection')).toContain('set it by hand');
+  expect(noteOf('all', 'DeletionProtection')).toContain('RDS did not take the value');
+  // It interrupts the application: nobody asks RDS for it after the cutover.
+  expect(noteOf('to serve', 'DBInstanceClass')).toBeUndefined();
+  expect(noteOf('all', 'DBInstanceClass')).toMatch(/was changed meanwhile.* set it by hand$/);
 });
 
 test('whatever RDS says of an instance is compared, or there is a reason why not: also what AWS adds', () => {

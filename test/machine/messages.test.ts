@@ -64,6 +64,24 @@ const after = (...states: string[]): [string, Way][] =>
 const WAYS: readonly [string, Way][] = [
   ['all is well', { failing: [], told: [STARTED, RESTART, 'recovered'] }],
   [
+    'all is well, but settings are left to a person',
+    {
+      failing: [],
+      answers: {
+        'finish-settings': () => ({
+          settings: ['DBInstanceClass', 'MultiAZ', 'AssociatedRoles', 'StorageThroughput'].map((name) => ({
+            name,
+            live: 'a',
+            recovery: 'b',
+            equal: false,
+            note: 'set it by hand',
+          })),
+        }),
+      },
+      told: [STARTED, RESTART, 'recovered'],
+    },
+  ],
+  [
     'all is well, and ECS restarts the application',
     {
       failing: [],
@@ -526,6 +544,12 @@ describe('what people are told', () => {
         'For CloudFormation: npm run adopt, or {"mode":"rename"}.',
       ),
     ]);
+  });
+
+  test('at its end it names the settings that are left to a person', async () => {
+    const [way] = WAYS.flatMap(([name, one]) => (name.includes('left to a person') ? [one] : []));
+    const { messages } = await play(way ?? { failing: [] });
+    expect(messages.at(-1)?.text).toContain('\nSet by hand: DBInstanceClass, MultiAZ, AssociatedRoles ...\n');
   });
 
   test.each(['recover', 'undo', 'rename'])(

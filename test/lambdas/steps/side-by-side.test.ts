@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { InstanceAddress, Recovery } from '../../../lambdas/contract/recovery';
 import { readLogin } from '../../../lambdas/database-url';
 import { canLogIn } from '../../../lambdas/postgres';
+import { settingsOf } from '../../../lambdas/live-instance';
 import { findSnapshot } from '../../../lambdas/rds';
 import { currentSecret } from '../../../lambdas/secrets';
 import { checkRestoredInstance } from '../../../lambdas/steps/check-restored-instance';
@@ -54,6 +55,23 @@ async function during<T>(
     unhook();
   }
 }
+
+test('what RDS is changing on the live instance counts already, and what waits for its maintenance window does not', async () => {
+  const shown = (DBInstanceStatus: string): Promise<string | undefined> =>
+    during(
+      'DescribeDBInstances',
+      async (next) => {
+        const { DBInstances } = z.object({ DBInstances: z.array(z.looseObject({})) }).parse(await next());
+        const PendingModifiedValues = { DBInstanceClass: 'db.m7g.large' };
+        return {
+          DBInstances: DBInstances.map((one) => ({ ...one, DBInstanceStatus, PendingModifiedValues })),
+        };
+      },
+      async () => (await settingsOf(lab.rds, recovery)).DBInstanceClass,
+    );
+  expect(await shown('modifying')).toBe('db.m7g.large');
+  expect(await shown('available')).toBe('db.t4g.micro');
+});
 
 /** RDS as it is during a backup: it takes no change. */
 const duringBackup = <T>(work: () => Promise<T>): Promise<T> =>
