@@ -50,8 +50,8 @@ import { sectionsOf } from '../docs/markdown';
 import { until } from '../until';
 
 const ROOT = join(__dirname, '..', '..');
-// And the next three: where no sandbox looks for a free one, nor the system.
-const port = randomInt(32_000, 32_760);
+// And the next ones: where no sandbox looks for a free one, nor the system.
+const port = randomInt(32_000, 32_750);
 const endpoint = `http://127.0.0.1:${port}`;
 const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'sandbox-command-')));
 // PostgreSQL's own user has to pass through.
@@ -418,8 +418,11 @@ describe('npm run sandbox', () => {
       }),
     );
     // tsx keeps what it has compiled.
-    expect(readdirSync(own).filter((name) => !/^(tsx|jiti|node)/.test(name))).toEqual([]);
-    expect(existsSync(join(temporary, 'unfinished'))).toBe(false);
+    await until(
+      () => readdirSync(own).filter((name) => !/^(tsx|jiti|node)/.test(name)),
+      (left) => left.length === 0,
+    );
+    await until(() => !existsSync(join(temporary, 'unfinished')));
   });
 
   test('says which port is taken, and how to choose another', async () => {

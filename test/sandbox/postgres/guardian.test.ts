@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { until } from '../../until';
 
 function processesIn(directory: string): string[] {
   return execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
@@ -28,6 +28,6 @@ describe('when the sandbox is killed', () => {
     if (sandbox.pid === undefined) throw new Error('The sandbox has no process.');
     process.kill(-sandbox.pid, 'SIGKILL');
     await ended;
-    while (existsSync(directory) || processesIn(directory).length > 0) await delay(50);
+    await until(() => !existsSync(directory) && processesIn(directory).length === 0);
   });
 });

@@ -187,7 +187,9 @@ describe('backups and restores', () => {
     );
     const written = async (): Promise<number> => {
       const { rows: seen } = await client.query<{ least: number }>(
-        'SELECT coalesce(min(count), 0)::int AS least FROM (SELECT count(*) FROM entry GROUP BY writer)',
+        // Nothing, until each of them has begun.
+        `SELECT CASE WHEN count(*) = ${writers.length} THEN min(count) ELSE 0 END::int AS least
+           FROM (SELECT count(*) FROM entry GROUP BY writer)`,
       );
       return seen[0]?.least ?? 0;
     };
