@@ -47,72 +47,85 @@ export interface Fence {
   readonly isNew: boolean;
 }
 
+interface Fencing {
+  readonly recoveryId: string;
+  readonly application: Login;
+  readonly reader: Login;
+}
+
 /**
  * Takes the right to connect to every database from everybody, in one transaction. Sessions that exist go on: endSessions.
  * @param connection of the master user, to MAINTENANCE_DATABASE
  * @throws FenceFailed when a role would still get in
  */
-export async function raiseFence(
-  connection: Connection,
-  { recoveryId, application, reader }: { recoveryId: string; application: Login; reader: Login },
-): Promise<Fence> {
-  return aloneInTransaction(connection, async () => {
-    const candidates = z.array(Candidate).parse(
-      await connection.query(
-        `select datname as name, pg_catalog.pg_has_role(datdba, 'MEMBER') as mine
-           from pg_catalog.pg_database where datname not in ('template0', '${MAINTENANCE_DATABASE}') order by 1`,
-      ),
-    );
-    const fenced = candidates.filter(({ mine }) => mine).map(({ name }) => name);
-    const { database, user: applicationRole } = application;
-    if (!fenced.includes(database))
-      throw new FenceFailed(
-        `The master user may not change who connects to database "${database}".`,
-        'Grant it the role that owns the database, then start a new recovery. Nothing was changed.',
-      );
-    const saved = await readSaved(connection);
-    const databases: Record<string, Grant[]> = {};
-    for (const name of fenced)
-      databases[name] = saved?.databases[name] ?? (await connectGrants(connection, name));
-    // Behind the fence, in the same transaction: only READER gets in.
-    const closed = saved?.closed ?? (await openClosed(connection, database));
+export async function raiseFence(connection: Connection, fencing: Fencing): Promise<Fence> {
+  return aloneInTransaction(connection, () => lockEverybodyOut(connection, fencing));
+}
 
-    if (!saved) await connection.query(`create role ${READER}`);
-    await connection.query(`alter role ${READER} login password '${scramVerifier(reader.password)}'`);
+/** Whether the fence could be raised: it is, and the transaction is rolled back. @throws FenceFailed as `raiseFence` does */
+export async function rehearseFence(connection: Connection, fencing: Fencing): Promise<void> {
+  await aloneInTransaction(connection, () => lockEverybodyOut(connection, fencing), 'rollback');
+}
+
+async function lockEverybodyOut(
+  connection: Connection,
+  { recoveryId, application, reader }: Fencing,
+): Promise<Fence> {
+  const candidates = z.array(Candidate).parse(
     await connection.query(
-      `comment on role ${READER} is ${literal(JSON.stringify({ fencedBy: recoveryId, databases, closed }))}`,
+      `select datname as name, pg_catalog.pg_has_role(datdba, 'MEMBER') as mine
+           from pg_catalog.pg_database where datname not in ('template0', '${MAINTENANCE_DATABASE}') order by 1`,
+    ),
+  );
+  const fenced = candidates.filter(({ mine }) => mine).map(({ name }) => name);
+  const { database, user: applicationRole } = application;
+  if (!fenced.includes(database))
+    throw new FenceFailed(
+      `The master user may not change who connects to database "${database}".`,
+      'Grant it the role that owns the database, then start a new recovery. Nothing was changed.',
     );
-    let isNew = saved === undefined;
-    for (const name of fenced) {
-      // Those of now, too: somebody may have been let in since the fence was raised.
-      const grantees = (await connectGrants(connection, name)).filter(({ grantee }) => grantee !== READER);
-      if (grantees.length === 0) continue;
-      isNew = true;
-      await connection.query(
-        `revoke connect on database ${identifier(name)} from ${grantees.map(grantee).join(', ')} cascade`,
-      );
-    }
-    await connection.query(`grant connect on database ${identifier(database)} to ${READER}`);
-    await grantIfAllowed(connection, applicationRole);
-    const stillIn = await connection.query(
-      `select r.rolname as role, d.datname as name
+  const saved = await readSaved(connection);
+  const databases: Record<string, Grant[]> = {};
+  for (const name of fenced)
+    databases[name] = saved?.databases[name] ?? (await connectGrants(connection, name));
+  // Behind the fence, in the same transaction: only READER gets in.
+  const closed = saved?.closed ?? (await openClosed(connection, database));
+
+  if (!saved) await connection.query(`create role ${READER}`);
+  await connection.query(`alter role ${READER} login password '${scramVerifier(reader.password)}'`);
+  await connection.query(
+    `comment on role ${READER} is ${literal(JSON.stringify({ fencedBy: recoveryId, databases, closed }))}`,
+  );
+  let isNew = saved === undefined;
+  for (const name of fenced) {
+    // Those of now, too: somebody may have been let in since the fence was raised.
+    const grantees = (await connectGrants(connection, name)).filter(({ grantee }) => grantee !== READER);
+    if (grantees.length === 0) continue;
+    isNew = true;
+    await connection.query(
+      `revoke connect on database ${identifier(name)} from ${grantees.map(grantee).join(', ')} cascade`,
+    );
+  }
+  await connection.query(`grant connect on database ${identifier(database)} to ${READER}`);
+  await grantIfAllowed(connection, applicationRole);
+  const stillIn = await connection.query(
+    `select r.rolname as role, d.datname as name
          from pg_catalog.pg_roles r cross join pg_catalog.pg_database d
         where d.datname = any($1) and r.rolcanlogin and not r.rolsuper and r.rolname <> $2
           and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')
         order by 1, 2`,
-      [fenced, READER],
+    [fenced, READER],
+  );
+  if (stillIn.length > 0)
+    throw new FenceFailed(
+      `The fence does not keep everybody out: ${stillIn.map(({ role, name }) => `role "${String(role)}" may connect to "${String(name)}"`).join(', ')}.`,
+      'The master user could not revoke that: see who granted it (\\l in psql). Nothing was changed.',
     );
-    if (stillIn.length > 0)
-      throw new FenceFailed(
-        `The fence does not keep everybody out: ${stillIn.map(({ role, name }) => `role "${String(role)}" may connect to "${String(name)}"`).join(', ')}.`,
-        'The master user could not revoke that: see who granted it (\\l in psql). Nothing was changed.',
-      );
-    return {
-      fenced,
-      notFenced: candidates.filter(({ mine }) => !mine).map(({ name }) => name),
-      isNew,
-    };
-  });
+  return {
+    fenced,
+    notFenced: candidates.filter(({ mine }) => !mine).map(({ name }) => name),
+    isNew,
+  };
 }
 
 /**
@@ -260,14 +273,18 @@ async function namesOf(connection: Connection, sql: string): Promise<Set<string>
 const FENCE_LOCK = 5_732_011_946;
 
 /** One at a time raises or lifts the fence: two that did so at once would meet in the catalogs, and one of them fail. */
-async function aloneInTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+async function aloneInTransaction<T>(
+  connection: Connection,
+  work: () => Promise<T>,
+  end: 'commit' | 'rollback' = 'commit',
+): Promise<T> {
   await connection.query('begin');
   try {
     await connection
       .query('select pg_catalog.pg_advisory_xact_lock($1)', [FENCE_LOCK])
       .catch(lockedByAnother);
     const result = await work();
-    await connection.query('commit');
+    await connection.query(end);
     return result;
   } catch (error) {
     // The connection is closed after this, which rolls back as well, should it not be there any more.

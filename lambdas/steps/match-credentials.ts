@@ -11,6 +11,7 @@ import {
   openClosed,
   raiseFence,
   readerLogin,
+  rehearseFence,
 } from '../database-fence';
 import { readLogin } from '../database-url';
 import { ApplicationRoleMissing, CredentialsNotReady, LoginRefused, VerificationFailed } from '../errors';
@@ -84,6 +85,9 @@ export async function matchCredentials(
         `The restored database has no role "${role}", which the secret logs in as.`,
         'Was the role made after the restore point? Choose a later one, or make the role and recover from a snapshot with it.',
       );
+    // A drill ends before the fence, and is to find what would stop a recovery there.
+    if (recovery.mode === 'drill')
+      await rehearseFence(connection, { recoveryId: recovery.id, application, reader });
     if (await isRight(application)) return false;
     await connection.query(setPassword(application));
     return true;

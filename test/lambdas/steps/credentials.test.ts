@@ -82,6 +82,26 @@ test.each(['masterSecretId', 'databaseUrlSecretId'] as const)(
   },
 );
 
+test('a drill finds that the fence could not be raised, and raises none', async () => {
+  const server = lab.sandbox.rds.server('orders');
+  const recovery = await lab.planned();
+  const match = (mode: Recovery['mode']): Promise<unknown> =>
+    matchCredentials({ recovery: { ...recovery, mode }, instance: recovery.live }, lab);
+  await expect(match('drill')).resolves.toMatchObject({ applicationRole: 'orders_app' });
+  await server?.admin('create role stranger');
+  await server?.admin('alter database orders owner to stranger');
+  await expect(match('drill')).rejects.toMatchObject({
+    name: 'FenceFailed',
+    message: expect.stringContaining('may not change who connects to database "orders"') as unknown,
+  });
+  // Who knows of it has granted that by now: of an older restore point that would say nothing.
+  await expect(match('recover')).resolves.toMatchObject({ applicationRole: 'orders_app' });
+  expect(await server?.admin(`select rolname from pg_roles where rolname = 'migration_rollback'`)).toEqual(
+    [],
+  );
+  await server?.admin('alter database orders owner to master');
+});
+
 function databaseTimeOf({ restorePoint }: Recovery): string {
   return restorePoint.kind === 'snapshot' ? restorePoint.databaseTime : restorePoint.time;
 }
