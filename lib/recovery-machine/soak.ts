@@ -3,7 +3,7 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import { ERROR_MESSAGE, RESULT, jsonata } from './expressions';
-import { WITH_INSTANCE, holds, type MachineStates } from './states';
+import { WITH_INSTANCE, holds, tryAgain, type MachineStates } from './states';
 
 /** The way around the looks of a soak. */
 export interface SoakWays {
@@ -80,13 +80,7 @@ function lookAtAlarms(scope: Construct, look: sfn.TaskStateBase): sfn.TaskStateB
       },
     },
   });
-  state.addRetry({
-    errors: ['States.ALL'],
-    interval: Duration.seconds(2),
-    backoffRate: 2,
-    maxAttempts: 4,
-    jitterStrategy: sfn.JitterType.FULL,
-  });
+  tryAgain(state, 4);
   state.addCatch(look, { assign: { alarms: { problem: jsonata(ERROR_MESSAGE) } } });
   state.next(look);
   return state;

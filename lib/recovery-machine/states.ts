@@ -107,6 +107,17 @@ export const WITH_INSTANCE = { ...WITH_RECOVERY, instance: jsonata('$instance') 
 /** A condition, in JSONata. */
 export const holds = (expression: string): sfn.Condition => sfn.Condition.jsonata(jsonata(expression));
 
+/** Of what asks AWS itself and not a function: whatever went wrong, it is tried again in a moment. */
+export function tryAgain(state: Pick<sfn.TaskStateBase, 'addRetry'>, maxAttempts: number): void {
+  state.addRetry({
+    errors: ['States.ALL'],
+    interval: Duration.seconds(2),
+    backoffRate: 2,
+    maxAttempts,
+    jitterStrategy: sfn.JitterType.FULL,
+  });
+}
+
 /** Makes the states of the machine, each of one of a few kinds. */
 export class MachineStates {
   constructor(
@@ -271,13 +282,7 @@ export class MachineStates {
     });
     // An answer is an answer; only telling people is tried again.
     state.addRetry({ errors: [NOT_APPROVED, 'States.Timeout'], maxAttempts: 0 });
-    state.addRetry({
-      errors: ['States.ALL'],
-      interval: Duration.seconds(2),
-      backoffRate: 2,
-      maxAttempts: 4,
-      jitterStrategy: sfn.JitterType.FULL,
-    });
+    tryAgain(state, 4);
     const late = '$states.errorOutput.Error = "States.Timeout"';
     const noAnswer = `{"question": "${about}", "decision": "no answer", "by": null, "reason": null, "at": $now()}`;
     state.addCatch(onError, {
@@ -339,13 +344,7 @@ export class MachineStates {
       message: sfn.TaskInput.fromText(jsonata(`${begin} & (${is}) & "\\n" & (${then}) & "\\n" & ${CONSOLE}`)),
       taskTimeout: sfn.Timeout.duration(timeout),
     });
-    publish.addRetry({
-      errors: ['States.ALL'],
-      interval: Duration.seconds(2),
-      backoffRate: 2,
-      maxAttempts: retries,
-      jitterStrategy: sfn.JitterType.FULL,
-    });
+    tryAgain(publish, retries);
     return publish;
   }
 }
