@@ -1,5 +1,6 @@
 import type { DBInstance, Tag } from '@aws-sdk/client-rds';
 import type { InstanceAddress } from './contract/recovery';
+import { isSameHost } from './database-url';
 import { LiveInstanceUnclear } from './errors';
 import { readMarks, writeMarks } from './tags';
 
@@ -56,11 +57,10 @@ export function begunRename(instance: DBInstance): BegunRename | undefined {
 
 /** That of the instance that the secret names: by an address that is gone, or by the new one, where the end is missing. */
 export function findBegunRename(instances: readonly DBInstance[], host: string): BegunRename | undefined {
-  const named = host.toLowerCase().replace(/\.$/, '');
   return instances
     .flatMap((instance) => begunRename(instance) ?? [])
     .find(({ from, instance }) =>
-      [from.host, instance.Endpoint?.Address].some((one) => one?.toLowerCase() === named),
+      [from.host, instance.Endpoint?.Address].some((one) => one !== undefined && isSameHost(one, host)),
     );
 }
 

@@ -36,13 +36,27 @@ export function readLogin(secret: string): Login {
   const [first, ...others] = logins;
   if (!first) throw new SecretUnclear('The secret has no field that says how to connect.', SHAPES);
   for (const other of others) {
-    if (!sameHost(other.login.host, first.login.host) || other.login.port !== first.login.port)
+    if (!isSameEndpoint(other.login, first.login))
       throw new SecretUnclear(
         `The secret names two endpoints: "${first.field}" says ${first.login.host}:${first.login.port}, "${other.field}" says ${other.login.host}:${other.login.port}.`,
         'Make them the same, so that it is certain which database is live.',
       );
   }
   return first.login;
+}
+
+/** Whether both lead to the same server. */
+export function isSameEndpoint(
+  one: Pick<Endpoint, 'host' | 'port'>,
+  other: Pick<Endpoint, 'host' | 'port'>,
+): boolean {
+  return isSameHost(one.host, other.host) && one.port === other.port;
+}
+
+/** Whether two ways of writing it lead to the same host: capitals, brackets and a dot at the end say nothing. */
+export function isSameHost(one: string, other: string): boolean {
+  const normal = (host: string): string => bareHost(host).toLowerCase().replace(/\.$/, '');
+  return normal(one) === normal(other);
 }
 
 /** The `schema` parameter of the URL, in which Prisma keeps its migration table; undefined where none is written. */
@@ -192,17 +206,17 @@ function urlEdits(url: string, from: Endpoint, to: Endpoint, where: string): Edi
   const edits: Edit[] = [];
   const authorityHost = bareHost(url.slice(parts.host.start, parts.host.end));
   const hostParameters = parts.parameters.filter(({ name }) => name === 'host' || name === 'hostaddr');
-  const namedByParameter = hostParameters.filter(({ value }) => sameHost(value, from.host));
-  if (!sameHost(authorityHost, from.host) && namedByParameter.length === 0) return undefined;
+  const namedByParameter = hostParameters.filter(({ value }) => isSameHost(value, from.host));
+  if (!isSameHost(authorityHost, from.host) && namedByParameter.length === 0) return undefined;
 
   const { host, port } = endpointOf(url, parts, where);
-  if (!sameHost(host, from.host) || port !== from.port || namedByParameter.length !== hostParameters.length)
+  if (!isSameHost(host, from.host) || port !== from.port || namedByParameter.length !== hostParameters.length)
     throw new SecretUnclear(
       `The URL in ${where} names ${from.host}, but not only and exactly ${from.host}:${from.port}.`,
       'Make host, port and the parameters host, hostaddr and port name one endpoint.',
     );
   const portText = String(to.port);
-  if (sameHost(authorityHost, from.host)) edits.push({ ...parts.host, text: urlHost(to.host) });
+  if (isSameHost(authorityHost, from.host)) edits.push({ ...parts.host, text: urlHost(to.host) });
   for (const { span } of namedByParameter) edits.push({ ...span, text: to.host });
   if (to.port !== from.port) {
     const portParameters = parts.parameters.filter(({ name }) => name === 'port');
@@ -269,7 +283,7 @@ function moveInFields(secret: string, from: Endpoint, to: Endpoint): string | un
       if (!inUrl) continue;
       named = true;
       edits.push(...inUrl.map((edit) => inJson(field, edit)));
-    } else if (sameHost(value.trim(), from.host)) {
+    } else if (isSameHost(value.trim(), from.host)) {
       named = true;
       edits.push({ start, end, text: JSON.stringify(to.host) });
       edits.push(...portEdits(fields, field, from, to));
@@ -331,13 +345,13 @@ function mentions(value: string, host: string): boolean {
 
 function isHostList(value: string, host: string): boolean {
   const hosts = value.split(',').map((one) => one.trim().replace(/:\d+$/, ''));
-  return hosts.length > 1 && hosts.some((one) => sameHost(one, host));
+  return hosts.length > 1 && hosts.some((one) => isSameHost(one, host));
 }
 
 /** libpq's `host=… port=…`. */
 function isKeywordString(value: string, host: string): boolean {
   const match = /\bhost(?:addr)?\s*=\s*'?([^\s',]+)/i.exec(value);
-  return match !== null && sameHost(match[1] ?? '', host);
+  return match !== null && isSameHost(match[1] ?? '', host);
 }
 
 /** An edit of a decoded string value, as an edit of the JSON text around it. */
@@ -355,11 +369,6 @@ function splice(text: string, edits: readonly Edit[]): string {
   return [...edits]
     .sort((a, b) => b.start - a.start)
     .reduce((result, { start, end, text: by }) => result.slice(0, start) + by + result.slice(end), text);
-}
-
-function sameHost(one: string, other: string): boolean {
-  const normal = (host: string): string => bareHost(host).toLowerCase().replace(/\.$/, '');
-  return normal(one) === normal(other);
 }
 
 /** Without the brackets of an IPv6 address and without percent-encoding. */

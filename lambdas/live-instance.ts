@@ -3,7 +3,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { findBegunRename, noAddressYet } from './begun-rename';
 import type { InstanceAddress, Recovery } from './contract/recovery';
 import type { EnvironmentName } from './contract/settings';
-import { readLogin } from './database-url';
+import { isSameHost, readLogin } from './database-url';
 import { LiveInstanceUnclear } from './errors';
 import { addressOf, findInstance, findSnapshot, isDead, listInstances, listSnapshots } from './rds';
 import { isUnfinished, replacedBefore } from './replaced-instances';
@@ -268,7 +268,7 @@ function byEndpoint(instances: readonly DBInstance[], host: string, port: number
 
 function isAt(instance: DBInstance | undefined, host: string, port: number): boolean {
   const { Address, Port } = instance?.Endpoint ?? {};
-  return Address?.toLowerCase() === host.toLowerCase().replace(/\.$/, '') && Port === port;
+  return Address !== undefined && isSameHost(Address, host) && Port === port;
 }
 
 /** The secret, and its version that names no instance. */

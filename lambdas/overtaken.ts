@@ -1,6 +1,6 @@
 import { CLAIM_LABEL, findClaim, runningRecovery, type Claim, type SecretDeps } from './claim';
 import type { InstanceAddress, Recovery } from './contract/recovery';
-import { readLogin } from './database-url';
+import { isSameEndpoint, readLogin } from './database-url';
 import { RecoveryOvertaken } from './errors';
 import { currentSecret } from './secrets';
 import { swapVersionId } from './swap-version';
@@ -29,8 +29,8 @@ export async function refuseIfOvertaken(
 ): Promise<void> {
   const { value, versionId } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
   if (versionId === swapVersionId(recovery.id)) return;
-  const { host, port } = readLogin(value);
-  if (own.some((one) => one.host.toLowerCase() === host.toLowerCase() && one.port === port)) return;
+  const named = readLogin(value);
+  if (own.some((one) => isSameEndpoint(one, named))) return;
   await refuseUnderOtherClaim(recovery, deps);
 }
 

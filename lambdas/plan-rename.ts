@@ -3,7 +3,7 @@ import type * as z from 'zod/mini';
 import { findBegunRename, type BegunRename } from './begun-rename';
 import type { PlanEvent, PlanRenameResult } from './contract/plan';
 import type { Recovery } from './contract/recovery';
-import { readLogin } from './database-url';
+import { isSameHost, readLogin } from './database-url';
 import { earlierExecutions } from './earlier-recoveries';
 import { RenameRefused } from './errors';
 import { findLiveInstance } from './live-instance';
@@ -60,7 +60,7 @@ export async function planRename(
         ...(begun
           ? [
               `RDS was asked to rename ${live.instanceId} to ${to}, and that did not come to its end: it goes on from what is there, and nobody is asked again.`,
-              live.host === begun.from.host
+              isSameHost(live.host, begun.from.host)
                 ? `Address: ${live.host} is gone, ${comes}; DATABASE_URL moves to it.`
                 : `Address: DATABASE_URL names the new one already, ${live.host}.`,
               `Without a database since ${begun.askedAt}, until the application is restarted.`,

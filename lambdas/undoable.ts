@@ -2,7 +2,7 @@ import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { InstanceAddress } from './contract/recovery';
 import type { EnvironmentName } from './contract/settings';
-import { readLogin } from './database-url';
+import { isSameEndpoint, isSameHost, readLogin } from './database-url';
 import { NothingToUndo } from './errors';
 import type { LiveOrGone } from './live-instance';
 import { addressOf, isUp, listSnapshots } from './rds';
@@ -67,7 +67,7 @@ async function madeLiveBy(
     const swapped = await findSecretVersion(deps.secrets, deps.databaseUrlSecretId, {
       versionId: swapVersionId(id),
     });
-    if (swapped && readLogin(swapped.value).host.toLowerCase() === live.host.toLowerCase()) return id;
+    if (swapped && isSameHost(readLogin(swapped.value).host, live.host)) return id;
   }
   return undefined;
 }
@@ -101,13 +101,11 @@ async function notYetRetired(
   if (role === 'live') return undefined;
   const before = await findSecretVersion(secrets, databaseUrlSecretId, { stage: BEFORE_SWAP_LABEL });
   if (!before) return undefined;
-  const { host, port } = readLogin(before.value);
-  return others.find(
-    ({ Endpoint, TagList }) =>
-      Endpoint?.Address?.toLowerCase() === host.toLowerCase() &&
-      Endpoint.Port === port &&
-      readMarks(TagList).role !== 'recovery-instance',
-  );
+  const named = readLogin(before.value);
+  return others.find((other) => {
+    const address = addressOf(other);
+    return address && isSameEndpoint(address, named) && !isUnfinished(other);
+  });
 }
 
 /** Of what is gone the tags went with it; where it had been renamed, no recovery's version of the secret names its address either. */

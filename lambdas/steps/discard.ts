@@ -2,7 +2,7 @@ import type { RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Recovery } from '../contract/recovery';
 import type { DiscardResult } from '../contract/way-back';
-import { readLogin } from '../database-url';
+import { isSameHost, readLogin } from '../database-url';
 import { DiscardNotFinished, DiscardRefused, LiveInstanceUnclear } from '../errors';
 import { deleteInstance, isDeletionForLater } from '../instance-deletion';
 import { addressOf, findInstance, isDead } from '../rds';
@@ -42,7 +42,7 @@ export async function discard(
   const current = await currentSecret(secrets, databaseUrlSecretId);
   const { host } = readLogin(current.value);
   const address = addressOf(instance);
-  if (current.versionId === swapVersionId(recovery.id) || host.toLowerCase() === address?.host.toLowerCase())
+  if (current.versionId === swapVersionId(recovery.id) || (address && isSameHost(host, address.host)))
     throw refuse(`The secret names instance ${instanceId}.`);
   if (await nothingIsLive(recovery.live, host, rds))
     throw new LiveInstanceUnclear(
@@ -65,7 +65,7 @@ export async function discard(
 
 /** Whether the live instance of the plan is gone for good, or about to be, and the secret still names it: nothing has taken its place. */
 async function nothingIsLive(live: Recovery['live'], named: string, rds: RDSClient): Promise<boolean> {
-  if (named.toLowerCase() !== live.host.toLowerCase()) return false;
+  if (!isSameHost(named, live.host)) return false;
   const instance = await findInstance(rds, live.instanceId);
   // Another one of that name may be anything.
   if (instance?.DbiResourceId !== live.resourceId) return true;

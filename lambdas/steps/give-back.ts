@@ -2,7 +2,7 @@ import { AddTagsToResourceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Recovery } from '../contract/recovery';
 import type { GiveBackResult } from '../contract/way-back';
-import { readLogin } from '../database-url';
+import { isSameHost, readLogin } from '../database-url';
 import { SecretMovedMeanwhile } from '../errors';
 import { findInstance } from '../rds';
 import { currentSecret } from '../secrets';
@@ -23,7 +23,8 @@ export async function giveBack(
   if (!instance || marks.role !== 'taken-back' || marks['recovery-id'] !== recovery.id)
     return { instanceId, retired: marks.role === 'retired' };
   const { versionId, value } = await currentSecret(deps.secrets, deps.databaseUrlSecretId);
-  if (readLogin(value).host.toLowerCase() === instance.Endpoint?.Address?.toLowerCase())
+  const { Address: address } = instance.Endpoint ?? {};
+  if (address !== undefined && isSameHost(readLogin(value).host, address))
     throw new SecretMovedMeanwhile(
       `Version ${versionId} of the secret names instance ${instanceId}, which was to be retired again.`,
       'Somebody moved the secret. Decide which database is right; nothing is deleted.',

@@ -9,7 +9,7 @@ import {
   raiseFence,
   readerLogin,
 } from '../database-fence';
-import { readLogin } from '../database-url';
+import { isSameEndpoint, readLogin } from '../database-url';
 import { toRollbackError } from '../errors';
 import { firstAccepted } from '../postgres';
 import { requireClaim } from '../overtaken';
@@ -31,7 +31,7 @@ export async function liftFence(
 ): Promise<LiftFenceResult> {
   const { host, port, instanceId, state } = recovery.live;
   const named = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
-  if (named.host.toLowerCase() !== host.toLowerCase() || named.port !== port)
+  if (!isSameEndpoint(named, recovery.live))
     return {
       lifted: false,
       stillOpen: null,

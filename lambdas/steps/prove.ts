@@ -4,7 +4,7 @@ import type { Check } from '../contract/checks';
 import type { ProveResult } from '../contract/cutover';
 import type { InstanceAddress, Recovery } from '../contract/recovery';
 import { check, isWritable } from '../database-checks';
-import { readLogin } from '../database-url';
+import { isSameEndpoint, readLogin } from '../database-url';
 import { DatabaseUnreachable, ProofFailed, RollbackError } from '../errors';
 import { readMigrationTables, type MigrationTable } from '../migrations';
 import { isFull, withConnection, type Connection, type Login } from '../postgres';
@@ -62,7 +62,7 @@ async function proofs(
     });
   return [
     await check('the secret names the recovery instance', async () => ({
-      ok: login.host.toLowerCase() === instance.host.toLowerCase() && login.port === instance.port,
+      ok: isSameEndpoint(login, instance),
       // A rotation right after the swap makes a version of its own, which names the recovery instance too.
       detail: `Version ${secret.versionId} (swapped in: ${versionId}) names ${login.host}:${login.port}; ${instance.instanceId} is ${instance.host}:${instance.port}.`,
     })),

@@ -9,7 +9,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type * as z from 'zod/mini';
 import type { Recovery } from '../contract/recovery';
 import type { RetireEvent, RetireResult } from '../contract/retirement';
-import { readLogin } from '../database-url';
+import { isSameEndpoint, readLogin } from '../database-url';
 import {
   DrainOutdated,
   RetirementNotFinished,
@@ -101,7 +101,7 @@ async function replacementOf(recovery: Recovery, deps: RetireDeps): Promise<DBIn
   const replacement = await findInstance(deps.rds, recovery.recoveryInstanceId);
   const address = replacement && addressOf(replacement);
   await refuseIfOvertaken(recovery, address ? [address] : [], deps);
-  const { host, port } = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
+  const named = readLogin((await currentSecret(deps.secrets, deps.databaseUrlSecretId)).value);
   const refuse = (fact: string): RetirementRefused =>
     new RetirementRefused(
       fact,
@@ -117,9 +117,9 @@ async function replacementOf(recovery: Recovery, deps: RetireDeps): Promise<DBIn
     throw refuse(
       `Instance ${recovery.recoveryInstanceId} does not carry the tags of recovery ${recovery.id}.`,
     );
-  if (host.toLowerCase() !== address.host.toLowerCase() || port !== address.port)
+  if (!isSameEndpoint(named, address))
     throw refuse(
-      `The secret names ${host}:${port}, not ${address.host}:${address.port} of the recovery instance.`,
+      `The secret names ${named.host}:${named.port}, not ${address.host}:${address.port} of the recovery instance.`,
     );
   if (!isUp(status))
     throw new RetirementNotFinished(

@@ -1,7 +1,7 @@
 import type { Recovery } from '../contract/recovery';
 import type { SwapBackResult } from '../contract/way-back';
 import { refuseBesideCutOff } from '../cut-off';
-import { readLogin } from '../database-url';
+import { isSameEndpoint, readLogin } from '../database-url';
 import { SecretMovedMeanwhile } from '../errors';
 import { moveCurrent } from '../move-current';
 import { refuseUnderOtherClaim } from '../overtaken';
@@ -37,11 +37,11 @@ export async function swapBack(
   const wasCurrent = swappedIn.stages.includes('AWSPREVIOUS');
   if (current.versionId === before) return { wasSwapped: wasCurrent };
 
-  const { host, port } = readLogin(current.value);
-  if (host.toLowerCase() !== recovery.live.host.toLowerCase() || port !== recovery.live.port) {
+  const named = readLogin(current.value);
+  if (!isSameEndpoint(named, recovery.live)) {
     await refuseUnderOtherClaim(recovery, deps);
     throw new SecretMovedMeanwhile(
-      `Version ${current.versionId} of the secret is current, which this recovery did not write; it names ${host}:${port}.`,
+      `Version ${current.versionId} of the secret is current, which this recovery did not write; it names ${named.host}:${named.port}.`,
       `Decide which database is right. The old one is ${recovery.live.host}:${recovery.live.port}, its version of the secret is ${before}.`,
     );
   }

@@ -6,7 +6,7 @@ import {
 import type { SwapResult } from '../contract/cutover';
 import type { InstanceAddress, Recovery } from '../contract/recovery';
 import { MAINTENANCE_DATABASE, asMaster, liftFence } from '../database-fence';
-import { moveEndpoint, readLogin } from '../database-url';
+import { isSameEndpoint, moveEndpoint, readLogin } from '../database-url';
 import {
   DatabaseUnreachable,
   NewAddressNotReached,
@@ -36,7 +36,7 @@ export async function swap(
   const current = await currentSecret(secrets, secretId);
   if (current.versionId === versionId) return { versionId, previousVersionId };
   // An earlier execution came as far, or a person wrote it.
-  if (recovery.rename && names(current.value, instance))
+  if (recovery.rename && isSameEndpoint(readLogin(current.value), instance))
     return { versionId: current.versionId, previousVersionId };
   if (current.versionId !== previousVersionId) {
     await refuseUnderOtherClaim(recovery, deps);
@@ -67,11 +67,6 @@ export async function swap(
   await pin(secrets, secretId, previousVersionId);
   await moveCurrent(secrets, secretId, { from: previousVersionId, to: versionId });
   return { versionId, previousVersionId };
-}
-
-function names(value: string, { host, port }: InstanceAddress): boolean {
-  const login = readLogin(value);
-  return login.host.toLowerCase() === host.toLowerCase() && login.port === port;
 }
 
 /** The address of a rename is new to everybody, and effective only some time after RDS shows it. */

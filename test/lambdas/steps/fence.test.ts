@@ -1,5 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeleteSecretCommand, RestoreSecretCommand } from '@aws-sdk/client-secrets-manager';
+import {
+  DeleteSecretCommand,
+  PutSecretValueCommand,
+  RestoreSecretCommand,
+} from '@aws-sdk/client-secrets-manager';
 import { Client, DatabaseError } from 'pg';
 import type { Recovery } from '../../../lambdas/contract/recovery';
 import { isWritable } from '../../../lambdas/database-checks';
@@ -289,4 +293,13 @@ test('settings of roles, triggers at a login and rights of the master user are i
   expect(checks.at(-1)?.detail).toMatch(/who is that\?.* Hint: A login event trigger of the database/);
   expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: true });
   expect(await connectRights()).toEqual(before);
+});
+
+test('a secret that writes the same host in capitals and with a dot at its end names the old database', async () => {
+  await again('SessionsNotEnded', () => fence({ recovery }, lab));
+  const { value } = await currentSecret(lab.secrets, lab.databaseUrlSecretId);
+  const SecretString = value.replace(application.host, `${application.host.toUpperCase()}.`);
+  expect(SecretString).not.toBe(value);
+  await lab.secrets.send(new PutSecretValueCommand({ SecretId: lab.databaseUrlSecretId, SecretString }));
+  expect(await liftFence({ recovery }, lab)).toMatchObject({ lifted: true });
 });
