@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { secretsManagerClient } from './clients';
 import { ApplicationDatabaseProperties } from './contract/application-database';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { applicationDatabase } from './steps/application-database';
 
 const Event = z.object({

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { CheckMigrationsEvent } from './contract/gate';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { checkMigrations } from './steps/check-migrations';
 
 export const handler = defineHandler({

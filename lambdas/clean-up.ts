@@ -1,8 +1,8 @@
 import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { CleanUpEvent } from './contract/clean-up';
 import { defineHandler } from './handler';
+import { required } from './parse';
 import { askLiftFence } from './lift-fence-call';
-import { required } from './secrets';
 import { cleanUp } from './steps/clean-up';
 
 export const handler = defineHandler({

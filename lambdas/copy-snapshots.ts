@@ -2,7 +2,7 @@ import { rdsClient, rdsClientElsewhere } from './clients';
 import { CopySnapshotsEvent } from './contract/copies';
 import { readCopyRules } from './contract/rules';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { copySnapshots } from './steps/copy-snapshots';
 
 export const handler = defineHandler({

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import * as z from 'zod/mini';
 import { DatabaseUnreachable, FenceFailed, QueryFailed } from './errors';
+import { jsonOf } from './parse';
 import { identifier, withConnection, type Connection, type Login } from './postgres';
 import { scramVerifier } from './scram';
 
@@ -256,7 +257,7 @@ async function readSaved(connection: Connection): Promise<Saved | undefined> {
     [READER],
   );
   if (!role) return undefined;
-  const saved = Saved.safeParse(parsed(role.saved));
+  const saved = Saved.safeParse(jsonOf(String(role.saved)));
   if (!saved.success)
     throw new FenceFailed(
       `Role "${READER}" exists on the server and was not made by a fence: its comment does not say who was fenced out.`,
@@ -312,14 +313,6 @@ function grantee(grant: Grant): string {
 /** A string constant, whatever standard_conforming_strings says. */
 function literal(text: string): string {
   return `e'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
-}
-
-function parsed(text: unknown): unknown {
-  try {
-    return JSON.parse(String(text));
-  } catch {
-    return undefined;
-  }
 }
 
 /** Runs `work` as the master user where the fence keeps nobody out, and may write whatever the default is: a person may have set it to stop writers. */

@@ -1,7 +1,7 @@
 import { stepFunctionsClient } from './clients';
 import { DecideEvent } from './contract/questions';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { decide } from './steps/decide';
 
 export const handler = defineHandler({

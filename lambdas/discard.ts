@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient } from './clients';
 import { DiscardEvent } from './contract/way-back';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { discard } from './steps/discard';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { DrainEvent } from './contract/retirement';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { drain } from './steps/drain';
 
 export const handler = defineHandler({

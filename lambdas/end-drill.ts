@@ -3,7 +3,7 @@ import { rdsClient, secretsManagerClient } from './clients';
 import { EndDrillEvent } from './contract/drill';
 import type { EnvironmentName } from './contract/settings';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { endDrill, type DrillMetrics } from './steps/end-drill';
 
 export const handler = defineHandler({

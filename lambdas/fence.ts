@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { FenceEvent } from './contract/cutover';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { fence } from './steps/fence';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient } from './clients';
 import { FinishRenameEvent } from './contract/rename';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { finishRename } from './steps/finish-rename';
 
 export const handler = defineHandler({

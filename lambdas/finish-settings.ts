@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient } from './clients';
 import { FinishSettingsEvent } from './contract/cutover';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { finishSettings } from './steps/finish-settings';
 
 export const handler = defineHandler({

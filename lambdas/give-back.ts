@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient } from './clients';
 import { GiveBackEvent } from './contract/way-back';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { giveBack } from './steps/give-back';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { LiftFenceEvent } from './contract/way-back';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { liftFence } from './steps/lift-fence';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { LiftQuarantineEvent } from './contract/gate';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { liftQuarantine } from './steps/lift-quarantine';
 
 export const handler = defineHandler({

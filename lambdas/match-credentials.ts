@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { MatchCredentialsEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { matchCredentials } from './steps/match-credentials';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient } from './clients';
 import { MatchSettingsEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { matchSettings } from './steps/match-settings';
 
 export const handler = defineHandler({

@@ -26,6 +26,25 @@ export function parse<Schema extends z.ZodMiniType>(
   );
 }
 
+/** A setting that this function cannot do without; throws InvalidInput. */
+export function required(value: string | undefined, name: string): string {
+  if (value === undefined || value === '')
+    throw new InvalidInput(
+      `Environment variable ${name} of the function is missing.`,
+      'Deploy the rollback stack again.',
+    );
+  return value;
+}
+
+/** What a JSON text says; undefined where it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** zod's issues in plain words; zod/mini has no messages of its own. Those of the contract say what is allowed. */
 function describeIssues(issues: readonly z.core.$ZodIssue[], value: unknown): Issue[] {
   return issues.flatMap((issue): Issue[] => {

@@ -15,8 +15,8 @@ import {
 } from './contract/plan';
 import { readInstancePrice, readRecoveryRules } from './contract/rules';
 import { defineHandler } from './handler';
+import { required } from './parse';
 import { askMigrationCheck } from './migration-check';
-import { required } from './secrets';
 import { planCleanUp } from './plan-clean-up';
 import { planRename } from './plan-rename';
 import { planUndo } from './plan-undo';

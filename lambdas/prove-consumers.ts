@@ -2,7 +2,7 @@ import { secretsManagerClient } from './clients';
 import { ProveConsumersEvent } from './contract/cutover';
 import { readRecoveryRules } from './contract/rules';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { proveConsumers } from './steps/prove-consumers';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { ProveEvent } from './contract/cutover';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { prove } from './steps/prove';
 
 export const handler = defineHandler({

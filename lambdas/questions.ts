@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { Decision, QUESTIONS, type Question } from './contract/questions';
 import { isAwsError } from './errors';
 import { historyOf } from './execution-history';
+import { jsonOf } from './parse';
 
 /**
  * What a recovery asks people, as the history of its execution has it: a task that tells them and waits for its token
@@ -50,7 +51,7 @@ function isEnding(event: HistoryEvent): boolean {
 
 function askedBy({ taskScheduledEventDetails: details }: HistoryEvent): Asked | undefined {
   if (details?.resource !== ASKS) return undefined;
-  const { Message: message } = z.object({ Message: z.unknown() }).parse(jsonOf(details.parameters));
+  const { Message: message } = z.object({ Message: z.unknown() }).parse(jsonOf(details.parameters ?? 'null'));
   return Asked.parse(typeof message === 'string' ? jsonOf(message) : message);
 }
 
@@ -75,15 +76,7 @@ async function standing(
 
 /** A yes is the output of the task, a no stands in the cause of its failure. */
 function answerIn({ taskSucceededEventDetails: yes, taskFailedEventDetails: no }: HistoryEvent): unknown {
-  if (yes) return jsonOf(yes.output);
-  const cause = z.safeParse(z.object({ decision: z.unknown() }), jsonOf(no?.cause));
+  if (yes) return jsonOf(yes.output ?? 'null');
+  const cause = z.safeParse(z.object({ decision: z.unknown() }), jsonOf(no?.cause ?? 'null'));
   return cause.success ? cause.data.decision : undefined;
-}
-
-function jsonOf(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? 'null');
-  } catch {
-    return undefined;
-  }
 }

@@ -2,7 +2,7 @@ import { rdsClient, rdsClientElsewhere, secretsManagerClient, stepFunctionsClien
 import { ReapSnapshotsEvent } from './contract/restore-points';
 import { readCopyRules, readDrillRules, readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { reapSnapshots } from './steps/reap-snapshots';
 import { vaultOf } from './vault';
 

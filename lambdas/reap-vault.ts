@@ -2,7 +2,7 @@ import { rdsClient } from './clients';
 import { ReapVaultEvent } from './contract/copies';
 import { readVaultRules } from './contract/rules';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { reapVault } from './steps/reap-vault';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { RecordPositionEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { recordPosition } from './steps/record-position';
 
 export const handler = defineHandler({

@@ -1,5 +1,6 @@
 import type { HistoryEvent } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
+import { jsonOf } from './parse';
 
 // How the tasks of an execution went, read from its history.
 
@@ -103,7 +104,7 @@ function takeIn(step: OpenStep, event: HistoryEvent, at: string): void {
   step.endedAt = at;
   // What a state of another kind than a task comes to.
   if (step.calls === 0) step.outcome = 'done';
-  if (step.outcome === 'done') step.result = parsed(event.stateExitedEventDetails.output ?? 'null');
+  if (step.outcome === 'done') step.result = jsonOf(event.stateExitedEventDetails.output ?? 'null');
 }
 
 function addProblem(problems: Problem[], error: string, message: string, at: string): void {
@@ -115,16 +116,8 @@ function addProblem(problems: Problem[], error: string, message: string, at: str
 
 /** What a function threw, without the place in its code. */
 export function messageOf(cause: string): string {
-  const thrown = z.looseObject({ errorMessage: z.string() }).safeParse(parsed(cause));
+  const thrown = z.looseObject({ errorMessage: z.string() }).safeParse(jsonOf(cause));
   return thrown.success ? thrown.data.errorMessage : cause;
-}
-
-export function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
 }
 
 export function iso(date: Date | undefined): string {

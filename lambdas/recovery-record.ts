@@ -1,7 +1,8 @@
 import type { DescribeExecutionOutput, HistoryEvent } from '@aws-sdk/client-sfn';
 import * as z from 'zod/mini';
 import { URL_WITH_PASSWORD } from './contract/texts';
-import { RecordedStep, iso, messageOf, parsed, secondsBetween, stepsOf } from './recorded-steps';
+import { jsonOf } from './parse';
+import { RecordedStep, iso, messageOf, secondsBetween, stepsOf } from './recorded-steps';
 import { readChecks, withoutChecks } from './told-checks';
 
 const RecordedDecision = z.object({
@@ -217,7 +218,7 @@ function checksOf({ outcome, problems, result }: RecordedStep): z.infer<typeof C
 
 /** Whatever was typed in: a recovery with a wrong input leaves a record, too. */
 function readInput(input: string | undefined): z.infer<typeof Input> {
-  const read = Input.safeParse(parsed(input ?? '{}')).data ?? {};
+  const read = Input.safeParse(jsonOf(input ?? '{}')).data ?? {};
   return { ...read, requestedBy: said(read.requestedBy), reason: said(read.reason) };
 }
 

@@ -1,8 +1,8 @@
 import { lambdaClient, rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { RenameEvent } from './contract/rename';
 import { defineHandler } from './handler';
+import { required } from './parse';
 import { askMigrationCheck } from './migration-check';
-import { required } from './secrets';
 import { rename, type RenameDeps } from './steps/rename';
 
 export const handler = defineHandler({

@@ -2,7 +2,7 @@ import { ecsClient, eventBridgeClient, secretsManagerClient } from './clients';
 import { RestartConsumersEvent } from './contract/cutover';
 import { readRecoveryRules } from './contract/rules';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { restartConsumers } from './steps/restart-consumers';
 
 export const handler = defineHandler({

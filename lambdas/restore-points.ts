@@ -2,7 +2,7 @@ import { rdsClient, rdsClientElsewhere, secretsManagerClient } from './clients';
 import { RestorePointsEvent } from './contract/restore-points';
 import { readCopyRules, readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { restorePoints } from './steps/restore-points';
 import { vaultOf } from './vault';
 

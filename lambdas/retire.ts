@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient } from './clients';
 import { RetireEvent } from './contract/retirement';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { retire } from './steps/retire';
 
 export const handler = defineHandler({

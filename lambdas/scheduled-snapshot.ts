@@ -2,8 +2,8 @@ import { lambdaClient, rdsClient, secretsManagerClient } from './clients';
 import { ScheduledSnapshotEvent } from './contract/restore-points';
 import { readRetentionRules } from './contract/rules';
 import { defineHandler } from './handler';
+import { required } from './parse';
 import { askMigrationCheck } from './migration-check';
-import { required } from './secrets';
 import { scheduledSnapshot } from './steps/scheduled-snapshot';
 
 export const handler = defineHandler({

@@ -1,7 +1,8 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
 import type { RestorePoint } from './contract/recovery';
-import { InvalidInput, SecretUnclear, isAwsError } from './errors';
+import { SecretUnclear, isAwsError } from './errors';
+import { jsonOf } from './parse';
 import type { Login } from './postgres';
 
 export interface SecretVersion {
@@ -124,22 +125,4 @@ export async function masterLogins(
   };
   const [current, ...older] = await versionsOf(secrets, secretId, pinned);
   return [login(current), ...older.map(login)];
-}
-
-/** A setting that this function cannot do without; throws InvalidInput. */
-export function required(value: string | undefined, name: string): string {
-  if (value === undefined || value === '')
-    throw new InvalidInput(
-      `Environment variable ${name} of the function is missing.`,
-      'Deploy the rollback stack again.',
-    );
-  return value;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { SoakEvent } from './contract/retirement';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { soak } from './steps/soak';
 
 export const handler = defineHandler({

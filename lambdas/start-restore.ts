@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { StartRestoreEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { startRestore } from './steps/start-restore';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { secretsManagerClient, stepFunctionsClient } from './clients';
 import { SwapBackEvent } from './contract/way-back';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { swapBack } from './steps/swap-back';
 
 export const handler = defineHandler({

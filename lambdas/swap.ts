@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { SwapEvent } from './contract/cutover';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { swap } from './steps/swap';
 
 export const handler = defineHandler({

@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient, stepFunctionsClient } from './clients';
 import { TakeBackEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { takeBack } from './steps/take-back';
 
 export const handler = defineHandler({

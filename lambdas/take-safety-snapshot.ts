@@ -1,7 +1,7 @@
 import { rdsClient, secretsManagerClient } from './clients';
 import { TakeSafetySnapshotEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { takeSafetySnapshot } from './steps/take-safety-snapshot';
 
 export const handler = defineHandler({

@@ -3,7 +3,7 @@ import { rdsClientUnder } from './clients';
 import { type VaultRules, readVaultRules } from './contract/rules';
 import type { EnvironmentName, FunctionSettings } from './contract/settings';
 import { isAwsError } from './errors';
-import { required } from './secrets';
+import { required } from './parse';
 import { listOwnSnapshots, type OwnSnapshot } from './snapshot-catalogue';
 
 /** The account that snapshots are copied to as well (docs/decisions/0028-vault.md). */

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { VerifyEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { verify } from './steps/verify';
 import { bundledTeamChecks } from './team-checks';
 

@@ -1,7 +1,7 @@
 import { secretsManagerClient } from './clients';
 import { WarmEvent } from './contract/restore';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { warm } from './steps/warm';
 
 export const handler = defineHandler({

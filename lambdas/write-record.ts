@@ -1,7 +1,7 @@
 import { s3Client, stepFunctionsClient } from './clients';
 import { WriteRecordEvent } from './contract/record';
 import { defineHandler } from './handler';
-import { required } from './secrets';
+import { required } from './parse';
 import { writeRecord } from './steps/write-record';
 
 export const handler = defineHandler({

@@ -21,12 +21,11 @@ import {
 import { refuseUntilRenamed } from '../begun-rename';
 import { findLiveInstance, type LiveInstance } from '../live-instance';
 import { preMigrationSnapshotId } from '../names';
-import { parse } from '../parse';
+import { parse, required } from '../parse';
 import { findMarker, windowReachesNow, writeMarker } from '../point-in-time';
 import { refuseUntilProven } from '../proven-cutover';
 import { judge, readQuarantine } from '../quarantine';
 import { findSnapshot } from '../rds';
-import { required } from '../secrets';
 import { snapshotQuota } from '../snapshot-quota';
 import { takeSnapshot } from '../take-snapshot';
 import { readMarks, writeMarks, type Migration } from '../tags';
