@@ -9,7 +9,7 @@ import type { Leftover } from './contract/clean-up';
 import type { Recovery } from './contract/recovery';
 import type { EnvironmentName } from './contract/settings';
 import { machineOf } from './earlier-recoveries';
-import { recoveryId } from './names';
+import { recoveryId, recoveryIdIn } from './names';
 import { isForgotten, replacedBefore } from './replaced-instances';
 import { readMarks, type Marks } from './tags';
 
@@ -53,13 +53,20 @@ export async function findLeftovers(
       ? [{ instance, marks, recoveryId: id }]
       : [];
   });
+  const unmarked = instances.flatMap((instance): Found[] => {
+    const id = recoveryIdIn(instance.DBInstanceIdentifier ?? '', live.instanceId);
+    const marks = readMarks(instance.TagList);
+    return id !== undefined && marks.role === undefined && instance.DbiResourceId !== live.resourceId
+      ? [{ instance, marks, recoveryId: id }]
+      : [];
+  });
   const liveInstance = instances.find(({ DbiResourceId }) => DbiResourceId === live.resourceId);
   const before = liveInstance ? replacedBefore(liveInstance, instances) : [];
   const forgotten = before.filter(
     ({ instance }) => isForgotten(instance) && !found.some((each) => each.instance === instance),
   );
   const ids = new Set([
-    ...found.map((each) => each.recoveryId),
+    ...[...found, ...unmarked].map((each) => each.recoveryId),
     ...forgotten.map(({ replacedBy }) => replacedBy.recoveryId),
     ...(fencedBy === undefined ? [] : [fencedBy]),
   ]);
@@ -88,6 +95,14 @@ export async function findLeftovers(
         : await fateOf(each, execution, live, deps)),
     });
   }
+  for (const { instance, recoveryId: id } of unmarked)
+    if (isOver(id))
+      leftovers.push({
+        what: 'recovery instance',
+        instanceId: instance.DBInstanceIdentifier ?? '',
+        ...ownerOf(id, executions.get(id), instance),
+        ...UNMARKED,
+      });
   for (const { instance, replacedBy } of forgotten) {
     const { recoveryId: id, instance: replacement } = replacedBy;
     const execution = executions.get(id);
@@ -108,6 +123,12 @@ export async function findLeftovers(
 const WAS_LIVE = {
   cleanUp: 'leaves',
   why: 'It was live until another recovery replaced it, and alone has what was written then. The next recovery that is done retires it.',
+} as const;
+
+/** Tags are all that this system goes by; what it does not own it does not touch. */
+const UNMARKED = {
+  cleanUp: 'leaves',
+  why: 'It has the name of a recovery instance and none of its tags: somebody took them off. Look what it holds, then delete it by hand.',
 } as const;
 
 /** A redrive that has begun and not got further runs as well. */

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
  */
 const MAX_INSTANCE_ID = 63;
 const MAX_SNAPSHOT_ID = 255;
-const RECOVERY_SUFFIX = /-rec-[0-9a-f]{10}$/;
+const RECOVERY_SUFFIX = /-rec-([0-9a-f]{10})$/;
 /** So much of a name fits before such a suffix. */
 const MAX_BASE = MAX_INSTANCE_ID - '-rec-0123456789'.length;
 
@@ -28,8 +28,14 @@ export function recoveryInstanceId(liveInstanceId: string, id: string): string {
   return `${cut(baseName(liveInstanceId), MAX_BASE)}-rec-${id}`;
 }
 
+/** The recovery that names an instance like this when it restores the database of `liveInstanceId`; undefined: none does. */
+export function recoveryIdIn(instanceId: string, liveInstanceId: string): string | undefined {
+  const id = RECOVERY_SUFFIX.exec(instanceId)?.[1];
+  return id !== undefined && recoveryInstanceId(liveInstanceId, id) === instanceId ? id : undefined;
+}
+
 /**
- * The same, where it is certain: undefined where it may have been cut off. An instance that no recovery made has it.
+ * As `baseName`, where it is certain: undefined where it may have been cut off. An instance that no recovery made has it.
  * @param held what the tags of the instance say, for names that do not fit
  */
 export function originalName(instanceId: string, held: string | undefined): string | undefined {

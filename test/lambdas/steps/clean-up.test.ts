@@ -1,4 +1,9 @@
-import { DeleteDBInstanceCommand, DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
+import {
+  AddTagsToResourceCommand,
+  DeleteDBInstanceCommand,
+  DescribeDBInstancesCommand,
+  RemoveTagsFromResourceCommand,
+} from '@aws-sdk/client-rds';
 import {
   CreateStateMachineCommand,
   GetExecutionHistoryCommand,
@@ -143,6 +148,18 @@ test('stopped while it restores: the instance is found, left alone while the exe
       `Hint: .*\nLeft behind since .* instance ${recovery.recoveryInstanceId} .*Clean-up deletes it.*\n.*"mode":"clean-up"`,
     ) as string,
   });
+
+  // Without its tags it is anybody's: named, and left alone.
+  const own = await lab.instance(recovery.recoveryInstanceId);
+  const ResourceName = own?.DBInstanceArn;
+  const TagKeys = (own?.TagList ?? []).flatMap(({ Key }) => Key ?? []);
+  await lab.rds.send(new RemoveTagsFromResourceCommand({ ResourceName, TagKeys }));
+  const left: unknown[] = [
+    { ...plan.leftovers?.[0], cleanUp: 'leaves', why: expect.stringContaining('none of its tags') as string },
+  ];
+  expect(await leftovers()).toEqual(left);
+  expect(await cleanedUp()).toEqual({ left });
+  await lab.rds.send(new AddTagsToResourceCommand({ ResourceName, Tags: own?.TagList }));
 
   expect(await cleanedUp()).toEqual({ left: [] });
   expect(await ids()).toEqual(['orders']);
