@@ -52,37 +52,7 @@ export async function startRestore(
     ...(recovery.mode === 'recover' ? await quarantine(rds, recovery, live) : []),
   ];
   try {
-    const point = recovery.restorePoint;
-    if (point.kind === 'snapshot') {
-      const snapshot = await findSnapshot(rds, point.snapshotId);
-      if (snapshot?.Status !== 'available')
-        throw new RestorePointNotFound(
-          `Snapshot ${point.snapshotId} is ${snapshot?.Status ?? 'gone'}.`,
-          'Plan again; another restore point may serve.',
-        );
-      await rds.send(
-        new RestoreDBInstanceFromDBSnapshotCommand({
-          ...restoreSettings(live, snapshot.AllocatedStorage),
-          DBInstanceIdentifier: instanceId,
-          DBSnapshotIdentifier: point.snapshotId,
-          Tags: tags,
-        }),
-      );
-    } else {
-      await rds.send(
-        new RestoreDBInstanceToPointInTimeCommand({
-          ...restoreSettings(live),
-          MaxAllocatedStorage: live.MaxAllocatedStorage,
-          // The automated backups of an instance that is gone are known by its resource id alone.
-          ...(recovery.live.state === 'gone'
-            ? { SourceDbiResourceId: recovery.live.resourceId }
-            : { SourceDBInstanceIdentifier: recovery.live.instanceId }),
-          TargetDBInstanceIdentifier: instanceId,
-          RestoreTime: new Date(point.time),
-          Tags: tags,
-        }),
-      );
-    }
+    await askForRestore(rds, recovery, live, tags);
   } catch (error) {
     if (isAwsError(error, 'KMSKeyNotAccessibleFault'))
       throw new RestorePointNotFound(
@@ -95,6 +65,44 @@ export async function startRestore(
     if (!(await isOurs(rds, recovery))) throw error;
   }
   return { instanceId };
+}
+
+async function askForRestore(
+  rds: RDSClient,
+  { restorePoint: point, recoveryInstanceId, live: { state, instanceId, resourceId } }: Recovery,
+  live: DBInstance,
+  Tags: Tag[],
+): Promise<void> {
+  if (point.kind === 'time') {
+    await rds.send(
+      new RestoreDBInstanceToPointInTimeCommand({
+        ...restoreSettings(live),
+        MaxAllocatedStorage: live.MaxAllocatedStorage,
+        // The automated backups of an instance that is gone are known by its resource id alone.
+        ...(state === 'gone'
+          ? { SourceDbiResourceId: resourceId }
+          : { SourceDBInstanceIdentifier: instanceId }),
+        TargetDBInstanceIdentifier: recoveryInstanceId,
+        RestoreTime: new Date(point.time),
+        Tags,
+      }),
+    );
+    return;
+  }
+  const snapshot = await findSnapshot(rds, point.snapshotId);
+  if (snapshot?.Status !== 'available')
+    throw new RestorePointNotFound(
+      `Snapshot ${point.snapshotId} is ${snapshot?.Status ?? 'gone'}.`,
+      'Plan again; another restore point may serve.',
+    );
+  await rds.send(
+    new RestoreDBInstanceFromDBSnapshotCommand({
+      ...restoreSettings(live, snapshot.AllocatedStorage),
+      DBInstanceIdentifier: recoveryInstanceId,
+      DBSnapshotIdentifier: point.snapshotId,
+      Tags,
+    }),
+  );
 }
 
 /** What CI may not apply again, once the recovery instance is live. */
