@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { DescribeDBInstancesCommand, RDSClient, type DBInstance } from '@aws-sdk/client-rds';
 import {
@@ -16,8 +16,8 @@ import { addEnvironment } from '../lib/environment-stacks';
 import {
   type DatabaseSettings,
   type EnvironmentSettings,
+  ENVIRONMENTS,
   instanceIdentifierOf,
-  selectEnvironments,
 } from '../lib/environments';
 import { commandContext } from './command-context';
 import { failure } from './failure';
@@ -44,9 +44,12 @@ const program = new Command('npm run adopt --')
 const Options = z.object({ env: z.string(), output: z.string().optional() });
 
 async function main(): Promise<void> {
-  const { env, output } = Options.parse(program.parse().opts());
-  const [settings] = selectEnvironments(env);
-  if (!settings) throw new Error('Name one environment.');
+  const { env, output: given } = Options.parse(program.parse().opts());
+  const settings = Object.values(ENVIRONMENTS).find(({ name }) => name === env);
+  if (!settings)
+    throw new Error(`--env is ${JSON.stringify(env)}. Name one of ${Object.keys(ENVIRONMENTS).join(', ')}.`);
+  // npm runs scripts in the package's directory, and says where it was called.
+  const output = given === undefined ? undefined : resolve(process.env['INIT_CWD'] ?? '', given);
   const { database, stackPrefix } = settings;
   if ('existing' in database)
     throw new Error(

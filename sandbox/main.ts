@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { givenDurations, givenPath } from './given-path';
 import { serve } from './serve';
 import { showStatus } from './status/command';
 import { parsePace, type Pace } from './time';
@@ -12,16 +12,16 @@ const program = new Command('npm run sandbox --')
     port,
   )
   .option('--rows <n>', 'rows in the sample app', wholeNumber(1), 10_000)
-  .option('--state <dir>', 'keeps everything there, and goes on from there the next time', path)
+  .option('--state <dir>', 'keeps everything there, and goes on from there the next time', givenPath)
   .option('--time <pace>', 'real, virtual (jumps over waiting), or how many times as fast', pace, 'real')
   .option(
     '--durations <profile>',
     'how long RDS takes: quick, aws, or a file; see docs/sandbox.md',
-    durations,
+    givenDurations,
     'quick',
   )
   .option('--seed <n>', 'seed of these durations', wholeNumber(0))
-  .option('--faults <file>', 'what goes wrong: a plan as docs/sandbox.md describes it', path)
+  .option('--faults <file>', 'what goes wrong: a plan as docs/sandbox.md describes it', givenPath)
   .enablePositionalOptions()
   .showHelpAfterError()
   .action(serve);
@@ -55,13 +55,4 @@ function pace(text: string): Pace {
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
-}
-
-function durations(text: string): string {
-  return text === 'quick' || text === 'aws' ? text : path(text);
-}
-
-/** npm runs scripts in the package's directory, and says where it was called. */
-function path(text: string): string {
-  return resolve(process.env['INIT_CWD'] ?? '', text);
 }

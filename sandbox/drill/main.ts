@@ -1,9 +1,12 @@
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import colors from 'picocolors';
 import { parseMoment, VirtualClock } from '../core/clock';
 import { whenAskedToEnd } from '../core/lifetime';
 import { readFaultPlan } from '../faults/plan';
+import { hintOfFullDisk } from '../full-disk';
+import { givenDurations, givenPath } from '../given-path';
 import { durationProfile, Durations } from '../rds/durations';
 import { logFromEnvironment, Sandbox } from '../sandbox';
 import { runDrill } from './drill';
@@ -36,18 +39,23 @@ const program = new Command('npm run drill --')
       .default(scenarioNamed('bad-migration'), 'bad-migration'),
   )
   .option('--rows <n>', 'rows in the sample app', wholeNumber(1, 50_000_000), 10_000)
-  .option('--app <directory>', 'what `cdk synth` has made (default: it is synthesised)')
+  .option('--app <directory>', 'what `cdk synth` has made (default: it is synthesised)', givenPath)
   .option('--port <n>', 'port of the local AWS (default: any free one)', wholeNumber(1024, 65_535))
-  .option('--durations <profile>', 'how long RDS takes: quick, aws, or a file; see docs/sandbox.md', 'aws')
+  .option(
+    '--durations <profile>',
+    'how long RDS takes: quick, aws, or a file; see docs/sandbox.md',
+    givenDurations,
+    'aws',
+  )
   .option('--seed <n>', 'seed of these durations', wholeNumber(0, 2 ** 31))
   .option(
     '--at <moment>',
     'when it begins: 2026-11-29T21:50Z, before the backup window (default: now)',
     moment,
   )
-  .option('--faults <file>', 'what else goes wrong: a plan as docs/sandbox.md describes it')
+  .option('--faults <file>', 'what else goes wrong: a plan as docs/sandbox.md describes it', givenPath)
   .option('--json', 'one JSON document on standard output, progress on standard error')
-  .option('--permissions <file>', 'writes which of the granted IAM permissions were used')
+  .option('--permissions <file>', 'writes which of the granted IAM permissions were used', givenPath)
   .option('--list', 'the scenarios')
   .showHelpAfterError()
   .action(async (options: Options) => {
@@ -119,6 +127,8 @@ async function drill({
     if (asked.signal.aborted) return 130;
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`\nThe drill could not be finished: ${reason}\n`);
+    const hint = hintOfFullDisk(tmpdir());
+    if (hint !== undefined) process.stderr.write(`${hint}\n`);
     if (json) {
       const unfinished: UnfinishedDrill = { scenario: scenario.name, asExpected: false, reason };
       process.stdout.write(`${JSON.stringify(unfinished, null, 2)}\n`);

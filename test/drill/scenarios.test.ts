@@ -78,17 +78,25 @@ function ownTemporary(): string {
 const tsxCache = join(temporary, `tsx-${userInfo().uid}`);
 mkdirSync(tsxCache);
 
-function start(args: readonly string[], own = ownTemporary()): ChildProcessByStdio<null, Readable, Readable> {
+function start(
+  args: readonly string[],
+  own = ownTemporary(),
+  variables: NodeJS.ProcessEnv = {},
+): ChildProcessByStdio<null, Readable, Readable> {
   return spawn(process.execPath, ['--import', 'tsx', 'sandbox/drill/main.ts', ...args], {
     cwd: ROOT,
-    env: { ...process.env, TMPDIR: own },
+    env: { ...process.env, TMPDIR: own, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
 
 /** Runs the drill as a person does, in a process of its own. */
-async function drill(args: readonly string[], own = ownTemporary()): Promise<Ended> {
-  const child = start(args, own);
+async function drill(
+  args: readonly string[],
+  own = ownTemporary(),
+  variables: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const child = start(args, own, variables);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -333,12 +341,15 @@ describe('npm run drill', () => {
   });
 
   test('a drill that cannot be finished says why in its one JSON document', async () => {
-    const { code, stdout } = await drill(['--json', '--faults', join(temporary, 'none.json')]);
+    // Of the directory in which npm was called, which is not the package's.
+    const { code, stdout } = await drill(['--json', '--faults', 'none.json'], undefined, {
+      INIT_CWD: temporary,
+    });
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toEqual({
       scenario: 'bad-migration',
       asExpected: false,
-      reason: expect.stringMatching(/none\.json cannot be read: ENOENT/) as unknown,
+      reason: expect.stringContaining(`${join(temporary, 'none.json')} cannot be read: ENOENT`) as unknown,
     });
   });
 
