@@ -13,11 +13,6 @@ export function expressionIn(text: string): string | undefined {
   return EXPRESSION.exec(text)?.[1]?.trim();
 }
 
-/** Throws what jsonata says about a text that is not JSONata. */
-export function checkExpression(expression: string): void {
-  jsonata(expression);
-}
-
 /** A machine must not be able to stop the sandbox with an endless loop. Milliseconds of real time. */
 const LIMIT = 20_000;
 
@@ -33,6 +28,11 @@ function compile(expression: string): jsonata.Expression {
   if (compiled.size > 5000) compiled.clear();
   compiled.set(expression, made);
   return made;
+}
+
+/** Throws what jsonata says about a text that is not JSONata. */
+export function checkExpression(expression: string): void {
+  compile(expression);
 }
 
 /** The value of one expression; `location` is the field, for example `Arguments/Name`. Throws EvaluationError. */
